@@ -2,6 +2,10 @@
 // Not every test file uses every helper.
 #![allow(dead_code)]
 
+/// The animals of the zoo.
+pub mod animals;
+/// Scripted name servers.
+pub mod dns;
 /// Private networks in which packets are lost, rejected and misled.
 pub mod net;
 /// Certificates, good and bad.
@@ -11,3 +15,5 @@ pub mod run;
 /// The system calls that std lacks.
 #[allow(unsafe_code)]
 pub mod sys;
+/// Scripted TCP servers, most of them ill-behaved.
+pub mod zoo;

@@ -254,8 +254,9 @@ impl World {
         sys::connect(socket, addr, ttl, limit).unwrap()
     }
 
+    /// A socket in a host, held by this process.
     #[track_caller]
-    fn socket(&self, host: &str, v6: bool, kind: i32) -> OwnedFd {
+    pub fn socket(&self, host: &str, v6: bool, kind: i32) -> OwnedFd {
         let pid = self.holder.id();
         let user = in_user_namespace().then(|| open(format!("/proc/{pid}/ns/user")));
         let net = open(self.net_path(host));

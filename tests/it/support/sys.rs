@@ -153,6 +153,16 @@ pub fn error_queue(fd: RawFd) -> Option<(u8, u8, IpAddr)> {
     }
 }
 
+/// A socket of this process's own network.
+pub fn socket_here(v6: bool, kind: i32) -> io::Result<OwnedFd> {
+    let domain = if v6 { libc::AF_INET6 } else { libc::AF_INET };
+    // SAFETY: plain integers; a descriptor that is not negative is ours alone.
+    unsafe {
+        let fd = check(libc::socket(domain, kind | libc::SOCK_CLOEXEC, 0))?;
+        Ok(OwnedFd::from_raw_fd(fd))
+    }
+}
+
 /// A socket that lives in another network namespace while its descriptor is ours.
 ///
 /// A thread cannot enter a user namespace, so a short-lived child that shares our descriptor
