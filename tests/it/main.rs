@@ -8,6 +8,8 @@
     clippy::unwrap_used
 )]
 
+/// The layout that keeps one large file readable.
+mod layout;
 /// What the tests stand on: the runner, the zoo, names, certificates, networks.
 mod support;
 /// The support itself: a zoo that lies would make every other test worthless.
