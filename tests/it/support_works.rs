@@ -84,7 +84,9 @@ fn routes_and_rules_of_the_own_box_answer_at_once() {
         attempt(addr(hosts[0], 80), Some(errno), None);
         attempt(addr(hosts[1], 80), Some(errno), None);
     }
-    attempt(addr(net::NO_ROUTE_AT_R1, 80), Some(ENETUNREACH), Some((3, 0, "10.77.1.1")));
+    let [v4, v6] = net::NO_ROUTE_AT_R1;
+    attempt(addr(v4, 80), Some(ENETUNREACH), Some((3, 0, "10.77.1.1")));
+    attempt(addr(v6, 80), Some(ENETUNREACH), Some((1, 0, "fd77:1::1")));
     attempt(Fault::OWN_RESET.v4().parse().unwrap(), Some(ECONNREFUSED), None);
 }
 
@@ -438,4 +440,79 @@ fn a_name_server_behaves_as_the_label_says() {
     assert_eq!(server.asked("late1.test", dns::A), 2);
     let by_tcp: Vec<Query> = server.queries().into_iter().filter(|query| query.tcp).collect();
     assert_eq!(by_tcp.len(), 3);
+}
+
+fn outcome(stdout: &str) -> Outcome {
+    Run::program("cat", [""; 0]).stdin(stdout).run()
+}
+
+#[test]
+fn the_keyword_is_read_from_text_and_from_json() {
+    let text = "h:1, dialled at ::1\n\n  dns    not reached\n  tcp    FAIL\n\n\
+        tcp.refused  Nobody listens.\n  why   RST\n  next  x\nexit 20\n";
+    outcome(text).verdict("tcp.refused").says("FAIL").says_not("ok").status(0);
+    let json = "{\"verdict\":{\"keyword\":\"cert.name\"}}\n";
+    assert_eq!(outcome(json).keyword(), "cert.name");
+    assert_eq!(outcome(json).json().len(), 1);
+    outcome("plain\n").harmless().silent_on_stderr();
+    for painted in ["\u{1b}[31m", "a\rb", "\u{9b}", "\u{202e}", "\0"] {
+        let judged = catch_unwind(|| outcome(painted).harmless().status);
+        assert!(judged.is_err(), "{painted:?}");
+    }
+}
+
+#[test]
+fn a_run_is_bounded_and_its_environment_clean() {
+    let hung = Run::program("sleep", ["60"]).limit(Duration::from_millis(200));
+    let started = Instant::now();
+    assert!(catch_unwind(AssertUnwindSafe(|| hung.run())).is_err());
+    assert!(started.elapsed() < Duration::from_secs(5));
+    let env = Run::program("env", [""; 0]).env("NO_COLOR", "1").without_env("HOME").run();
+    env.says("LC_ALL=C\n").says("NO_COLOR=1\n").says_not("\nHOME=").says_not("_proxy=");
+    Run::shell("exit 3").run().status(3);
+    Run::shell("kill -9 $$").run().status(137);
+}
+
+#[test]
+fn a_run_going_on_is_heard_and_signalled_also_in_a_world() {
+    let Some(world) = World::plain() else { return };
+    let shell = || Run::program("sh", ["-c", "trap 'exit 9' INT; echo up; read x; echo $x"]);
+    for run in [shell().keep_stdin(), shell().keep_stdin().within(&world)] {
+        let running = run.start();
+        running.says_soon("up\n").send("hello\n");
+        running.finish().status(0).says("hello");
+    }
+    for run in [shell().keep_stdin(), shell().keep_stdin().within(&world)] {
+        let running = run.start();
+        running.says_soon("up\n").signal(libc::SIGINT);
+        running.finish().status(9);
+    }
+}
+
+#[test]
+fn a_neighbour_that_answers_no_arp_takes_three_seconds() {
+    let Some(world) = World::faults() else { return };
+    for host in [net::NO_NEIGHBOUR4, net::NO_NEIGHBOUR6] {
+        let addr = SocketAddr::new(host.parse().unwrap(), 80);
+        let got = world.connect("cli", addr, Duration::from_secs(6));
+        assert_eq!(got.errno, Some(libc::EHOSTUNREACH), "{got:?}");
+        assert!(got.elapsed > Duration::from_secs(2), "{got:?}");
+    }
+}
+
+#[test]
+fn the_own_firewall_rejects_from_an_own_address() {
+    use libc::{EACCES, ECONNREFUSED, EHOSTUNREACH};
+    let Some(world) = World::faults() else { return };
+    let own: [IpAddr; 2] = ["10.77.1.2".parse().unwrap(), "fd77:1::2".parse().unwrap()];
+    for (addr, errno, icmp) in [
+        (Fault::OWN_REJECT.v4(), ECONNREFUSED, Some((3, 3, own[0]))),
+        (Fault::OWN_REJECT.v6(), ECONNREFUSED, Some((1, 4, own[1]))),
+        (Fault::OWN_PROHIBITED.v4(), EHOSTUNREACH, Some((3, 13, own[0]))),
+        (Fault::OWN_PROHIBITED.v6(), EACCES, Some((1, 1, own[1]))),
+        (Fault::OWN_RESET.v6(), ECONNREFUSED, None),
+    ] {
+        let got = world.connect("cli", &*addr, Duration::from_secs(3));
+        assert_eq!((got.errno, got.icmp), (Some(errno), icmp), "{addr} {got:?}");
+    }
 }

@@ -406,8 +406,8 @@ pub const DEAD_END6: &str = "fd77:3::4";
 /// On the link of cli, and answers no ARP.
 pub const NO_NEIGHBOUR4: &str = "10.77.1.99";
 pub const NO_NEIGHBOUR6: &str = "fd77:1::99";
-/// r1 has no route there and says so.
-pub const NO_ROUTE_AT_R1: &str = "10.79.1.1";
+/// r1 says that it has no route there.
+pub const NO_ROUTE_AT_R1: [&str; 2] = ["10.79.1.1", "fd79:1::1"];
 /// cli's own routes of type unreachable, prohibit, blackhole and throw.
 pub const ROUTE_UNREACHABLE: [&str; 2] = ["10.78.1.1", "fd78:1::1"];
 pub const ROUTE_PROHIBIT: [&str; 2] = ["10.78.2.1", "fd78:2::1"];
@@ -572,6 +572,23 @@ route add throw fd78:4::/64
 END
 ";
 
+/// A route that is really absent is reported five times and then once a second, which tests
+/// beside each other would notice: a rule reports it every time.
+const R1_RULES: &str = "\
+ip -n r1 -batch - <<'END'
+route add 10.79.0.0/16 via 10.77.2.2
+route add fd79::/16 via fd77:2::2
+END
+ip netns exec r1 nft -f - <<'END'
+table inet f {
+chain fw { type filter hook forward priority 0;
+ip daddr 10.79.0.0/16 reject with icmp type net-unreachable
+ip6 daddr fd79::/16 reject with icmpv6 type no-route
+}
+}
+END
+";
+
 /// The rules of all faults as shell commands.
 fn fault_script() -> String {
     let mut r2 = String::from(
@@ -607,7 +624,7 @@ fn fault_script() -> String {
         }
     }
     format!(
-        "{CLI_ROUTES}\
+        "{CLI_ROUTES}{R1_RULES}\
          ip netns exec r2 nft -f - <<'END'\n{r2}}}\n}}\nEND\n\
          ip netns exec cli nft -f - <<'END'\n{output}}}\n{input}}}\n}}\nEND\n"
     )
@@ -665,7 +682,7 @@ ln -s /run/etc.real/* /run/etc/
 
 /// Routers answer every probe, and an address is usable at once.
 const HOST: &str = "ip link set lo up
-echo 0 >/proc/sys/net/ipv4/icmp_ratelimit
+echo 0 >/proc/sys/net/ipv4/icmp_ratemask
 echo 0 >/proc/sys/net/ipv6/icmp/ratelimit
 echo 0 >/proc/sys/net/ipv6/conf/default/accept_dad
 echo 0 >/proc/sys/net/ipv6/conf/all/accept_dad";

@@ -224,10 +224,10 @@ impl Running {
     }
 
     #[track_caller]
-    pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
-        let stdin = self.stdin.as_mut().expect("keep_stdin was not asked for");
+    pub fn send(&self, bytes: impl AsRef<[u8]>) -> &Running {
+        let mut stdin = self.stdin.as_ref().expect("keep_stdin was not asked for");
         stdin.write_all(bytes.as_ref()).unwrap();
-        stdin.flush().unwrap();
+        self
     }
 
     pub fn close_stdin(&mut self) {
