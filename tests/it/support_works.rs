@@ -462,6 +462,11 @@ fn the_keyword_is_read_from_text_and_from_json() {
 }
 
 #[test]
+fn the_binary_under_test_starts() {
+    Run::new(["help"]).run().status(0).within(Duration::from_secs(5));
+}
+
+#[test]
 fn a_run_is_bounded_and_its_environment_clean() {
     let hung = Run::program("sleep", ["60"]).limit(Duration::from_millis(200));
     let started = Instant::now();
@@ -515,4 +520,31 @@ fn the_own_firewall_rejects_from_an_own_address() {
         let got = world.connect("cli", &*addr, Duration::from_secs(3));
         assert_eq!((got.errno, got.icmp), (Some(errno), icmp), "{addr} {got:?}");
     }
+}
+
+#[test]
+fn a_chain_of_ones_own_may_be_changed() {
+    let Some(world) = World::chain() else { return };
+    // A transparent proxy on r2 answers for an address that nobody has.
+    world.sh(
+        "r2",
+        "nft -f - <<'END'
+table ip n {
+chain pre { type nat hook prerouting priority -100; tcp dport 80 redirect to :3128; }
+}
+table ip y {
+chain raw { type filter hook prerouting priority -300; tcp dport 8040 tcp flags syn notrack; }
+chain fw { type filter hook forward priority -5;
+tcp dport 8040 ct state invalid,untracked synproxy mss 1460 wscale 7 timestamp sack-perm
+tcp dport 8040 ct state invalid drop
+}
+}
+END",
+    );
+    let proxy = zoo::mute().serve_on(world.tcp("r2", "0.0.0.0:3128"));
+    assert_eq!(world.connect("cli", "10.77.3.222:80", MOMENT).errno, Some(0));
+    proxy.soon("the visit", |visits| visits.len() == 1);
+    // A synproxy on r2 completes the handshake for a port that is closed.
+    let got = world.connect("cli", "10.77.3.2:8040", MOMENT);
+    assert!(matches!(got.errno, Some(0 | libc::ECONNRESET)), "{got:?}");
 }

@@ -22,16 +22,18 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// A network of our own; it ends, with all in it, when this value is dropped.
 pub struct World {
-    holder: Child,
+    /// The process that holds the namespaces, and its number.
+    holder: Mutex<Child>,
+    pid: u32,
     /// The first process of the world reads this pipe and ends with it.
-    gate: Option<ChildStdin>,
+    gate: Mutex<Option<ChildStdin>>,
     hosts: Vec<String>,
     files: TempDir,
 }
@@ -116,12 +118,12 @@ impl World {
     /// port of each. Made once and shared by all tests; change nothing in it.
     #[track_caller]
     pub fn faults() -> Option<&'static World> {
-        static SHARED: OnceLock<World> = OnceLock::new();
         if let Err(reason) = possible() {
             run::skip(&run::test_name(), &reason);
             return None;
         }
         Some(SHARED.get_or_init(|| {
+            sys::at_exit(end_shared);
             let world = World::make(chain().script(&fault_script()));
             world.warm_up();
             for (fault, ..) in FAULTS {
@@ -155,7 +157,8 @@ impl World {
             panic!("the world could not be made: {line}{error}");
         }
         let hosts = setup.hosts;
-        World { holder, gate, hosts, files }
+        let pid = holder.id();
+        World { holder: holder.into(), pid, gate: gate.into(), hosts, files }
     }
 
     /// Waits until both families pass from end to end: a new link needs up to two seconds.
@@ -257,7 +260,7 @@ impl World {
     /// A socket in a host, held by this process.
     #[track_caller]
     pub fn socket(&self, host: &str, v6: bool, kind: i32) -> OwnedFd {
-        let pid = self.holder.id();
+        let pid = self.pid;
         let user = in_user_namespace().then(|| open(format!("/proc/{pid}/ns/user")));
         let net = open(self.net_path(host));
         sys::socket_inside(user.as_ref(), &net, v6, kind)
@@ -265,7 +268,7 @@ impl World {
     }
 
     fn net_path(&self, host: &str) -> String {
-        let pid = self.holder.id();
+        let pid = self.pid;
         if host == HERE {
             return format!("/proc/{pid}/ns/net");
         }
@@ -275,7 +278,7 @@ impl World {
 
     /// The words that put a command into a host of this world.
     pub fn enter(&self, host: &str, privileged: bool) -> Vec<OsString> {
-        let pid = self.holder.id();
+        let pid = self.pid;
         let mut words = vec!["nsenter".to_owned(), format!("--target={pid}"), "--mount".to_owned()];
         words.push(format!("--pid=/proc/{pid}/ns/pid_for_children"));
         words.push(format!("--net={}", self.net_path(host)));
@@ -291,19 +294,36 @@ impl World {
     }
 }
 
-impl Drop for World {
-    fn drop(&mut self) {
-        drop(self.gate.take());
+impl World {
+    fn end(&self) {
+        drop(self.gate.lock().unwrap().take());
+        let mut holder = self.holder.lock().unwrap();
         let end = Instant::now() + GATE_MAX;
         while Instant::now() < end {
-            if self.holder.try_wait().is_ok_and(|status| status.is_some()) {
+            if holder.try_wait().is_ok_and(|status| status.is_some()) {
                 return;
             }
             thread::sleep(Duration::from_millis(2));
         }
         // --kill-child ends the world with it.
-        let _ = self.holder.kill();
-        let _ = self.holder.wait();
+        let _ = holder.kill();
+        let _ = holder.wait();
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// The world of `World::faults`; statics are not dropped, so the end of the process ends it.
+static SHARED: OnceLock<World> = OnceLock::new();
+
+extern "C" fn end_shared() {
+    if let Some(world) = SHARED.get() {
+        world.end();
+        let _ = fs::remove_dir_all(world.files.path());
     }
 }
 

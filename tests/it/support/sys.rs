@@ -19,6 +19,12 @@ pub fn kill_group(pid: u32, signal: i32) {
     unsafe { libc::kill(-(pid as libc::pid_t), signal) };
 }
 
+/// Has a function called when the process ends by itself.
+pub fn at_exit(last: extern "C" fn()) {
+    // SAFETY: a plain function that lives as long as the program.
+    unsafe { libc::atexit(last) };
+}
+
 /// Ends both directions at once; a listener's blocked `accept` returns with an error.
 pub fn shutdown(socket: &impl AsRawFd) {
     // SAFETY: the descriptor is open for as long as the borrow lasts.
