@@ -1,1 +1,4 @@
 #![cfg(test)]
+
+mod servers_work;
+mod support;
