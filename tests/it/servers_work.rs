@@ -8,7 +8,14 @@
     reason = "a test that cannot go on shall say so and stop"
 )]
 
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
 
 use crate::support::servers::{self, Server, shared};
 
@@ -152,6 +159,255 @@ fn bind9_has_a_name_for_each_outcome() {
     dig(bind9, "many.good.test A +noedns").shows("ANSWER: 60");
 }
 
+#[test]
+fn postfix_offers_requires_and_refuses_starttls() {
+    let postfix = shared::postfix();
+    tls(postfix, "smtp", &["-starttls", "smtp"]).shows("TLSv1.3");
+    tls(postfix, "starttls-required", &["-starttls", "smtp"]);
+    tls(postfix, "smtps", &[]);
+    s_client(postfix, "no-starttls", &["-starttls", "smtp"]).shows("Didn't find STARTTLS");
+    curl_fails(postfix, "smtp://good.test:@starttls-required@", &["-X", "VRFY lab"]).shows("530");
+    curl_fails(postfix, "smtp://good.test:@rejecting@", &[]).shows("554");
+}
+
+#[test]
+fn dovecot_starts_tls_in_four_protocols() {
+    let dovecot = shared::dovecot();
+    for protocol in ["imap", "pop3", "sieve", "lmtp"] {
+        tls(dovecot, protocol, &["-starttls", protocol]).shows("TLSv1.3");
+    }
+    tls(dovecot, "imaps", &[]);
+    tls(dovecot, "pop3s", &[]);
+    let user = format!("{}:{}", servers::USER, servers::PASSWORD);
+    curl(dovecot, "imap://good.test:@imap@", &["--ssl-reqd", "--user", &user]).shows("INBOX");
+}
+
+#[test]
+fn vsftpd_starts_tls_on_demand_or_at_once() {
+    let vsftpd = shared::vsftpd();
+    tls(vsftpd, "ftp", &["-starttls", "ftp"]);
+    curl(vsftpd, "ftp://good.test:@ftp@/", &["--ssl-reqd"]);
+    tls(shared::vsftpd_implicit(), "ftp", &[]);
+}
+
+#[test]
+fn slapd_starts_tls() {
+    let slapd = shared::slapd();
+    tls(slapd, "ldap", &["-starttls", "ldap"]).shows("TLSv1.3");
+    tls(slapd, "ldaps", &[]);
+    let mut search = Command::new("ldapsearch");
+    search.args(["-x", "-ZZ", "-H", &format!("ldap://{}", slapd.addr("ldap"))]);
+    search.args(["-D", "cn=lab,dc=good,dc=test", "-w", servers::PASSWORD]);
+    search.args(["-s", "base", "-b", "", "namingContexts"]).env("LDAPTLS_CACERT", slapd.ca());
+    run(search).succeeds().shows("dc=good,dc=test");
+}
+
+#[test]
+fn prosody_starts_tls_for_clients_and_servers() {
+    let prosody = shared::prosody();
+    tls(prosody, "c2s", &["-starttls", "xmpp", "-xmpphost", "good.test"]).shows("TLSv1.3");
+    tls(prosody, "s2s", &["-starttls", "xmpp-server", "-xmpphost", "good.test"]);
+    tls(prosody, "c2s-tls", &["-alpn", "xmpp-client"]);
+    tls(prosody, "s2s-tls", &["-alpn", "xmpp-server"]);
+}
+
+#[test]
+fn postgres_accepts_or_refuses_tls() {
+    let psql = |server: &Server, mode: &str| {
+        let mut psql = Command::new("psql");
+        psql.env("PGPASSWORD", servers::PASSWORD).env("PGSSLROOTCERT", server.ca());
+        let (port, user) = (server.port("postgres"), servers::USER);
+        let address = format!("host=localhost hostaddr=127.0.0.1 port={port}");
+        psql.arg(format!("{address} user={user} dbname=postgres sslmode={mode}"));
+        psql.args(["-Atc", "select 'ssl=' || ssl from pg_stat_ssl where pid = pg_backend_pid()"]);
+        run(psql)
+    };
+    let postgres = shared::postgres();
+    tls(postgres, "postgres", &["-starttls", "postgres"]).shows("TLSv1.3");
+    psql(postgres, "verify-full").succeeds().shows("ssl=true");
+    psql(postgres, "disable").succeeds().shows("ssl=false");
+
+    let without = shared::postgres_without_tls();
+    assert_eq!(said_first(without, "postgres", &[0, 0, 0, 8, 4, 210, 22, 47]), *b"N");
+    psql(without, "require").fails().shows("server does not support SSL");
+    psql(without, "prefer").succeeds().shows("ssl=false");
+}
+
+#[test]
+fn mariadb_accepts_or_refuses_tls() {
+    let mariadb = |server: &Server, options: &[&str]| {
+        let mut mariadb = Command::new("mariadb");
+        mariadb.args(["--no-defaults", "--protocol=tcp", "-h", "127.0.0.1", "-u", servers::USER]);
+        mariadb.arg(format!("--password={}", servers::PASSWORD));
+        mariadb.args(["-P", &server.port("mysql").to_string()]).arg("--ssl-ca").arg(server.ca());
+        mariadb.args(options).args(["-e", "show status like 'Ssl_version'"]);
+        run(mariadb)
+    };
+    let with = shared::mariadb();
+    tls(with, "mysql", &["-starttls", "mysql"]).shows("TLSv1.3");
+    mariadb(with, &["--ssl-verify-server-cert"]).succeeds().shows("TLSv1.3");
+
+    let without = shared::mariadb_without_tls();
+    s_client(without, "mysql", &["-starttls", "mysql"]).fails().shows("not support SSL");
+    mariadb(without, &["--ssl-verify-server-cert"]).fails().shows("SSL");
+    mariadb(without, &["--skip-ssl"]).succeeds();
+}
+
+#[test]
+fn redis_answers_plainly_and_in_tls() {
+    let redis_cli = |server: &Server, port: &str, options: &[&str]| {
+        let mut redis_cli = Command::new("redis-cli");
+        redis_cli.args(["-h", "127.0.0.1", "-p", &server.port(port).to_string()]).args(options);
+        run(redis_cli)
+    };
+    let redis = shared::redis();
+    redis_cli(redis, "redis", &["ping"]).shows("PONG");
+    tls(redis, "redis-tls", &[]).shows("TLSv1.3");
+    let ca = redis.ca().to_str().unwrap();
+    redis_cli(redis, "redis-tls", &["--tls", "--cacert", ca, "ping"]).shows("PONG");
+
+    let guarded = shared::redis_with_password();
+    redis_cli(guarded, "redis", &["ping"]).shows("NOAUTH Authentication required");
+    redis_cli(guarded, "redis", &["-a", servers::PASSWORD, "ping"]).shows("PONG");
+}
+
+#[test]
+fn squid_tunnels_asks_who_and_denies() {
+    let (squid, nginx) = (shared::squid(), shared::nginx());
+    let via = |port: &str, user: &str, url: &str, options: &[&str]| {
+        let proxy = format!("http://{user}{}", squid.addr(port));
+        let proxied = ["--proxytunnel", "--noproxy", "", "--proxy", &proxy];
+        curl_run(nginx, url, &[&proxied, options].concat())
+    };
+    let (url, known) =
+        ("https://good.test:@https@/", format!("{}:{}@", servers::USER, servers::PASSWORD));
+    via("open", "", url, &[]).succeeds().shows("200 Connection established").shows("good.test");
+    via("auth", &known, url, &[]).succeeds().shows("good.test");
+    via("auth", "", url, &[]).fails().shows("407 Proxy Authentication Required");
+    via("auth", "lab:wrong@", url, &[]).fails().shows("407");
+    via("denied", "", url, &[]).fails().shows("403 Forbidden");
+    via("open", "", "https://good.test:@dead@/", &[]).fails().shows("503 Service Unavailable");
+    let elsewhere = ["--connect-to", "::192.0.2.1:"];
+    via("open", "", "https://good.test/", &elsewhere).fails().shows("403 Forbidden");
+}
+
+#[test]
+fn dante_speaks_socks_4_and_5() {
+    let (dante, nginx) = (shared::dante(), shared::nginx());
+    let via = |scheme: &str, url: &str| {
+        let proxy = format!("{scheme}://{}", dante.addr("socks"));
+        curl_run(nginx, url, &["--noproxy", "", "--proxy", &proxy])
+    };
+    for scheme in ["socks4", "socks5"] {
+        via(scheme, "http://127.0.0.1:@http@/").succeeds().shows("plain");
+    }
+    let denied = format!("http://127.0.0.1:{}/", dante.port("dead-denied"));
+    via("socks5", &denied).status(97).shows("(2)");
+    via("socks5", "http://127.0.0.1:@dead@/").status(97).shows("(5)");
+    via("socks4", "http://127.0.0.1:@dead@/").status(97).shows("91");
+}
+
+#[test]
+fn microsocks_asks_who() {
+    let nginx = shared::nginx();
+    let via = |server: &Server, user: &str| {
+        let proxy = format!("socks5://{user}{}", server.addr("socks"));
+        curl_run(nginx, "http://127.0.0.1:@http@/", &["--noproxy", "", "--proxy", &proxy])
+    };
+    via(shared::microsocks_open(), "").succeeds().shows("plain");
+    let known = format!("{}:{}@", servers::USER, servers::PASSWORD);
+    via(shared::microsocks(), &known).succeeds().shows("plain");
+    via(shared::microsocks(), "lab:wrong@").status(97).shows("rejected");
+    via(shared::microsocks(), "").status(97);
+}
+
+#[test]
+fn haproxy_routes_by_name() {
+    let haproxy = shared::haproxy();
+    tls(haproxy, "sni", &[]).shows("TLSv1.3");
+    tls_fails(haproxy, "sni", &["-servername", "unknown.test"]).shows("unexpected eof");
+    tls_fails(haproxy, "strict", &["-servername", "unknown.test"]).shows("alert number 112");
+    tls(haproxy, "old", &["-tls1", "-cipher", "ALL:@SECLEVEL=0"]).shows("TLSv1");
+    let old = ["-servername", "old.test", "-tls1_1", "-cipher", "ALL:@SECLEVEL=0"];
+    tls(haproxy, "sni", &old).shows("TLSv1.1");
+    tls_fails(haproxy, "client-cert", &["-tls1_2"]).shows("alert handshake failure");
+}
+
+#[test]
+fn haproxy_accepts_and_sends_proxy_headers() {
+    let haproxy = shared::haproxy();
+    let with = ["--haproxy-protocol"];
+    curl(haproxy, "https://good.test:@accept-proxy@/", &with).shows("src=127.0.0.1");
+    curl(haproxy, "http://good.test:@http-accept-proxy@/", &with).shows("src=127.0.0.1");
+    curl(haproxy, "https://good.test:@send-proxy@/", &[]).shows("src=127.0.0.1");
+    curl_fails(haproxy, "https://good.test:@accept-proxy@/", &[]).status(35);
+}
+
+#[test]
+fn haproxy_shows_what_a_balancer_does_without_servers() {
+    let haproxy = shared::haproxy();
+    curl(haproxy, "http://good.test:@http-503@/", &[]).shows("503 Service Unavailable");
+    curl(haproxy, "https://good.test:@https-503@/", &[]).shows("503");
+    for port in ["tcp-no-server", "tcp-dead"] {
+        assert_eq!(said(haproxy, port, b""), b"", "{port} is closed without a byte");
+    }
+    let reset = saying(haproxy, "reject", b"").read(&mut [0]).unwrap_err();
+    assert_eq!(reset.kind(), ErrorKind::ConnectionReset);
+}
+
+#[test]
+fn haproxy_is_silent_or_late() {
+    let haproxy = shared::haproxy();
+    let mut silent = saying(haproxy, "silent", b"");
+    silent.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+    assert_eq!(silent.read(&mut [0]).unwrap_err().kind(), ErrorKind::WouldBlock);
+
+    // 28: time is up.
+    curl_fails(haproxy, "http://good.test:@mute@/", &["--max-time", "1"]).status(28);
+
+    let start = Instant::now();
+    assert_eq!(said(haproxy, "delayed", b""), b"");
+    assert!(start.elapsed() >= Duration::from_millis(1900), "after {:?}", start.elapsed());
+    curl(haproxy, "http://good.test:@tarpit@/", &[]).shows("500 Internal Server Error");
+}
+
+#[test]
+fn xrdp_agrees_to_tls() {
+    let xrdp = shared::xrdp();
+    let mut wire = TcpStream::connect(xrdp.addr("rdp")).unwrap();
+    wire.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    // TPKT, X.224 connection request, RDP negotiation request for TLS
+    let request = [3, 0, 0, 19, 14, 0xe0, 0, 0, 0, 0, 0, 1, 0, 8, 0, 1, 0, 0, 0];
+    wire.write_all(&request).unwrap();
+    let mut answer = [0; 19];
+    wire.read_exact(&mut answer).unwrap();
+    assert_eq!(answer[5], 0xd0, "connection confirm");
+    assert_eq!((answer[11], answer[15]), (2, 1), "negotiation response: TLS");
+
+    // No client at hand speaks RDP before TLS, so the rest is rustls.
+    let roots = CertificateDer::from_pem_file(xrdp.ca()).unwrap();
+    let mut store = rustls::RootCertStore::empty();
+    store.add(roots).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(store)
+        .with_no_client_auth();
+    let name = ServerName::try_from("good.test").unwrap();
+    let mut tls = rustls::ClientConnection::new(Arc::new(config), name).unwrap();
+    while tls.is_handshaking() {
+        tls.complete_io(&mut wire).unwrap();
+    }
+}
+
+#[test]
+fn inspircd_starts_tls() {
+    let inspircd = shared::inspircd();
+    tls(inspircd, "irc", &["-starttls", "irc"]).shows("TLSv1.3");
+    tls(inspircd, "ircs", &[]);
+}
+
 /// `openssl s_client`, verifying for good.test, must end well.
 fn tls(server: &Server, port: &str, options: &[&str]) -> Said {
     s_client(server, port, options).succeeds().shows("Verified peername: good.test")
@@ -189,7 +445,7 @@ fn curl_run(server: &Server, url: &str, options: &[&str]) -> Said {
     let mut curl = Command::new("curl");
     curl.args(["--silent", "--show-error", "--include", "--max-time", "10", "--cacert"]);
     curl.arg(server.ca()).args(["--noproxy", "*"]);
-    if !url.contains("[::1]") {
+    if !url.contains("[::1]") && !options.contains(&"--connect-to") {
         curl.args(["--connect-to", "::127.0.0.1:"]);
     }
     curl.args(options).arg(url);
@@ -213,13 +469,23 @@ fn dig_run(server: &Server, question: &str) -> Said {
 
 /// All that a server says to these bytes, until it closes.
 fn said(server: &Server, port: &str, bytes: &[u8]) -> Vec<u8> {
-    use std::io::{Read, Write};
-    let mut stream = std::net::TcpStream::connect(server.addr(port)).unwrap();
-    stream.set_read_timeout(Some(std::time::Duration::from_secs(5))).unwrap();
-    stream.write_all(bytes).unwrap();
     let mut all = Vec::new();
-    stream.read_to_end(&mut all).unwrap();
+    saying(server, port, bytes).read_to_end(&mut all).unwrap();
     all
+}
+
+/// The first byte that a server says to these bytes.
+fn said_first(server: &Server, port: &str, bytes: &[u8]) -> [u8; 1] {
+    let mut first = [0];
+    saying(server, port, bytes).read_exact(&mut first).unwrap();
+    first
+}
+
+fn saying(server: &Server, port: &str, bytes: &[u8]) -> TcpStream {
+    let mut stream = TcpStream::connect(server.addr(port)).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    stream.write_all(bytes).unwrap();
+    stream
 }
 
 /// What a client said, and how it ended.

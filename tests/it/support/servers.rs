@@ -142,6 +142,306 @@ pub fn bind9() -> Server {
     .start()
 }
 
+/// Postfix; see servers/master.cf for the ports.
+pub fn postfix() -> Server {
+    Recipe {
+        name: "postfix",
+        package: "postfix",
+        // Not `postfix start-fg`, which takes two seconds to check files that we have just made.
+        program: "/usr/lib/postfix/sbin/master",
+        args: vec!["-s", "-c", "@dir@"],
+        files: vec![
+            ("main.cf", include_str!("servers/main.cf")),
+            ("master.cf", include_str!("servers/master.cf")),
+        ],
+        setup: vec![
+            vec!["mkdir", "data", "queue", "queue/pid", "queue/private", "queue/public"],
+            vec!["chown", "postfix", "data", "queue/private", "queue/public"],
+        ],
+        needs_root: true,
+        greets: &["smtp", "no-starttls", "starttls-required", "rejecting"],
+        ..Recipe::default()
+    }
+    .start()
+}
+
+/// Dovecot on ports `imap`, `pop3`, `sieve` and `lmtp`, all with STARTTLS, `imaps` and `pop3s`.
+pub fn dovecot() -> Server {
+    Recipe {
+        name: "dovecot",
+        package: "dovecot-imapd",
+        program: "dovecot",
+        args: vec!["-F", "-c", "@dir@/dovecot.conf"],
+        files: vec![("dovecot.conf", include_str!("servers/dovecot.conf"))],
+        setup: vec![vec!["mkdir", "mail"], vec!["chown", "nobody", "mail"]],
+        needs_root: true,
+        greets: &["imap", "pop3", "sieve", "lmtp"],
+        ..Recipe::default()
+    }
+    .start()
+}
+
+/// vsftpd with AUTH TLS on port `ftp`, for anonymous users.
+pub fn vsftpd() -> Server {
+    vsftpd_with(&[], &["ftp"])
+}
+
+/// vsftpd with TLS from the first byte, on port `ftp`.
+pub fn vsftpd_implicit() -> Server {
+    vsftpd_with(&["-oimplicit_ssl=YES"], &[])
+}
+
+fn vsftpd_with(options: &[&str], greets: &'static [&'static str]) -> Server {
+    Recipe {
+        name: "vsftpd",
+        package: "vsftpd",
+        program: "vsftpd",
+        args: [&["@dir@/vsftpd.conf"], options].concat(),
+        files: vec![("vsftpd.conf", include_str!("servers/vsftpd.conf"))],
+        setup: vec![vec!["mkdir", "empty", "ftp"]],
+        needs_root: true,
+        greets,
+        ..Recipe::default()
+    }
+    .start()
+}
+
+/// OpenLDAP on ports `ldap`, with StartTLS, and `ldaps`.
+pub fn slapd() -> Server {
+    Recipe {
+        name: "slapd",
+        package: "slapd",
+        program: "slapd",
+        args: vec![
+            "-d",
+            "stats",
+            "-f",
+            "@dir@/slapd.conf",
+            "-h",
+            "ldap://127.0.0.1:@port:ldap@ ldaps://127.0.0.1:@port:ldaps@",
+        ],
+        files: vec![("slapd.conf", include_str!("servers/slapd.conf"))],
+        setup: vec![vec!["mkdir", "db"]],
+        user: Some("openldap"),
+        ..Recipe::default()
+    }
+    .start()
+}
+
+/// Prosody for localhost and good.test; see servers/prosody.cfg.lua for the ports.
+pub fn prosody() -> Server {
+    Recipe {
+        name: "prosody",
+        package: "prosody",
+        program: "prosody",
+        args: vec!["-F", "--config", "@dir@/prosody.cfg.lua"],
+        files: vec![("prosody.cfg.lua", include_str!("servers/prosody.cfg.lua"))],
+        setup: vec![vec!["mkdir", "data"]],
+        user: Some("prosody"),
+        ..Recipe::default()
+    }
+    .start()
+}
+
+/// PostgreSQL with TLS on port `postgres`, for [`USER`] with [`PASSWORD`], database `postgres`.
+pub fn postgres() -> Server {
+    const FILES: &str = "-cssl_cert_file=@pki@/good-chain.pem";
+    postgres_with(&["-cssl=on", FILES, "-cssl_key_file=@dir@/key"])
+}
+
+/// The same without TLS: it answers `N` to an SSLRequest.
+pub fn postgres_without_tls() -> Server {
+    postgres_with(&["-cssl=off"])
+}
+
+fn postgres_with(options: &[&str]) -> Server {
+    let args = ["-D", "@dir@/data", "-h", "127.0.0.1", "-p", "@port:postgres@", "-k", "@dir@"];
+    // No shared memory that has a name: nobody would remove it.
+    let more = ["-F", "-cdynamic_shared_memory_type=mmap", "-cshared_buffers=1MB"];
+    let initdb = "/usr/lib/postgresql/*/bin/initdb";
+    let init = [initdb, "-D", "@dir@/data", "-A", "scram-sha-256", "-U", USER, "--pwfile"];
+    Recipe {
+        name: "postgres",
+        package: "postgresql-15",
+        program: "/usr/lib/postgresql/*/bin/postgres",
+        args: [&args[..], &more, options].concat(),
+        files: vec![("password", PASSWORD)],
+        setup: vec![
+            [&init[..], &["@dir@/password", "--no-sync", "--no-locale"]].concat(),
+            vec!["install", "-m", "600", "@pki@/good.key", "@dir@/key"],
+        ],
+        user: Some("postgres"),
+        logged: &["database system is ready to accept connections"],
+        ..Recipe::default()
+    }
+    .start()
+}
+
+/// MariaDB with TLS on port `mysql`, for [`USER`] with [`PASSWORD`].
+pub fn mariadb() -> Server {
+    let cert = "--ssl-cert=@pki@/good-chain.pem";
+    mariadb_with(&["--ssl-ca=@pki@/root.pem", cert, "--ssl-key=@pki@/good.key"])
+}
+
+/// The same without TLS: its greeting does not offer CLIENT_SSL.
+pub fn mariadb_without_tls() -> Server {
+    mariadb_with(&["--skip-ssl"])
+}
+
+fn mariadb_with(options: &[&str]) -> Server {
+    let args = [
+        "--no-defaults",
+        "--datadir=@dir@/data",
+        "--socket=@dir@/socket",
+        "--pid-file=@dir@/pid",
+        "--init-file=@dir@/init.sql",
+        "--bind-address=127.0.0.1",
+        "--port=@port:mysql@",
+        "--skip-log-bin",
+        "--skip-name-resolve",
+        "--innodb-buffer-pool-size=8M",
+    ];
+    Recipe {
+        name: "mariadb",
+        package: "mariadb-server",
+        program: "mariadbd",
+        args: [&args, options].concat(),
+        files: vec![("init.sql", "CREATE USER lab@'%' IDENTIFIED BY 'secret';")],
+        setup: vec![vec![
+            "mariadb-install-db",
+            "--no-defaults",
+            "--datadir=@dir@/data",
+            "--auth-root-authentication-method=normal",
+            "--skip-test-db",
+            "--skip-name-resolve",
+        ]],
+        user: Some("mysql"),
+        greets: &["mysql"],
+        ..Recipe::default()
+    }
+    .start()
+}
+
+/// Redis on ports `redis` and `redis-tls`.
+pub fn redis() -> Server {
+    redis_with(&[])
+}
+
+/// The same for those who know [`PASSWORD`].
+pub fn redis_with_password() -> Server {
+    redis_with(&["--requirepass", PASSWORD])
+}
+
+fn redis_with(options: &[&str]) -> Server {
+    let ports = ["--bind", "127.0.0.1", "--port", "@port:redis@", "--tls-port", "@port:redis-tls@"];
+    let cert = ["--tls-cert-file", "@pki@/good-chain.pem", "--tls-key-file", "@pki@/good.key"];
+    let clients = ["--tls-ca-cert-file", "@pki@/root.pem", "--tls-auth-clients", "no"];
+    Recipe {
+        name: "redis",
+        package: "redis-server",
+        program: "redis-server",
+        args: [&ports[..], &cert, &clients, &["--save", "", "--dir", "@dir@"], options].concat(),
+        user: Some("redis"),
+        ..Recipe::default()
+    }
+    .start()
+}
+
+/// Squid; see servers/squid.conf for the ports.
+pub fn squid() -> Server {
+    Recipe {
+        name: "squid",
+        package: "squid",
+        program: "squid",
+        args: vec!["-N", "-f", "@dir@/squid.conf"],
+        files: vec![
+            ("squid.conf", include_str!("servers/squid.conf")),
+            ("passwords", include_str!("servers/squid.passwords")),
+        ],
+        user: Some("proxy"),
+        ..Recipe::default()
+    }
+    .start()
+}
+
+/// Dante: SOCKS 4 and 5 on port `socks`; it refuses to go to port `dead-denied`.
+pub fn dante() -> Server {
+    Recipe {
+        name: "dante",
+        package: "dante-server",
+        program: "danted",
+        args: vec!["-f", "@dir@/danted.conf", "-p", "@dir@/pid"],
+        files: vec![("danted.conf", include_str!("servers/danted.conf"))],
+        needs_root: true,
+        ..Recipe::default()
+    }
+    .start()
+}
+
+/// microsocks: SOCKS 5 on port `socks`, for [`USER`] with [`PASSWORD`].
+pub fn microsocks() -> Server {
+    microsocks_with(&["-u", USER, "-P", PASSWORD])
+}
+
+/// The same for everybody.
+pub fn microsocks_open() -> Server {
+    microsocks_with(&[])
+}
+
+fn microsocks_with(options: &[&str]) -> Server {
+    Recipe {
+        name: "microsocks",
+        package: "microsocks",
+        program: "microsocks",
+        args: [&["-i", "127.0.0.1", "-p", "@port:socks@"], options].concat(),
+        user: Some("nobody"),
+        ..Recipe::default()
+    }
+    .start()
+}
+
+/// HAProxy, a balancer in many states; see servers/haproxy.cfg for the ports.
+pub fn haproxy() -> Server {
+    Recipe {
+        name: "haproxy",
+        package: "haproxy",
+        program: "haproxy",
+        args: vec!["-db", "-f", "@dir@/haproxy.cfg"],
+        files: vec![("haproxy.cfg", include_str!("servers/haproxy.cfg"))],
+        // As root, if there is root: an ordinary user's silent-drop is a reset on loopback.
+        ..Recipe::default()
+    }
+    .start()
+}
+
+/// xrdp on port `rdp`: TLS is the only security it accepts.
+pub fn xrdp() -> Server {
+    Recipe {
+        name: "xrdp",
+        package: "xrdp",
+        program: "xrdp",
+        args: vec!["--nodaemon", "--config", "@dir@/xrdp.ini"],
+        files: vec![("xrdp.ini", include_str!("servers/xrdp.ini"))],
+        needs_root: true,
+        ..Recipe::default()
+    }
+    .start()
+}
+
+/// InspIRCd on ports `irc`, with STARTTLS, and `ircs`.
+pub fn inspircd() -> Server {
+    Recipe {
+        name: "inspircd",
+        package: "inspircd",
+        program: "inspircd",
+        args: vec!["--nofork", "--config", "@dir@/inspircd.conf"],
+        files: vec![("inspircd.conf", include_str!("servers/inspircd.conf"))],
+        user: Some("irc"),
+        ..Recipe::default()
+    }
+    .start()
+}
+
 /// One instance for all tests of the binary, started by the first that asks.
 pub mod shared {
     use super::{OnceLock, Server};
@@ -155,7 +455,11 @@ pub mod shared {
         )* };
     }
 
-    shared!(bind9 dnsmasq nginx sshd);
+    shared! {
+        bind9 dante dnsmasq dovecot haproxy inspircd mariadb mariadb_without_tls microsocks
+        microsocks_open nginx postfix postgres postgres_without_tls prosody redis
+        redis_with_password slapd squid sshd vsftpd vsftpd_implicit xrdp
+    }
 }
 
 /// A running server. Dropping it ends it.
@@ -589,11 +893,13 @@ fn glob(pattern: &str) -> Option<PathBuf> {
 /// the namespace's first process, and the kernel kills the rest. That first process is a shell and
 /// not the server, because a process that changes its user is no longer told of its parent's death.
 fn in_namespace(argv: &[String], dir: &Path) -> Command {
-    // sshd and xrdp want a directory in /run. This one is seen by nobody else.
+    // sshd and xrdp want a directory in /run. This one is seen by nobody else, and neither are the
+    // names: a server that looks one up must get an answer without asking the network.
     const INIT: &str = r#"
 if [ "$(id -u)" = 0 ]; then
-    mount -t tmpfs tmpfs /run && mount -t tmpfs tmpfs /dev/shm && chmod 1777 /dev/shm || exit
-    mkdir -m 755 /run/sshd /run/xrdp || exit
+    mount --bind ../hosts /etc/hosts && mount --bind ../resolv.conf /etc/resolv.conf || exit
+    mount -t tmpfs tmpfs /run && mkdir -m 755 /run/sshd /run/xrdp || exit
+    mount -t tmpfs tmpfs /dev/shm && chmod 1777 /dev/shm || exit
 fi
 "$@" & wait "$!"
 "#;
@@ -655,6 +961,8 @@ done
         // Not TMPDIR: servers of other users must get in, and unix sockets need a short path.
         let dir = tempfile::Builder::new().prefix("reach-").tempdir_in("/tmp").unwrap().keep();
         fs::set_permissions(&dir, fs::Permissions::from_mode(0o755)).unwrap();
+        fs::write(dir.join("hosts"), HOSTS).unwrap();
+        fs::write(dir.join("resolv.conf"), "nameserver 127.0.0.1\noptions timeout:1\n").unwrap();
         let mut janitor = Command::new("sh");
         janitor.args(["-c", JANITOR, "janitor"]).arg(&dir).current_dir("/");
         janitor.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
@@ -716,6 +1024,11 @@ fn log(dir: &Path) -> String {
     all
 }
 
+/// The names that the servers themselves know.
+const HOSTS: &str = "\
+127.0.0.1 localhost good.test a.good.test other.test shop.example a.wild.test
+::1 localhost
+";
 const PACKAGES: &str = include_str!("../../../build-scripts/packages");
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// How often to look whether a fact holds.
