@@ -10,6 +10,8 @@
 
 /// The layout that keeps one large file readable.
 mod layout;
+/// The real servers offer what the tests expect of them.
+mod servers_work;
 /// What the tests stand on: the runner, the zoo, names, certificates, networks.
 mod support;
 /// The support itself: a zoo that lies would make every other test worthless.

@@ -12,6 +12,8 @@ pub mod net;
 pub mod pki;
 /// Runs the binary and keeps what it said.
 pub mod run;
+/// Real servers, started by the tests.
+pub mod servers;
 /// The system calls that std lacks.
 #[allow(unsafe_code)]
 pub mod sys;
