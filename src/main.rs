@@ -112,6 +112,11 @@ mod text {
         }
     }
 
+    /// What the user typed, quoted in an answer: escaped like anything else.
+    pub fn shown(typed: &str) -> Untrusted {
+        Untrusted::new(typed)
+    }
+
     /// A sentence still without a language: the key of a message and the values it names.
     #[derive(Clone, PartialEq, Eq)]
     pub struct Note {
@@ -329,19 +334,31 @@ mod deadline {
     pub fn parse_duration(text: &str) -> Option<Duration> {
         let unit_at = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
         let (number, unit) = text.split_at_checked(unit_at)?;
-        let scale = match unit {
-            "ms" => 0.001,
-            "" | "s" => 1.0,
-            "m" | "min" => 60.0,
-            "h" => 3600.0,
+        let unit_us: u64 = match unit {
+            "ms" => 1_000,
+            "" | "s" => 1_000_000,
+            "m" | "min" => 60_000_000,
+            "h" => 3_600_000_000,
             _ => return None,
         };
-        if !number.bytes().all(|b| b.is_ascii_digit() || b == b'.') {
+        let (whole, part) = number.split_once('.').unwrap_or((number, ""));
+        let digits = format!("{whole}{part}");
+        if digits.is_empty() || part.len() > 6 || !digits.bytes().all(|b| b.is_ascii_digit()) {
             return None;
         }
-        let seconds = number.parse::<f64>().ok()? * scale;
-        let duration = Duration::try_from_secs_f64(seconds).ok()?;
+        let scale = 10_u64.pow(part.len() as u32);
+        let micros = digits.parse::<u64>().ok()?.checked_mul(unit_us)? / scale;
+        let duration = Duration::from_micros(micros);
         (duration >= Duration::from_millis(1) && duration <= LONGEST).then_some(duration)
+    }
+
+    /// Milliseconds with so many decimals (at most 3, cut off). Integers only: formatting floating
+    /// point would cost the file 15 kB.
+    pub fn millis(duration: Duration, decimals: u32) -> String {
+        let scale = 10_u128.pow(3_u32.saturating_sub(decimals));
+        let shown = duration.as_micros() / scale;
+        let unit = 1000 / scale;
+        format!("{}.{:0width$}", shown / unit, shown % unit, width = decimals as usize)
     }
 
     /// Longer than anybody waits, short enough that adding it to a clock cannot overflow.
@@ -357,7 +374,7 @@ mod sys {
     use std::fs::File;
     use std::io::{self, Error, ErrorKind};
     use std::mem;
-    use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
+    use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
     use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
     use std::time::Duration;
 
@@ -609,9 +626,13 @@ mod sys {
         checked(unsafe { libc::setns(namespace.as_raw_fd(), libc::CLONE_NEWNET) }).map(drop)
     }
 
-    /// The name in errno(3) of an error that sockets give.
-    pub fn errno_name(errno: i32) -> Option<&'static str> {
-        ERRNO_NAMES.iter().find(|(number, _)| *number == errno).map(|(_, name)| *name)
+    /// The address to bind for any source of the peer's family; a string would bring in musl's
+    /// whole resolver.
+    pub fn unspecified(peer: &SocketAddr) -> SocketAddr {
+        match peer {
+            SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
+            SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
+        }
     }
 
     /// The number behind an error; 0 is one that did not come from the kernel.
@@ -754,23 +775,13 @@ mod sys {
 
     /// ICMP errors read at once: more than SYNs are ever sent, and a flood must not hold us.
     const QUEUE_MAX: usize = 64;
-
-    macro_rules! named {
-        ($($name:ident)*) => { &[$((libc::$name, stringify!($name))),*] };
-    }
-
-    const ERRNO_NAMES: &[(i32, &str)] = named!(
-        EACCES EADDRINUSE EADDRNOTAVAIL EAFNOSUPPORT EAGAIN EBADF ECONNABORTED ECONNREFUSED
-        ECONNRESET EHOSTDOWN EHOSTUNREACH EINVAL EMFILE EMSGSIZE ENETDOWN ENETUNREACH ENFILE
-        ENOBUFS ENODEV ENOENT ENOMEM ENONET ENOPROTOOPT ENOTCONN EPERM EPIPE EPROTO ETIMEDOUT
-    );
 }
 
 mod target {
     //! In: a target as somebody types it. Out: what to dial, what to call it, what to speak there.
 
     use super::deadline::Timeouts;
-    use super::text::Note;
+    use super::text::{Note, shown};
     use std::fmt::{self, Display};
     use std::net::{IpAddr, Ipv6Addr};
 
@@ -888,7 +899,7 @@ mod target {
             let port = match (own_port, port, service) {
                 (Some(own), None, _) | (None, Some(own), _) => parse_port(own)?,
                 (None, None, Some(service)) => service.port,
-                (None, None, None) => return Err(Note::new("usage.noport").with("host", &host)),
+                (None, None, None) => return Err(no_port(&host)),
                 (Some(_), Some(_), _) => {
                     return Err(Note::new("usage.twoports").with("typed", typed));
                 }
@@ -955,7 +966,7 @@ mod target {
             if let Some(ip) = parse_scoped(bare)? {
                 return Ok(ip);
             }
-            let complain = |key| Err(Note::new(key).with("host", text.escape_default()));
+            let complain = |key| Err(Note::new(key).with("host", shown(text)));
             if text.is_empty() {
                 return complain("usage.nohost");
             }
@@ -1000,7 +1011,7 @@ mod target {
         SERVICES
             .iter()
             .find(|s| s.name == scheme)
-            .ok_or_else(|| Note::new("usage.scheme").with("scheme", scheme.escape_default()))
+            .ok_or_else(|| Note::new("usage.scheme").with("scheme", shown(&scheme)))
     }
 
     /// The service that usually has this port: a hint, never a judgement.
@@ -1013,7 +1024,15 @@ mod target {
         let named = || SERVICES.iter().find(|s| s.name == text).map(|s| s.port);
         match text.parse::<u16>() {
             Ok(port) if port > 0 => Ok(port),
-            _ => named().ok_or_else(|| Note::new("usage.port").with("port", text.escape_default())),
+            _ => named().ok_or_else(|| Note::new("usage.port").with("port", shown(text))),
+        }
+    }
+
+    /// No port was given. With IPv6, `::1:443` may have been meant as an address and a port.
+    fn no_port(host: &Host) -> Note {
+        match host {
+            Host::Ip(IpAddr::V6(_), _) => Note::new("usage.noport6").with("host", host),
+            host => Note::new("usage.noport").with("host", host),
         }
     }
 
@@ -1025,14 +1044,14 @@ mod target {
                 Some((host, tail)) if tail.starts_with(':') => {
                     Ok((host.get(1..).unwrap_or(""), tail.get(1..)))
                 }
-                _ => Err(Note::new("usage.brackets").with("typed", typed.escape_default())),
+                _ => Err(Note::new("usage.brackets").with("typed", shown(typed))),
             };
         }
         match place.split_once(':') {
             None => Ok((place, None)),
             Some((_, tail)) if tail.contains(':') => match parse_scoped(place)? {
                 Some(_) => Ok((place, None)),
-                None => Err(Note::new("usage.brackets").with("typed", typed.escape_default())),
+                None => Err(Note::new("usage.brackets").with("typed", shown(typed))),
             },
             Some((host, port)) => Ok((host, Some(port))),
         }
@@ -1051,7 +1070,7 @@ mod target {
         let scope = zone.parse().ok().or_else(|| sys()?.trim().parse().ok());
         match scope {
             Some(scope) => Ok(Some(Host::Ip(IpAddr::V6(ip), scope))),
-            None => Err(Note::new("usage.scope").with("zone", zone.escape_default())),
+            None => Err(Note::new("usage.scope").with("zone", shown(zone))),
         }
     }
 
@@ -1144,6 +1163,7 @@ mod resolve {
     //! "Try again" after 5 s. Like libc's it asks without EDNS, so that it sees what the programs
     //! of this box see; an answer of more than 512 bytes comes over TCP.
 
+    use super::sys;
     use std::collections::HashSet;
     use std::fs::{self, File};
     use std::io::{self, ErrorKind, Read, Write};
@@ -1585,8 +1605,7 @@ mod resolve {
 
         /// Sends up to `SENDS` times, since datagrams get lost, and passes by what is not ours.
         fn over_udp(&mut self) -> io::Result<Heard> {
-            let any = if self.answer.server.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
-            let socket = UdpSocket::bind(any)?;
+            let socket = UdpSocket::bind(sys::unspecified(&self.answer.server))?;
             // Connected, so that the kernel drops other sources and reports a closed port.
             socket.connect(self.answer.server)?;
             let pause = (left(self.clock) / SENDS).min(PAUSE_MAX);
@@ -2237,8 +2256,7 @@ mod connect {
     }
 
     fn has_source(addr: SocketAddr) -> bool {
-        let any = if addr.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
-        UdpSocket::bind(any).and_then(|socket| socket.connect(addr)).is_ok()
+        UdpSocket::bind(sys::unspecified(&addr)).and_then(|socket| socket.connect(addr)).is_ok()
     }
 
     /// The first retransmission of a SYN comes after 1 s (RFC 6298 2.1, TCP_TIMEOUT_INIT).
@@ -4347,6 +4365,7 @@ mod verdict {
     //! `Probe -> Verdict`: inference with evidence. Pure: no clock, no socket, no language.
 
     use super::connect::{self, Attempt};
+    use super::deadline::millis;
     use super::greet::{self, End, Greeting};
     use super::probe::{Path, Probe};
     use super::resolve::{self, Failure, Lookup};
@@ -4355,7 +4374,7 @@ mod verdict {
     use super::text::{self, Lang, Note, Untrusted, utc};
     use super::tls::{self, ClientAuth, Demand, Flaw, Handshake, Judgement, Source, Trusts, Weak};
     use super::x509::Certificate;
-    use std::net::IpAddr;
+    use std::net::{IpAddr, SocketAddr};
 
     /// The answer for one target.
     pub struct Verdict {
@@ -4511,10 +4530,9 @@ mod verdict {
             return Finding::new("dns.nodata");
         };
         let keyword = dns_keyword(failure);
-        let servers: Vec<String> = lookup.answers.iter().map(|a| a.server.to_string()).collect();
-        let mut by = servers.clone();
+        let mut by: Vec<String> = lookup.answers.iter().map(|a| show_server(a.server)).collect();
         by.dedup();
-        by.truncate(3);
+        by.truncate(SHOWN_SERVERS);
         Finding::new(keyword).arg("by", by.join(", ")).arg("detail", &lookup.name)
     }
 
@@ -4584,7 +4602,7 @@ mod verdict {
             }
             Outcome::Icmp(icmp) => of_icmp(icmp, ip),
             Outcome::Silent => {
-                let seconds = format!("{:.1}", attempt.elapsed.as_secs_f64());
+                let seconds = millis(attempt.elapsed / 1000, 1);
                 let note = Note::new("why.silent").with("syns", attempt.syns);
                 Finding::new("tcp.timeout").why(note.with("seconds", seconds))
             }
@@ -4807,6 +4825,9 @@ mod verdict {
                 let finding = Finding::new("tls.legacy").arg("detail", &name);
                 finding.why(Note::new("why.version").with("version", name))
             }
+            Outcome::Protocol("chain") => Finding::new("cert.policy")
+                .arg("detail", "> 64 KiB")
+                .why(Note::new("why.hugechain")),
             Outcome::Protocol(why) => Finding::new("tls.alert")
                 .arg("detail", why)
                 .why(Note::new("why.tlsprotocol").with("error", why)),
@@ -5081,7 +5102,15 @@ mod verdict {
         notes
     }
 
+    /// A name server: its port only where it is not 53.
+    pub fn show_server(server: SocketAddr) -> String {
+        if server.port() == 53 { server.ip().to_string() } else { server.to_string() }
+    }
+
     const DAY: i64 = 86_400;
+
+    /// Name servers that a verdict names; resolv.conf has at most three.
+    const SHOWN_SERVERS: usize = 3;
 
     /// Names of a certificate that are listed.
     const SHOWN_NAMES: usize = 5;
@@ -5201,6 +5230,7 @@ mod report {
     //! The only human text and the only JSON. Computes nothing but columns.
 
     use super::connect::{Attempt, Outcome};
+    use super::deadline::millis;
     use super::greet::{End, Greeting};
     use super::probe::{Path, Probe, Step};
     use super::resolve::{Answer, Failure, Lookup, Source};
@@ -5347,7 +5377,7 @@ mod report {
         let indent = 2 + 6 + 1 + MARK + 1;
         line += &wrap(detail, indent, style.width);
         if let Some(took) = took {
-            let time = format!("{:.1} ms", took.as_secs_f64() * 1000.0);
+            let time = format!("{} ms", millis(took, 1));
             let last = line.rsplit('\n').next().unwrap_or("");
             let used = if line.contains('\n') { width(last) } else { indent + width(detail) };
             let gap = style.width.saturating_sub(used + time.len()).max(2);
@@ -5394,7 +5424,7 @@ mod report {
         let addrs: Vec<_> = mine.iter().filter_map(|a| a.result.as_ref().ok()).flatten().collect();
         let took = mine.iter().map(|a| a.elapsed).max();
         let failures = || mine.iter().filter_map(|a| a.result.as_ref().err().map(|f| (a, *f)));
-        let server = show_server(key.0);
+        let server = verdict::show_server(key.0);
         let base = |name: &str| Note::new(name).with("by", &server).with("name", key.1);
         let mut detail = if addrs.is_empty() {
             let said: Vec<String> = failures().map(|(a, f)| failure_text(a, f, style)).collect();
@@ -5814,7 +5844,7 @@ mod report {
 
         /// Milliseconds with three decimals.
         pub fn ms(self, name: &str, value: Duration) -> Self {
-            self.raw(name, format!("{:.3}", value.as_secs_f64() * 1000.0))
+            self.raw(name, millis(value, 3))
         }
 
         pub fn end(self) -> String {
@@ -5838,11 +5868,6 @@ mod report {
 
     fn join(items: &[impl ToString]) -> String {
         items.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
-    }
-
-    /// A name server: its port only where it is not 53.
-    fn show_server(server: SocketAddr) -> String {
-        if server.port() == 53 { server.ip().to_string() } else { server.to_string() }
     }
 
     fn paint(word: &str, colour: &str, style: Style) -> String {
@@ -5994,7 +6019,7 @@ mod cli {
     use super::resolve::{self, Family};
     use super::sys::{self, SocketOptions};
     use super::target::{Dial, Host, Sni, Target, TlsMode};
-    use super::text::{self, Lang, Note};
+    use super::text::{self, Lang, Note, shown};
     use super::tls::{BadFile, ClientIdentity, Trust, Versions};
     use super::verdict::Policy;
     use lexopt::{Arg, Parser, ValueExt};
@@ -6153,7 +6178,7 @@ mod cli {
         };
         match text::section(pages, topic) {
             Some(page) => Ok(page.trim_end().to_string() + "\n"),
-            None => Err(Note::new("usage.topic").with("topic", topic.escape_default())),
+            None => Err(Note::new("usage.topic").with("topic", shown(topic))),
         }
     }
 
@@ -6192,7 +6217,7 @@ mod cli {
                 Note::new("usage.novalue").with("option", option.as_deref().unwrap_or("?"))
             }
             Error::UnexpectedValue { option, .. } => {
-                Note::new("usage.extravalue").with("option", option.escape_default())
+                Note::new("usage.extravalue").with("option", shown(option))
             }
             Error::NonUnicodeValue(_) => Note::new("usage.notutf8"),
             Error::UnexpectedOption(option) => {
@@ -6201,8 +6226,8 @@ mod cli {
                     a.len() > 2 && !a.starts_with("--") && a.starts_with(option.as_str())
                 };
                 match typed.clone().find(one_dash) {
-                    Some(word) => Note::new("usage.onedash").with("option", word.escape_default()),
-                    None => Note::new("usage.unknown").with("option", option.escape_default()),
+                    Some(word) => Note::new("usage.onedash").with("option", shown(word)),
+                    None => Note::new("usage.unknown").with("option", shown(option)),
                 }
             }
             _ => Note::new("usage.unknown").with("option", "?"),
@@ -6259,9 +6284,7 @@ mod cli {
                 "--lang" => {
                     let lang = word()?;
                     if parse_language(&lang).is_none() {
-                        return Err(Note::new("usage.lang")
-                            .with("lang", lang.escape_default())
-                            .into());
+                        return Err(Note::new("usage.lang").with("lang", shown(&lang)).into());
                     }
                 }
                 other => return Err(lexopt::Error::UnexpectedOption(other.to_string()).into()),
@@ -6472,13 +6495,13 @@ mod cli {
 
     fn limit(text: &str, option: &str) -> Result<Duration, Note> {
         let bad = || Note::new("usage.duration").with("option", option);
-        parse_duration(text).ok_or_else(|| bad().with("typed", text.escape_default()))
+        parse_duration(text).ok_or_else(|| bad().with("typed", shown(text)))
     }
 
     fn number(text: &str, option: &'static str) -> Result<u32, Note> {
         let bad = || Note::new("usage.number").with("option", option);
         let number = text.parse().ok().filter(|n| *n > 0);
-        number.ok_or_else(|| bad().with("typed", text.escape_default()))
+        number.ok_or_else(|| bad().with("typed", shown(text)))
     }
 
     /// `ADDR[:PORT]`, `[v6]:PORT`, or an IPv6 address alone; `None` is no address.
@@ -6491,13 +6514,13 @@ mod cli {
 
     fn parse_source(text: &str) -> Result<SocketAddr, Note> {
         let bad = || Note::new("usage.address").with("option", "--source");
-        parse_addr(text, 0).ok_or_else(|| bad().with("typed", text.escape_default()))
+        parse_addr(text, 0).ok_or_else(|| bad().with("typed", shown(text)))
     }
 
     fn parse_server(text: &str) -> Result<SocketAddr, Note> {
         let bad = || Note::new("usage.address").with("option", "--dns");
         let server = parse_addr(text, DNS_PORT).filter(|s| s.port() > 0);
-        server.ok_or_else(|| bad().with("typed", text.escape_default()))
+        server.ok_or_else(|| bad().with("typed", shown(text)))
     }
 
     fn parse_sni(text: &str) -> Result<Sni, Note> {
@@ -6512,7 +6535,7 @@ mod cli {
         let names: Vec<Vec<u8>> = text.split(',').map(|n| n.as_bytes().to_vec()).collect();
         match names.iter().all(|n| (1..=255).contains(&n.len())) {
             true => Ok(names),
-            false => Err(Note::new("usage.alpn").with("typed", text.escape_default())),
+            false => Err(Note::new("usage.alpn").with("typed", shown(text))),
         }
     }
 
@@ -6520,7 +6543,7 @@ mod cli {
         match text {
             "1.2" => Ok(Versions::Tls12),
             "1.3" => Ok(Versions::Tls13),
-            _ => Err(Note::new("usage.tlsversion").with("typed", text.escape_default())),
+            _ => Err(Note::new("usage.tlsversion").with("typed", shown(text))),
         }
     }
 
