@@ -502,7 +502,9 @@ fn run(mut command: Command) -> Said {
         bounded.env(name, value.unwrap_or_default());
     }
     command = bounded;
-    let output = command.env("LC_ALL", "C").stdin(Stdio::null()).output().unwrap();
+    // No HOME: what the user has put into his own .curlrc or .psqlrc is not our business.
+    command.env("LC_ALL", "C").env("HOME", "/nonexistent").stdin(Stdio::null());
+    let output = command.output().unwrap();
     let text = [output.stdout, output.stderr].concat();
     Said {
         command: format!("{command:?}"),
