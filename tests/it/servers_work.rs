@@ -20,6 +20,16 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use crate::support::servers::{self, Server, shared};
 
 #[test]
+fn a_dropped_server_leaves_nothing_behind() {
+    let nginx = servers::nginx();
+    let (address, dir) = (nginx.addr("http"), nginx.path(""));
+    TcpStream::connect(&address).unwrap();
+    drop(nginx);
+    assert_eq!(TcpStream::connect(&address).unwrap_err().kind(), ErrorKind::ConnectionRefused);
+    assert!(!dir.exists(), "{} is still there", dir.display());
+}
+
+#[test]
 fn s_server_speaks_the_version_that_it_is_told_to() {
     let server = servers::s_server(&[]);
     tls(&server, "tls", &[]).shows("New, TLSv1.3");
@@ -502,7 +512,11 @@ fn run(mut command: Command) -> Said {
         bounded.env(name, value.unwrap_or_default());
     }
     command = bounded;
-    let output = command.env("LC_ALL", "C").stdin(Stdio::null()).output().unwrap();
+    // No HOME: what the user has put into his own .curlrc or .psqlrc is not our business.
+    command.env("LC_ALL", "C").env("HOME", "/nonexistent").stdin(Stdio::null());
+    let output = command.output().unwrap();
+    let missing = output.status.code() == Some(127);
+    assert!(!missing, "{command:?} is missing: install what build-scripts/packages lists");
     let text = [output.stdout, output.stderr].concat();
     Said {
         command: format!("{command:?}"),
