@@ -82,7 +82,6 @@ fn a_failure_of_this_box_names_the_call() {
         let attempt = outcome(addr, options);
         assert_eq!(attempt.outcome, Outcome::Local(Fault { call, errno }));
         assert_eq!((attempt.local, attempt.syns), (None, 0));
-        assert!(sys::errno_name(errno).is_some());
     }
 }
 
@@ -253,8 +252,8 @@ fn short(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Icmp(i) => format!("icmp {}/{} {}", i.kind, i.code, i.from),
         Outcome::Blocked { icmp: Some(i), .. } => format!("blocked {}/{}", i.kind, i.code),
-        Outcome::Blocked { errno, .. } => format!("blocked {}", sys::errno_name(*errno).unwrap()),
-        Outcome::NoRoute(errno) => format!("noroute {}", sys::errno_name(*errno).unwrap()),
+        Outcome::Blocked { errno, .. } => format!("blocked {}", errno_name(*errno)),
+        Outcome::NoRoute(errno) => format!("noroute {}", errno_name(*errno)),
         other => format!("{other:?}").to_lowercase(),
     }
 }
@@ -360,4 +359,15 @@ fn ports_used_up_is_this_box_and_no_source_address_is_no_route() {
     assert_eq!(second.outcome, Outcome::Local(fault));
     std::fs::write("/proc/sys/net/ipv6/conf/all/disable_ipv6", "1").unwrap();
     assert_eq!(short(&attempt("[fd09::1]:1", LIMIT).outcome), "noroute EADDRNOTAVAIL");
+}
+
+/// The name in errno(3) of the errors that routes give.
+fn errno_name(errno: i32) -> &'static str {
+    match errno {
+        libc::EACCES => "EACCES",
+        libc::EHOSTUNREACH => "EHOSTUNREACH",
+        libc::EINVAL => "EINVAL",
+        libc::ENETUNREACH => "ENETUNREACH",
+        _ => panic!("errno {errno}"),
+    }
 }
