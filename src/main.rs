@@ -6356,6 +6356,11 @@ mod cli {
         /// Checks what the options mean together, and reads the files they name.
         pub fn finish(mut self, lang: Lang) -> Result<Check, Note> {
             self.contradictions()?;
+            if let Some(pid) = self.pid {
+                // Before anything reads files or opens sockets, and before there is a thread.
+                sys::enter_network_namespace(pid)
+                    .map_err(|e| Note::new("usage.pid").with("pid", pid).with("error", e))?;
+            }
             let words = std::mem::take(&mut self.words);
             let targets = self.targets(&words)?;
             let root =

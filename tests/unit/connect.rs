@@ -365,6 +365,7 @@ fn ports_used_up_is_this_box_and_no_source_address_is_no_route() {
 fn errno_name(errno: i32) -> &'static str {
     match errno {
         libc::EACCES => "EACCES",
+        libc::EADDRNOTAVAIL => "EADDRNOTAVAIL",
         libc::EHOSTUNREACH => "EHOSTUNREACH",
         libc::EINVAL => "EINVAL",
         libc::ENETUNREACH => "ENETUNREACH",
