@@ -1,6 +1,6546 @@
 //! reach - can this box reach host:port, and if not, where does it die?
+//!
+//! Layout. `main` and `run` are the only code outside modules. Modules stand in the
+//! order the data flows, and a module may use only the modules above it.
+//!
+//!   text      untrusted bytes made safe to show; messages by key and language
+//!   deadline  one clock, an absolute deadline for each step
+//!   sys       the only unsafe code: socket, connect, the error queue, poll
+//!   target    what the user asked for
+//!   resolve   name -> addresses, with what each name server said
+//!   connect   address -> an open Wire, with what the network said
+//!   greet     what the service says first, and which service that is
+//!   x509      enough DER to summarise a certificate
+//!   mint      throw-away certificates for the services that reach plays itself
+//!   tls       the handshake, recorded first and judged afterwards
+//!   probe     the pipeline: Target -> Probe, facts only
+//!   verdict   Probe -> Verdict: inference with evidence
+//!   report    the only human text and the only JSON
+//!   check     the main command
+//!   cli       arguments, help, exit status
+//!
+//! A stage measures and returns plain records; only `verdict` infers; only `report` prints.
+//! A failed step is data: `Err` means that the tool could not do its own job.
+
+mod selftest;
+
+use std::ffi::OsString;
+use std::io::Write;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    ExitCode::SUCCESS
+    let args: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let lang = cli::language(&args);
+    match run(args, lang) {
+        Ok(status) => ExitCode::from(status),
+        Err(cli::Stop { note, status }) => {
+            let text = text::Note::new("usage.prefix").with("text", note.render(lang)).render(lang);
+            // Without a standard error there is nobody to tell; the exit status still tells.
+            let _ = writeln!(std::io::stderr(), "{text}");
+            ExitCode::from(status)
+        }
+    }
 }
+
+/// Does what the arguments ask for; the exit status is the verdict's.
+fn run(args: Vec<OsString>, lang: text::Lang) -> Result<u8, cli::Stop> {
+    match cli::parse(args, lang)? {
+        cli::Command::Check(check) => Ok(check::run(&check)?),
+        cli::Command::Help(page) => Ok(report::print(&page).map(|()| 0)?),
+        cli::Command::Companion(_, parser) => selftest::run(parser, lang),
+    }
+}
+
+mod text {
+    //! In: bytes from peers, message keys. Out: text that is safe on a terminal or in JSON.
+
+    use std::fmt::{self, Display, Write};
+
+    /// The language of what a person reads. Keywords, JSON and exit status do not depend on it.
+    #[derive(Clone, Copy, PartialEq, Eq)]
+    pub enum Lang {
+        En,
+        Ja,
+    }
+
+    /// Bytes that somebody else chose. The only way to show them escapes them.
+    #[derive(Clone, PartialEq, Eq, Default)]
+    pub struct Untrusted(Vec<u8>);
+
+    impl Untrusted {
+        /// Keeps the bytes as they came; limits are the business of whoever reads them.
+        pub fn new(bytes: impl Into<Vec<u8>>) -> Self {
+            Self(bytes.into())
+        }
+
+        /// The raw bytes, for comparing and for JSON; never for a terminal.
+        pub fn bytes(&self) -> &[u8] {
+            &self.0
+        }
+
+        pub fn is_empty(&self) -> bool {
+            self.0.is_empty()
+        }
+    }
+
+    impl Display for Untrusted {
+        /// One line, at most `SHOWN_MAX` characters, no control of any kind.
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            let mut shown = 0;
+            for chunk in self.0.utf8_chunks() {
+                for c in chunk.valid().chars() {
+                    if shown == SHOWN_MAX {
+                        return f.write_char('…');
+                    }
+                    shown += 1;
+                    match c {
+                        '\\' => f.write_str("\\\\")?,
+                        '\r' => f.write_str("\\r")?,
+                        '\n' => f.write_str("\\n")?,
+                        '\t' => f.write_str("\\t")?,
+                        c if !is_unsafe(c) => f.write_char(c)?,
+                        c if c.is_ascii() => write!(f, "\\x{:02x}", u32::from(c))?,
+                        c => write!(f, "\\u{{{:x}}}", u32::from(c))?,
+                    }
+                }
+                for byte in chunk.invalid() {
+                    shown += 1;
+                    write!(f, "\\x{byte:02x}")?;
+                }
+            }
+            Ok(())
+        }
+    }
+
+    /// A sentence still without a language: the key of a message and the values it names.
+    #[derive(Clone, PartialEq, Eq)]
+    pub struct Note {
+        pub key: String,
+        pub args: Vec<(&'static str, String)>,
+    }
+
+    impl Note {
+        pub fn new(key: impl Into<String>) -> Self {
+            Self { key: key.into(), args: Vec::new() }
+        }
+
+        /// Names a value; text from a peer must come as `Untrusted`, which escapes.
+        pub fn with(mut self, name: &'static str, value: impl Display) -> Self {
+            self.args.push((name, value.to_string()));
+            self
+        }
+
+        /// The sentence. A value is never searched for placeholders of its own.
+        pub fn render(&self, lang: Lang) -> String {
+            let mut out = String::new();
+            let mut rest = message(lang, &self.key).unwrap_or(&self.key);
+            while let Some((before, after)) = rest.split_once('{') {
+                out.push_str(before);
+                let (name, tail) = after.split_once('}').unwrap_or((after, ""));
+                let value = self.args.iter().find(|(n, _)| *n == name);
+                out.push_str(match value {
+                    Some((_, value)) if !value.is_empty() => value,
+                    _ if name == "local" => message(lang, "word.thisbox").unwrap_or(name),
+                    _ => message(lang, "word.none").unwrap_or(name),
+                });
+                rest = tail;
+            }
+            out.push_str(rest);
+            out
+        }
+    }
+
+    /// Looks a message up in the text files; `None` is a key that no file has.
+    pub fn message(lang: Lang, key: &str) -> Option<&'static str> {
+        let label = match lang {
+            Lang::En => "en ",
+            Lang::Ja => "ja ",
+        };
+        let entry = MESSAGES.iter().find_map(|file| section(file, key))?;
+        entry.lines().find_map(|line| line.strip_prefix(label))
+    }
+
+    /// The lines under `[name]`, up to the next line that begins with a bracket.
+    pub fn section(file: &'static str, name: &str) -> Option<&'static str> {
+        let mut from = 0;
+        loop {
+            let rest = file.get(from..)?;
+            let at = rest.find('[')?;
+            let head = rest.get(at..)?;
+            let starts_line = at == 0 || rest.as_bytes().get(at - 1) == Some(&b'\n');
+            let body = head.strip_prefix('[').and_then(|h| h.strip_prefix(name));
+            if let (true, Some(body)) = (starts_line, body.and_then(|b| b.strip_prefix("]\n"))) {
+                return Some(body.split("\n[").next().unwrap_or(body));
+            }
+            from += at + 1;
+        }
+    }
+
+    /// A JSON string where the bytes are UTF-8, else `{"hex":"..."}`.
+    pub fn json(bytes: &[u8]) -> String {
+        match std::str::from_utf8(bytes) {
+            Ok(s) => json_string(s),
+            Err(_) => format!("{{\"hex\":\"{}\"}}", hex(bytes)),
+        }
+    }
+
+    /// A JSON string (RFC 8259) that is also safe on a terminal: controls of every kind escaped.
+    pub fn json_string(s: &str) -> String {
+        let mut out = String::from("\"");
+        for c in s.chars() {
+            match c {
+                '"' | '\\' => out.extend(['\\', c]),
+                c if is_unsafe(c) => {
+                    for unit in c.encode_utf16(&mut [0; 2]) {
+                        let _ = write!(out, "\\u{unit:04x}");
+                    }
+                }
+                c => out.push(c),
+            }
+        }
+        out.push('"');
+        out
+    }
+
+    /// Lower-case hexadecimal.
+    pub fn hex(bytes: &[u8]) -> String {
+        bytes.iter().fold(String::new(), |mut out, b| {
+            let _ = write!(out, "{b:02x}");
+            out
+        })
+    }
+
+    /// Base64 with padding (RFC 4648 section 4).
+    pub fn base64(bytes: &[u8]) -> String {
+        let mut out = String::new();
+        for chunk in bytes.chunks(3) {
+            let word = (0..3).fold(0, |w, i| w << 8 | u32::from(*chunk.get(i).unwrap_or(&0)));
+            for i in 0..4_usize {
+                let digit = BASE64.get((word >> (18 - 6 * i) & 0x3f) as usize).unwrap_or(&b'=');
+                out.push(if i <= chunk.len() { char::from(*digit) } else { '=' });
+            }
+        }
+        out
+    }
+
+    /// Columns that the text takes on a terminal: East Asian wide characters take two.
+    pub fn width(s: &str) -> usize {
+        s.chars().map(|c| if is_wide(c) { 2 } else { 1 }).sum()
+    }
+
+    /// `2026-11-23T15:04:05Z` from seconds since 1970 (civil calendar, proleptic Gregorian).
+    pub fn utc(seconds: i64) -> String {
+        let (days, rest) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
+        // Days since 0000-03-01, so that the leap day ends its year.
+        let z = days + 719_468;
+        let (era, doe) = (z.div_euclid(146_097), z.rem_euclid(146_097));
+        let yoe = (doe - doe / 1460 + doe / 36_524 - doe / 146_096) / 365;
+        let doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
+        let mp = (5 * doy + 2) / 153;
+        let day = doy - (153 * mp + 2) / 5 + 1;
+        let month = if mp < 10 { mp + 3 } else { mp - 9 };
+        let year = yoe + era * 400 + i64::from(month <= 2);
+        let (h, m, s) = (rest / 3600, rest / 60 % 60, rest % 60);
+        format!("{year:04}-{month:02}-{day:02}T{h:02}:{m:02}:{s:02}Z")
+    }
+
+    /// Characters that move the cursor, reorder or hide text: C0, DEL, C1 (8-bit CSI and OSC),
+    /// bidirectional controls, zero-width, line separators, variation selectors and tags.
+    fn is_unsafe(c: char) -> bool {
+        c.is_control()
+            || matches!(u32::from(c),
+                0xad | 0x61c | 0x115f..=0x1160 | 0x180e | 0x200b..=0x200f | 0x2028..=0x202e
+                | 0x2060..=0x206f | 0x3164 | 0xfe00..=0xfe0f | 0xfeff | 0xffa0
+                | 0xfff0..=0xfffb | 0xe000..=0xf8ff | 0xe0000..=0xe0fff)
+    }
+
+    /// The wide blocks of Unicode's EastAsianWidth.txt that the texts and names use.
+    fn is_wide(c: char) -> bool {
+        matches!(u32::from(c),
+            0x1100..=0x115f | 0x2e80..=0xa4cf | 0xac00..=0xd7a3 | 0xf900..=0xfaff
+            | 0xfe30..=0xfe6f | 0xff00..=0xff60 | 0xffe0..=0xffe6 | 0x1f300..=0x1faff
+            | 0x20000..=0x3fffd)
+    }
+
+    const BASE64: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+    /// Longest text from a peer on one line, in characters: a few terminal rows.
+    const SHOWN_MAX: usize = 240;
+
+    const MESSAGES: [&str; 2] = [include_str!("text/verdicts.txt"), include_str!("text/notes.txt")];
+}
+
+mod deadline {
+    //! In: durations from the command line. Out: points in time that steps must not outlive.
+
+    use std::time::{Duration, Instant};
+
+    /// When a step began and when it must have ended. Reading the clock happens only here.
+    #[derive(Clone, Copy)]
+    pub struct Deadline {
+        began: Instant,
+        ends: Instant,
+    }
+
+    impl Deadline {
+        /// Ends after `limit`, which `parse_duration` has kept below `LONGEST`.
+        pub fn after(limit: Duration) -> Self {
+            let began = Instant::now();
+            let ends = began.checked_add(limit.min(LONGEST)).unwrap_or(began);
+            Self { began, ends }
+        }
+
+        /// What is left, never zero; `None` when the time is over.
+        pub fn remaining(&self) -> Option<Duration> {
+            self.ends.checked_duration_since(Instant::now()).filter(|d| !d.is_zero())
+        }
+
+        pub fn elapsed(&self) -> Duration {
+            self.began.elapsed()
+        }
+
+        /// The same beginning, ending no later than `other` does.
+        pub fn no_later_than(mut self, other: Deadline) -> Self {
+            self.ends = self.ends.min(other.ends);
+            self
+        }
+    }
+
+    /// The limit of each step. Every one is an absolute budget, not a time between two bytes.
+    #[derive(Clone, Copy)]
+    pub struct Timeouts {
+        pub dns: Duration,
+        pub connect: Duration,
+        /// Short: many services let the client speak first, so silence is a normal greeting.
+        pub greet: Duration,
+        pub tls: Duration,
+        pub reply: Duration,
+    }
+
+    impl Default for Timeouts {
+        fn default() -> Self {
+            let step = Duration::from_secs(3);
+            let greet = Duration::from_millis(300);
+            Self { dns: step, connect: step, greet, tls: step, reply: step }
+        }
+    }
+
+    /// `3`, `1.5s`, `300ms`, `2m` or `1h`, more than zero and at most 24 hours.
+    pub fn parse_duration(text: &str) -> Option<Duration> {
+        let unit_at = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
+        let (number, unit) = text.split_at_checked(unit_at)?;
+        let scale = match unit {
+            "ms" => 0.001,
+            "" | "s" => 1.0,
+            "m" | "min" => 60.0,
+            "h" => 3600.0,
+            _ => return None,
+        };
+        if !number.bytes().all(|b| b.is_ascii_digit() || b == b'.') {
+            return None;
+        }
+        let seconds = number.parse::<f64>().ok()? * scale;
+        let duration = Duration::try_from_secs_f64(seconds).ok()?;
+        (duration >= Duration::from_millis(1) && duration <= LONGEST).then_some(duration)
+    }
+
+    /// Longer than anybody waits, short enough that adding it to a clock cannot overflow.
+    const LONGEST: Duration = Duration::from_secs(24 * 3600);
+}
+
+#[allow(unsafe_code)]
+mod sys {
+    //! In: addresses and socket options. Out: open sockets, and what the kernel knows about them.
+    //! The only `unsafe` code. Nothing here needs privilege except `enter_network_namespace`.
+
+    use std::ffi::c_int;
+    use std::fs::File;
+    use std::io::{self, Error, ErrorKind};
+    use std::mem;
+    use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
+    use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+    use std::time::Duration;
+
+    use super::deadline::Deadline;
+
+    /// What a socket is told before it connects.
+    #[derive(Clone, Debug, Default)]
+    pub struct SocketOptions {
+        /// Where to connect from; port 0 lets the kernel choose.
+        pub source: Option<SocketAddr>,
+        /// SO_BINDTODEVICE: leave through this interface (unprivileged since Linux 5.7).
+        pub interface: Option<String>,
+        /// IP_TTL or IPV6_UNICAST_HOPS.
+        pub ttl: Option<u8>,
+    }
+
+    /// A system call that failed on this box, before a packet could leave.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct Fault {
+        /// `socket`, `bind`, `connect`, or the name of a socket option.
+        pub call: &'static str,
+        pub errno: i32,
+    }
+
+    /// An ICMP or ICMPv6 error that answered one of our segments.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct Icmp {
+        pub kind: u8,
+        pub code: u8,
+        /// Who sent it; not always whom we asked.
+        pub from: IpAddr,
+        /// Made by this kernel without a packet (SO_EE_ORIGIN_LOCAL).
+        pub local: bool,
+        /// What the kernel makes of it; on its own it misleads (3/3 looks like a RST).
+        pub errno: i32,
+    }
+
+    /// What is known when the wait for the answer to a SYN ends.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum Progress {
+        Connected,
+        Failed {
+            errno: i32,
+            icmp: Option<Icmp>,
+        },
+        /// SYN_SENT still: nothing came.
+        Pending,
+    }
+
+    /// The part of `struct tcp_info` (include/uapi/linux/tcp.h) that tells something.
+    #[derive(Clone, Copy, Debug, Default)]
+    pub struct TcpInfo {
+        /// 1 ESTABLISHED, 2 SYN_SENT ..., as in /proc/net/tcp.
+        pub state: u8,
+        /// Retransmissions in a row, not acknowledged.
+        pub retransmits: u8,
+        pub backoff: u8,
+        pub snd_mss: u32,
+        /// Segments sent and not acknowledged.
+        pub unacked: u32,
+        /// Retransmitted segments now in flight: those that really left this box.
+        pub retrans: u32,
+        pub pmtu: u32,
+        pub rtt_us: u32,
+        /// Retransmissions tried since the socket was made, SYNs included.
+        pub total_retrans: u32,
+    }
+
+    /// A non-blocking TCP socket whose SYN is on its way.
+    pub struct Connecting {
+        stream: TcpStream,
+        addr: SocketAddr,
+        local: SocketAddr,
+    }
+
+    /// Sends a SYN. The error queue is asked for first, or IPv6 keeps no ICMP sender at all.
+    pub fn connect(addr: SocketAddr, options: &SocketOptions) -> Result<Connecting, Fault> {
+        let addr = plain(addr);
+        let fault = |call| move |e: Error| Fault { call, errno: errno(&e) };
+        let stream = socket(&addr).map_err(fault("socket"))?;
+        // include/uapi/linux/in.h, in6.h: the same options under each family's own numbers.
+        let (level, recverr, hops) = match addr {
+            SocketAddr::V4(_) => (libc::IPPROTO_IP, libc::IP_RECVERR, libc::IP_TTL),
+            SocketAddr::V6(_) => (libc::IPPROTO_IPV6, libc::IPV6_RECVERR, libc::IPV6_UNICAST_HOPS),
+        };
+        // Where it cannot be had (emulators), errno alone has to do.
+        let _ = set(&stream, level, recverr, &1_i32.to_ne_bytes());
+        if let Some(ttl) = options.ttl {
+            set(&stream, level, hops, &i32::from(ttl).to_ne_bytes()).map_err(fault("IP_TTL"))?;
+        }
+        if let Some(name) = &options.interface {
+            bind_to_device(&stream, name).map_err(fault("SO_BINDTODEVICE"))?;
+        }
+        if let Some(source) = options.source {
+            bind(&stream, plain(source)).map_err(fault("bind"))?;
+        }
+        match with_sockaddr(&stream, &addr, libc::connect) {
+            Err(e) if errno(&e) != libc::EINPROGRESS => return Err(fault("connect")(e)),
+            _ => {}
+        }
+        // Asked for now: a connect that fails takes the port away again.
+        let local = stream.local_addr().map_err(fault("getsockname"))?;
+        Ok(Connecting { stream, addr, local })
+    }
+
+    impl Connecting {
+        /// Waits for the answer to the SYN. An ICMP error ends the wait even where the kernel
+        /// takes it for a soft error and would go on: over veth it arrives while connect() still
+        /// owns the socket, and tcp_v4_err() then only notes it.
+        pub fn wait(&self, deadline: &Deadline) -> Progress {
+            // On loopback the answer is here already. A second connect() reads it in one call,
+            // where poll() and SO_ERROR would be two.
+            match with_sockaddr(&self.stream, &self.addr, libc::connect).map_err(|e| errno(&e)) {
+                Ok(()) | Err(libc::EISCONN) => return Progress::Connected,
+                Err(libc::EALREADY | libc::EINPROGRESS) => {}
+                Err(errno) => return Progress::Failed { errno, icmp: error_queue(&self.stream) },
+            }
+            while let Some(left) = deadline.remaining() {
+                match poll(&[(self.stream.as_fd(), libc::POLLOUT)], Some(left)).as_deref() {
+                    Ok(&[events]) if events != 0 => {
+                        if let Some(progress) = self.answer(events) {
+                            return progress;
+                        }
+                    }
+                    Ok(_) => {}
+                    Err(e) => return Progress::Failed { errno: errno(e), icmp: None },
+                }
+            }
+            Progress::Pending
+        }
+
+        /// Where the SYN left from.
+        pub fn local(&self) -> SocketAddr {
+            self.local
+        }
+
+        pub fn info(&self) -> Option<TcpInfo> {
+            tcp_info(&self.stream)
+        }
+
+        /// Whether a SYN still waits in this box: for its neighbour's link address, or in a
+        /// queue. What left, or reached another socket here, counts no more (SO_MEMINFO).
+        pub fn is_held(&self) -> bool {
+            // SAFETY: integers only.
+            let memory: Option<[u32; MEMINFO_VARS]> =
+                unsafe { get(&self.stream, libc::SOL_SOCKET, libc::SO_MEMINFO) };
+            memory.is_some_and(|m| m.get(MEMINFO_WMEM_ALLOC).is_some_and(|bytes| *bytes > 0))
+        }
+
+        /// The connected stream, still not blocking: `connect::Wire` does the waiting.
+        pub fn into_stream(self) -> TcpStream {
+            self.stream
+        }
+
+        /// Reads what poll announced. SO_ERROR first: reading the queue clears it
+        /// (net/core/skbuff.c, sock_dequeue_err_skb).
+        fn answer(&self, events: i16) -> Option<Progress> {
+            let errno = match self.stream.take_error() {
+                Ok(pending) => pending.map_or(0, |e| errno(&e)),
+                Err(e) => errno(&e),
+            };
+            let queued = events & libc::POLLERR != 0;
+            let icmp = if queued { error_queue(&self.stream) } else { None };
+            match (errno, icmp) {
+                (0, _) if events & libc::POLLOUT != 0 => Some(Progress::Connected),
+                (0, icmp) => icmp.map(|i| Progress::Failed { errno: i.errno, icmp }),
+                (errno, icmp) => Some(Progress::Failed { errno, icmp }),
+            }
+        }
+    }
+
+    /// What TCP counts on a socket, in any state.
+    pub fn tcp_info(socket: &impl AsFd) -> Option<TcpInfo> {
+        // SAFETY: integers only.
+        let raw: libc::tcp_info = unsafe { get(socket, libc::IPPROTO_TCP, libc::TCP_INFO) }?;
+        Some(TcpInfo {
+            state: raw.tcpi_state,
+            retransmits: raw.tcpi_retransmits,
+            backoff: raw.tcpi_backoff,
+            snd_mss: raw.tcpi_snd_mss,
+            unacked: raw.tcpi_unacked,
+            retrans: raw.tcpi_retrans,
+            pmtu: raw.tcpi_pmtu,
+            rtt_us: raw.tcpi_rtt,
+            total_retrans: raw.tcpi_total_retrans,
+        })
+    }
+
+    /// Bytes that the peer's kernel has not acknowledged (SIOCOUTQ, tcp(7)); a FIN counts as one.
+    pub fn unacknowledged(socket: &impl AsFd) -> Option<u32> {
+        let mut bytes: c_int = 0;
+        // SAFETY: SIOCOUTQ (the number of TIOCOUTQ) writes one int.
+        let done =
+            unsafe { libc::ioctl(socket.as_fd().as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) };
+        u32::try_from(bytes).ok().filter(|_| done == 0)
+    }
+
+    /// Waits until one of the descriptors has one of its events; the events of each, in order.
+    /// All zero: the limit passed, or a signal came, and the caller looks at its own deadline.
+    pub fn poll(
+        watched: &[(BorrowedFd<'_>, i16)],
+        limit: Option<Duration>,
+    ) -> io::Result<Vec<i16>> {
+        let mut fds: Vec<libc::pollfd> = watched
+            .iter()
+            .map(|(fd, events)| libc::pollfd { fd: fd.as_raw_fd(), events: *events, revents: 0 })
+            .collect();
+        // Rounded up, so that nobody spins through the last millisecond.
+        let ms = limit
+            .map_or(-1, |d| c_int::try_from(d.as_micros().div_ceil(1000)).unwrap_or(c_int::MAX));
+        let count = fds.len().try_into().map_err(|_| ErrorKind::InvalidInput)?;
+        // SAFETY: `fds` holds `count` entries, and the borrows keep the descriptors open.
+        match checked(unsafe { libc::poll(fds.as_mut_ptr(), count, ms) }) {
+            Err(e) if e.kind() != ErrorKind::Interrupted => Err(e),
+            Err(_) => Ok(vec![0; watched.len()]),
+            Ok(_) => Ok(fds.iter().map(|entry| entry.revents).collect()),
+        }
+    }
+
+    /// Columns of the terminal behind standard output, if it is one and says so (tty_ioctl(4)).
+    pub fn terminal_columns() -> Option<usize> {
+        // SAFETY: winsize is plain integers; the kernel writes one through a valid pointer.
+        let (done, size) = unsafe {
+            let mut size: libc::winsize = std::mem::zeroed();
+            (libc::ioctl(1, libc::TIOCGWINSZ, &raw mut size), size)
+        };
+        (done == 0 && size.ws_col > 0).then_some(size.ws_col.into())
+    }
+
+    /// Takes as many descriptors as the hard limit allows; how many that is.
+    pub fn raise_file_limit() -> u64 {
+        let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+        // SAFETY: both calls read or write one rlimit.
+        unsafe {
+            if libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) == 0 {
+                let wanted = libc::rlimit { rlim_cur: limit.rlim_max, ..limit };
+                if libc::setrlimit(libc::RLIMIT_NOFILE, &wanted) == 0 {
+                    return wanted.rlim_cur;
+                }
+            }
+        }
+        limit.rlim_cur
+    }
+
+    /// Moves this thread, and those it starts later, into the network of process `pid`.
+    pub fn enter_network_namespace(pid: u32) -> io::Result<()> {
+        let namespace = File::open(format!("/proc/{pid}/ns/net"))?;
+        // SAFETY: the descriptor is open; CLONE_NEWNET touches nothing in memory.
+        checked(unsafe { libc::setns(namespace.as_raw_fd(), libc::CLONE_NEWNET) }).map(drop)
+    }
+
+    /// The name in errno(3) of an error that sockets give.
+    pub fn errno_name(errno: i32) -> Option<&'static str> {
+        ERRNO_NAMES.iter().find(|(number, _)| *number == errno).map(|(_, name)| *name)
+    }
+
+    /// The number behind an error; 0 is one that did not come from the kernel.
+    pub fn errno(error: &Error) -> i32 {
+        error.raw_os_error().unwrap_or(0)
+    }
+
+    /// A non-blocking TCP socket of the address's family.
+    fn socket(addr: &SocketAddr) -> io::Result<TcpStream> {
+        let family = if addr.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
+        let kind = libc::SOCK_STREAM | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
+        // SAFETY: no pointers.
+        let fd = checked(unsafe { libc::socket(family, kind, 0) })?;
+        // SAFETY: the descriptor is new, so nobody else owns it.
+        Ok(TcpStream::from(unsafe { OwnedFd::from_raw_fd(fd) }))
+    }
+
+    /// Binds to a source address. A port that was asked for may be in TIME_WAIT from last time.
+    fn bind(stream: &TcpStream, source: SocketAddr) -> io::Result<()> {
+        if source.port() != 0 {
+            set(stream, libc::SOL_SOCKET, libc::SO_REUSEADDR, &1_i32.to_ne_bytes())?;
+        }
+        with_sockaddr(stream, &source, libc::bind)
+    }
+
+    /// Ties the socket to an interface. The kernel cuts a longer name and might find another one.
+    fn bind_to_device(stream: &TcpStream, name: &str) -> io::Result<()> {
+        if name.is_empty() || name.len() >= libc::IFNAMSIZ {
+            return Err(Error::from_raw_os_error(libc::ENODEV));
+        }
+        set(stream, libc::SOL_SOCKET, libc::SO_BINDTODEVICE, name.as_bytes())
+    }
+
+    fn set(stream: &TcpStream, level: c_int, name: c_int, value: &[u8]) -> io::Result<()> {
+        let size = value.len().try_into().map_err(|_| ErrorKind::InvalidInput)?;
+        // SAFETY: `value` is `size` bytes that the kernel only reads.
+        let done = unsafe {
+            libc::setsockopt(stream.as_raw_fd(), level, name, value.as_ptr().cast(), size)
+        };
+        checked(done).map(drop)
+    }
+
+    /// A socket option as the kernel lays it out; what an older kernel does not write stays zero.
+    ///
+    /// # Safety
+    /// Zero and anything that the kernel writes must be values of `T`.
+    unsafe fn get<T>(socket: &impl AsFd, level: c_int, name: c_int) -> Option<T> {
+        // SAFETY: zero is a value, says the caller.
+        let mut value: T = unsafe { mem::zeroed() };
+        let mut size = u32::try_from(mem::size_of::<T>()).ok()?;
+        let (fd, out) = (socket.as_fd().as_raw_fd(), (&raw mut value).cast());
+        // SAFETY: `out` has room for `size` bytes.
+        let done = unsafe { libc::getsockopt(fd, level, name, out, &mut size) };
+        (done == 0).then_some(value)
+    }
+
+    type AddressCall = unsafe extern "C" fn(c_int, *const libc::sockaddr, libc::socklen_t) -> c_int;
+
+    /// `connect` or `bind`, with the address as `sockaddr_in` or `sockaddr_in6` lays it out.
+    fn with_sockaddr(stream: &TcpStream, addr: &SocketAddr, call: AddressCall) -> io::Result<()> {
+        let family = |number: c_int| (number as u16).to_ne_bytes();
+        let port = addr.port().to_be_bytes();
+        let raw = match addr {
+            SocketAddr::V4(a) => {
+                [&family(libc::AF_INET)[..], &port, &a.ip().octets(), &[0; 8]].concat()
+            }
+            SocketAddr::V6(a) => {
+                let (flow, scope) = (a.flowinfo().to_ne_bytes(), a.scope_id().to_ne_bytes());
+                let ip = a.ip().octets();
+                [&family(libc::AF_INET6)[..], &port, &flow, &ip, &scope].concat()
+            }
+        };
+        // SAFETY: the kernel copies `raw.len()` bytes out of `raw`, which needs no alignment.
+        let done = unsafe { call(stream.as_raw_fd(), raw.as_ptr().cast(), raw.len() as _) };
+        checked(done).map(drop)
+    }
+
+    /// Empties the error queue; the first ICMP error in it is the one that answered.
+    fn error_queue(stream: &TcpStream) -> Option<Icmp> {
+        let mut first = None;
+        for _ in 0..QUEUE_MAX {
+            let mut control = [0_u64; CONTROL_WORDS];
+            // SAFETY: integers and pointers, for which zero is a value (musl has padding too).
+            let mut message: libc::msghdr = unsafe { mem::zeroed() };
+            message.msg_control = control.as_mut_ptr().cast();
+            message.msg_controllen = mem::size_of_val(&control) as _;
+            let flags = libc::MSG_ERRQUEUE | libc::MSG_DONTWAIT;
+            // SAFETY: `control` has room for msg_controllen bytes; there is no other buffer.
+            if unsafe { libc::recvmsg(stream.as_raw_fd(), &mut message, flags) } < 0 {
+                break;
+            }
+            let bytes: Vec<u8> = control.iter().flat_map(|word| word.to_ne_bytes()).collect();
+            first = first.or_else(|| icmp(&bytes));
+        }
+        first
+    }
+
+    /// Reads a control message as the kernel lays it out on 64 bits: `cmsghdr` in 16 bytes, then
+    /// `sock_extended_err` in 16, then the offender's sockaddr (include/uapi/linux/errqueue.h).
+    fn icmp(control: &[u8]) -> Option<Icmp> {
+        let word = |at: usize| control.get(at..)?.first_chunk().map(|b| i32::from_ne_bytes(*b));
+        match (word(8)?, word(12)?) {
+            (libc::IPPROTO_IP, libc::IP_RECVERR) | (libc::IPPROTO_IPV6, libc::IPV6_RECVERR) => {}
+            _ => return None,
+        }
+        let &[origin, kind, code] = control.get(20..)?.first_chunk()?;
+        let from = match c_int::from(u16::from_ne_bytes(*control.get(32..)?.first_chunk()?)) {
+            libc::AF_INET => IpAddr::from(*control.get(36..)?.first_chunk::<4>()?),
+            libc::AF_INET6 => IpAddr::from(*control.get(40..)?.first_chunk::<16>()?),
+            // Nobody: SO_EE_ORIGIN_LOCAL.
+            _ => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        };
+        let local = origin == libc::SO_EE_ORIGIN_LOCAL;
+        Some(Icmp { kind, code, from, local, errno: word(16)? })
+    }
+
+    /// An IPv4-mapped address is IPv4 on the wire, and has IPv4's options and errors.
+    fn plain(addr: SocketAddr) -> SocketAddr {
+        match addr.ip().to_canonical() {
+            ip @ IpAddr::V4(_) => SocketAddr::new(ip, addr.port()),
+            IpAddr::V6(_) => addr,
+        }
+    }
+
+    fn checked(result: c_int) -> io::Result<c_int> {
+        if result < 0 { Err(Error::last_os_error()) } else { Ok(result) }
+    }
+
+    /// SO_MEMINFO gives SK_MEMINFO_VARS numbers (include/uapi/linux/sock_diag.h).
+    const MEMINFO_VARS: usize = 9;
+
+    /// SK_MEMINFO_WMEM_ALLOC: bytes in packets that are on their way through this box.
+    const MEMINFO_WMEM_ALLOC: usize = 2;
+
+    /// Offsets in `icmp` are those of a 64-bit kernel.
+    const _: () = assert!(size_of::<usize>() == 8);
+
+    /// Room for one `cmsghdr`, `sock_extended_err` and `sockaddr_in6` (60 bytes), in words.
+    const CONTROL_WORDS: usize = 16;
+
+    /// ICMP errors read at once: more than SYNs are ever sent, and a flood must not hold us.
+    const QUEUE_MAX: usize = 64;
+
+    macro_rules! named {
+        ($($name:ident)*) => { &[$((libc::$name, stringify!($name))),*] };
+    }
+
+    const ERRNO_NAMES: &[(i32, &str)] = named!(
+        EACCES EADDRINUSE EADDRNOTAVAIL EAFNOSUPPORT EAGAIN EBADF ECONNABORTED ECONNREFUSED
+        ECONNRESET EHOSTDOWN EHOSTUNREACH EINVAL EMFILE EMSGSIZE ENETDOWN ENETUNREACH ENFILE
+        ENOBUFS ENODEV ENOENT ENOMEM ENONET ENOPROTOOPT ENOTCONN EPERM EPIPE EPROTO ETIMEDOUT
+    );
+}
+
+mod target {
+    //! In: a target as somebody types it. Out: what to dial, what to call it, what to speak there.
+
+    use super::deadline::Timeouts;
+    use super::text::Note;
+    use std::fmt::{self, Display};
+    use std::net::{IpAddr, Ipv6Addr};
+
+    /// Everything that may differ from one target to the next.
+    #[derive(Clone)]
+    pub struct Target {
+        pub host: Host,
+        pub port: u16,
+        /// Named by the scheme: then another protocol on the port is a failure.
+        pub service: Option<&'static Service>,
+        pub tls: TlsMode,
+        pub sni: Sni,
+        /// Dial this instead, and keep the name for SNI, Host and the certificate.
+        pub dial: Option<Dial>,
+        pub proxy: Option<Proxy>,
+        pub send_proxy: Option<ProxyHeader>,
+        /// The path of an http(s) URL, to be asked for.
+        pub path: Option<String>,
+        pub timeouts: Timeouts,
+    }
+
+    #[derive(Clone, PartialEq, Eq)]
+    pub enum Host {
+        /// A DNS name, ASCII, without a port; a trailing dot is kept.
+        Name(String),
+        /// An address literal; the number is the IPv6 scope (interface index), 0 for none.
+        Ip(IpAddr, u32),
+    }
+
+    /// Where `--connect-to` dials; without a port, the target's own.
+    #[derive(Clone)]
+    pub struct Dial {
+        pub host: Host,
+        pub port: Option<u16>,
+    }
+
+    #[derive(Clone, Copy, PartialEq, Eq)]
+    pub enum TlsMode {
+        Never,
+        /// TLS from the first byte.
+        Implicit,
+        /// In the clear first, then upgraded by this STARTTLS protocol.
+        Upgrade(&'static str),
+    }
+
+    /// The server name that the ClientHello carries.
+    #[derive(Clone, PartialEq, Eq)]
+    pub enum Sni {
+        /// The target's host name, nothing for an address.
+        Host,
+        Name(String),
+        Absent,
+    }
+
+    /// A proxy to go through; the password must never be shown.
+    #[derive(Clone)]
+    pub struct Proxy {
+        pub kind: ProxyKind,
+        pub host: Host,
+        pub port: u16,
+        pub login: Option<(String, String)>,
+    }
+
+    #[derive(Clone, Copy, PartialEq, Eq)]
+    pub enum ProxyKind {
+        Http,
+        Socks4a,
+        /// The name is resolved on this box.
+        Socks5,
+        /// The name is resolved by the proxy.
+        Socks5h,
+    }
+
+    /// The PROXY protocol header to send first (haproxy, doc/proxy-protocol.txt).
+    #[derive(Clone, Copy, PartialEq, Eq)]
+    pub enum ProxyHeader {
+        V1,
+        V2,
+    }
+
+    /// A scheme of a target URL.
+    pub struct Service {
+        pub name: &'static str,
+        pub port: u16,
+        pub tls: bool,
+        /// The STARTTLS protocol that `--tls` means here.
+        pub starttls: Option<&'static str>,
+        pub first: First,
+    }
+
+    /// Who speaks first.
+    #[derive(Clone, Copy, PartialEq, Eq)]
+    pub enum First {
+        Client,
+        Server,
+    }
+
+    impl Target {
+        /// Reads `host:port`, `[v6]:port`, `scheme://host[:port][/path]`, or a host whose port
+        /// was given as a word of its own. Errors are the sentence that says what to type.
+        pub fn parse(typed: &str, port: Option<&str>) -> Result<Self, Note> {
+            let (service, rest) = match typed.split_once("://") {
+                Some((scheme, rest)) => (Some(service(scheme)?), rest),
+                None => (None, typed),
+            };
+            let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+            let (authority, path) = rest.split_at_checked(end).unwrap_or((rest, ""));
+            if service.is_none() && !path.is_empty() {
+                return Err(Note::new("usage.path").with("typed", typed));
+            }
+            // A login in the URL is not needed to connect, and must not be shown.
+            let place = authority.rsplit_once('@').map_or(authority, |(_, place)| place);
+            let (host, own_port) = split_port(place, typed)?;
+            let host = Host::parse(host)?;
+            let port = match (own_port, port, service) {
+                (Some(own), None, _) | (None, Some(own), _) => parse_port(own)?,
+                (None, None, Some(service)) => service.port,
+                (None, None, None) => return Err(Note::new("usage.noport").with("host", &host)),
+                (Some(_), Some(_), _) => {
+                    return Err(Note::new("usage.twoports").with("typed", typed));
+                }
+            };
+            let implicit = service.map_or(TLS_PORTS.contains(&port), |s| s.tls);
+            let tls = if implicit { TlsMode::Implicit } else { TlsMode::Never };
+            let asked = service.is_some_and(|s| s.name.starts_with("http"));
+            let path = asked.then(|| request_path(path));
+            Ok(Self {
+                host,
+                port,
+                service,
+                tls,
+                sni: Sni::Host,
+                dial: None,
+                proxy: None,
+                send_proxy: None,
+                path,
+                timeouts: Timeouts::default(),
+            })
+        }
+
+        /// The name for SNI; an address literal has none (RFC 6066 section 3).
+        pub fn server_name(&self) -> Option<&str> {
+            match (&self.sni, &self.host) {
+                (Sni::Name(name), _) => Some(name),
+                (Sni::Host, Host::Name(name)) => Some(name.trim_end_matches('.')),
+                _ => None,
+            }
+        }
+
+        /// The name or address that the certificate must carry.
+        pub fn certificate_name(&self) -> String {
+            match (&self.sni, &self.host) {
+                (Sni::Name(name), _) => name.clone(),
+                (_, Host::Name(name)) => name.trim_end_matches('.').to_string(),
+                (_, Host::Ip(ip, _)) => ip.to_string(),
+            }
+        }
+
+        /// The host and the port that the first packet goes to.
+        pub fn dialled(&self) -> (&Host, u16) {
+            match &self.dial {
+                Some(dial) => (&dial.host, dial.port.unwrap_or(self.port)),
+                None => (&self.host, self.port),
+            }
+        }
+    }
+
+    impl Display for Target {
+        /// `host:port`, as it can be typed again.
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            match &self.host {
+                Host::Ip(IpAddr::V6(_), _) => write!(f, "[{}]:{}", self.host, self.port),
+                host => write!(f, "{host}:{}", self.port),
+            }
+        }
+    }
+
+    impl Host {
+        /// A name or an address literal; refuses what no resolver could mean.
+        pub fn parse(text: &str) -> Result<Self, Note> {
+            let bare = text.strip_prefix('[').and_then(|t| t.strip_suffix(']')).unwrap_or(text);
+            if let Some(ip) = parse_scoped(bare)? {
+                return Ok(ip);
+            }
+            let complain = |key| Err(Note::new(key).with("host", text.escape_default()));
+            if text.is_empty() {
+                return complain("usage.nohost");
+            }
+            if !text.is_ascii() {
+                return complain("usage.idn");
+            }
+            let name = text.strip_suffix('.').unwrap_or(text);
+            let valid = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+            let label_ok = |l: &str| (1..=63).contains(&l.len()) && l.bytes().all(valid);
+            if name.len() > NAME_MAX || !name.split('.').all(label_ok) {
+                return complain("usage.badhost");
+            }
+            // No top-level domain is all digits: this was meant as an address (RFC 3696 section 2).
+            if name.rsplit('.').next().is_some_and(|l| l.bytes().all(|b| b.is_ascii_digit())) {
+                return complain("usage.badaddress");
+            }
+            Ok(Self::Name(text.to_string()))
+        }
+    }
+
+    impl Display for Host {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            match self {
+                Self::Name(name) => f.write_str(name),
+                Self::Ip(ip, 0) => write!(f, "{ip}"),
+                Self::Ip(ip, scope) => write!(f, "{ip}%{scope}"),
+            }
+        }
+    }
+
+    impl Dial {
+        /// `ADDR[:PORT]` of `--connect-to`.
+        pub fn parse(typed: &str) -> Result<Self, Note> {
+            let (host, port) = split_port(typed, typed)?;
+            Ok(Self { host: Host::parse(host)?, port: port.map(parse_port).transpose()? })
+        }
+    }
+
+    /// The service that a scheme names.
+    pub fn service(scheme: &str) -> Result<&'static Service, Note> {
+        let scheme = scheme.to_ascii_lowercase();
+        SERVICES
+            .iter()
+            .find(|s| s.name == scheme)
+            .ok_or_else(|| Note::new("usage.scheme").with("scheme", scheme.escape_default()))
+    }
+
+    /// The service that usually has this port: a hint, never a judgement.
+    pub fn usual_service(port: u16) -> Option<&'static Service> {
+        SERVICES.iter().find(|s| s.port == port)
+    }
+
+    /// 1 to 65535, or the name of a service in the table.
+    pub fn parse_port(text: &str) -> Result<u16, Note> {
+        let named = || SERVICES.iter().find(|s| s.name == text).map(|s| s.port);
+        match text.parse::<u16>() {
+            Ok(port) if port > 0 => Ok(port),
+            _ => named().ok_or_else(|| Note::new("usage.port").with("port", text.escape_default())),
+        }
+    }
+
+    /// Splits `host:port`, `[v6]:port` or a bare host; two colons without brackets are ambiguous.
+    fn split_port<'a>(place: &'a str, typed: &str) -> Result<(&'a str, Option<&'a str>), Note> {
+        if place.starts_with('[') {
+            return match place.split_once(']') {
+                Some((host, "")) => Ok((host.get(1..).unwrap_or(""), None)),
+                Some((host, tail)) if tail.starts_with(':') => {
+                    Ok((host.get(1..).unwrap_or(""), tail.get(1..)))
+                }
+                _ => Err(Note::new("usage.brackets").with("typed", typed.escape_default())),
+            };
+        }
+        match place.split_once(':') {
+            None => Ok((place, None)),
+            Some((_, tail)) if tail.contains(':') => match parse_scoped(place)? {
+                Some(_) => Ok((place, None)),
+                None => Err(Note::new("usage.brackets").with("typed", typed.escape_default())),
+            },
+            Some((host, port)) => Ok((host, Some(port))),
+        }
+    }
+
+    /// An address literal with an optional `%scope`: a number or an interface's name.
+    fn parse_scoped(text: &str) -> Result<Option<Host>, Note> {
+        let Some((addr, zone)) = text.split_once('%') else {
+            return Ok(text.parse().ok().map(|ip| Host::Ip(ip, 0)));
+        };
+        let Ok(ip) = addr.parse::<Ipv6Addr>() else { return Ok(None) };
+        let sys = || {
+            let known = !zone.contains('/') && !zone.starts_with('.');
+            known.then(|| std::fs::read_to_string(format!("/sys/class/net/{zone}/ifindex")).ok())?
+        };
+        let scope = zone.parse().ok().or_else(|| sys()?.trim().parse().ok());
+        match scope {
+            Some(scope) => Ok(Some(Host::Ip(IpAddr::V6(ip), scope))),
+            None => Err(Note::new("usage.scope").with("zone", zone.escape_default())),
+        }
+    }
+
+    /// The request target of an http(s) URL: never empty, without the fragment.
+    fn request_path(path: &str) -> String {
+        let path = path.split('#').next().unwrap_or("");
+        if path.starts_with('/') { path.to_string() } else { format!("/{path}") }
+    }
+
+    /// Longest DNS name in characters, without the trailing dot (RFC 1035 section 2.3.4).
+    const NAME_MAX: usize = 253;
+
+    /// Ports that speak TLS from the first byte (IANA registry, and common practice: Kubernetes
+    /// API 6443 and 10250, etcd 2379, Docker 2376, MQTT 8883, AMQPS 5671, WinRM 5986).
+    pub const TLS_PORTS: [u16; 27] = [
+        443, 465, 636, 853, 989, 990, 992, 993, 994, 995, 2376, 2379, 3269, 4443, 5061, 5223, 5349,
+        5671, 5986, 6443, 6514, 6697, 8443, 8883, 9443, 10250, 10443,
+    ];
+
+    const fn plain(
+        name: &'static str,
+        port: u16,
+        starttls: Option<&'static str>,
+        first: First,
+    ) -> Service {
+        Service { name, port, tls: false, starttls, first }
+    }
+
+    const fn secure(name: &'static str, port: u16, first: First) -> Service {
+        Service { name, port, tls: true, starttls: None, first }
+    }
+
+    use First::{Client, Server};
+
+    /// Schemes and their ports (IANA service names; `tcp` and `tls` name none).
+    pub const SERVICES: [Service; 46] = [
+        plain("http", 80, None, Client),
+        secure("https", 443, Client),
+        plain("ssh", 22, None, Server),
+        plain("smtp", 25, Some("smtp"), Server),
+        plain("submission", 587, Some("smtp"), Server),
+        secure("smtps", 465, Server),
+        plain("lmtp", 24, Some("lmtp"), Server),
+        plain("imap", 143, Some("imap"), Server),
+        secure("imaps", 993, Server),
+        plain("pop3", 110, Some("pop3"), Server),
+        secure("pop3s", 995, Server),
+        plain("ftp", 21, Some("ftp"), Server),
+        secure("ftps", 990, Server),
+        plain("sieve", 4190, Some("sieve"), Server),
+        plain("nntp", 119, Some("nntp"), Server),
+        secure("nntps", 563, Server),
+        plain("irc", 6667, Some("irc"), Client),
+        secure("ircs", 6697, Client),
+        plain("xmpp", 5222, Some("xmpp"), Client),
+        plain("xmpp-server", 5269, Some("xmpp-server"), Client),
+        secure("xmpps", 5223, Client),
+        plain("ldap", 389, Some("ldap"), Client),
+        secure("ldaps", 636, Client),
+        plain("mysql", 3306, Some("mysql"), Server),
+        plain("mariadb", 3306, Some("mysql"), Server),
+        plain("postgres", 5432, Some("postgres"), Client),
+        plain("postgresql", 5432, Some("postgres"), Client),
+        plain("redis", 6379, None, Client),
+        secure("rediss", 6379, Client),
+        plain("telnet", 23, Some("telnet"), Server),
+        plain("rdp", 3389, Some("rdp"), Client),
+        plain("vnc", 5900, None, Server),
+        plain("amqp", 5672, None, Client),
+        secure("amqps", 5671, Client),
+        plain("mqtt", 1883, None, Client),
+        secure("mqtts", 8883, Client),
+        plain("mongodb", 27017, None, Client),
+        plain("dns", 53, None, Client),
+        plain("rsync", 873, None, Server),
+        plain("socks5", 1080, None, Client),
+        plain("kafka", 9092, None, Client),
+        plain("elasticsearch", 9200, None, Client),
+        plain("memcached", 11211, None, Client),
+        plain("mssql", 1433, None, Client),
+        plain("oracle", 1521, None, Client),
+        plain("zookeeper", 2181, None, Client),
+    ];
+}
+
+mod resolve {
+    //! In: a host name and this box's resolver files. Out: addresses, and what each server said.
+    //!
+    //! Not libc's resolver: musl's turns SERVFAIL, REFUSED, a closed port and silence into one
+    //! "Try again" after 5 s. Like libc's it asks without EDNS, so that it sees what the programs
+    //! of this box see; an answer of more than 512 bytes comes over TCP.
+
+    use std::collections::HashSet;
+    use std::fs::{self, File};
+    use std::io::{self, ErrorKind, Read, Write};
+    use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6, TcpStream, UdpSocket};
+    use std::path::{Path, PathBuf};
+    use std::sync::{Arc, Weak, mpsc};
+    use std::thread;
+    use std::time::Duration;
+
+    use ring::rand::{SecureRandom, SystemRandom};
+
+    use super::deadline::Deadline;
+    use super::text::Untrusted;
+
+    /// What became of a host name.
+    pub struct Lookup {
+        pub source: Source,
+        /// Without duplicates; the family this box can use comes first.
+        pub addrs: Vec<IpAddr>,
+        /// How many more than `ADDRESSES_MAX` there were.
+        pub dropped: usize,
+        /// The name that answered, with search suffix and final dot; else the name as given.
+        pub name: Untrusted,
+        /// The server that was first to give an address.
+        pub server: Option<SocketAddr>,
+        /// Every question: names in the order tried, servers as configured, A before AAAA.
+        pub answers: Vec<Answer>,
+        pub elapsed: Duration,
+        pub outcome: Outcome,
+    }
+
+    #[derive(Clone, Copy, PartialEq, Eq)]
+    pub enum Source {
+        Dns,
+        /// `--connect-to`
+        Given,
+        Hosts,
+        Literal,
+        /// `localhost` without a line in the hosts file (RFC 6761 section 6.3).
+        Localhost,
+    }
+
+    #[derive(Clone, Copy, PartialEq, Eq)]
+    pub enum Outcome {
+        Found,
+        Failed(Failure),
+    }
+
+    /// Why there is no address. In order of precedence: of several servers the best informed is
+    /// believed, and a denial says more than a refusal, which says more than silence.
+    #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+    pub enum Failure {
+        NxDomain,
+        NoData,
+        Refused,
+        /// Also FORMERR, NOTIMP and the rest: the server would not do it, `rcode` says which.
+        ServFail,
+        /// Also, then without any answer, a name that cannot be put into a question.
+        Malformed,
+        /// Port closed, no route, not permitted: `errno` says which.
+        Unreachable,
+        /// No reply; over TCP also a connection that was closed instead of answered.
+        Timeout,
+        /// Nobody to ask: no resolv.conf, or no usable nameserver line in it.
+        NoServer,
+    }
+
+    /// One question to one server.
+    #[derive(Clone)]
+    pub struct Answer {
+        pub server: SocketAddr,
+        /// As asked, with the final dot.
+        pub name: String,
+        pub kind: Kind,
+        /// Not waited for until the deadline, since another answer was enough.
+        pub pending: bool,
+        /// Datagrams sent; 0, not known, while `pending`.
+        pub sent: u32,
+        /// The UDP answer was truncated and the question repeated over TCP.
+        pub tcp: bool,
+        /// Never empty when `Ok`.
+        pub result: Result<Vec<IpAddr>, Failure>,
+        pub rcode: Option<u16>,
+        /// The aliases followed, in order.
+        pub cname: Vec<Untrusted>,
+        /// The shortest of the records used, in seconds.
+        pub ttl: Option<u32>,
+        pub elapsed: Duration,
+        pub errno: Option<i32>,
+        /// Ignored: answers with another id or question.
+        pub strays: u32,
+        /// Ignored: datagrams that are no answer at all.
+        pub garbage: u32,
+    }
+
+    /// The record type, by its number.
+    #[derive(Clone, Copy, PartialEq, Eq)]
+    pub enum Kind {
+        A = 1,
+        Aaaa = 28,
+    }
+
+    impl std::fmt::Display for Kind {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str(if *self == Self::A { "A" } else { "AAAA" })
+        }
+    }
+
+    #[derive(Clone, Copy, PartialEq, Eq)]
+    pub enum Family {
+        Any,
+        V4,
+        V6,
+    }
+
+    /// Whom this box asks, and how it completes names (resolv.conf(5)).
+    pub struct Config {
+        pub servers: Vec<SocketAddr>,
+        /// The servers are those of `--dns`, so the hosts file does not answer for them.
+        pub given: bool,
+        pub search: Vec<String>,
+        pub ndots: usize,
+        pub hosts: PathBuf,
+        pub path: PathBuf,
+        /// resolv.conf could not be read.
+        pub missing: bool,
+    }
+
+    impl Config {
+        /// Reads the files under `root`, which is `/` or, for `--pid`, `/proc/PID/root`.
+        pub fn load(root: &Path, servers: &[SocketAddr]) -> Self {
+            let path = root.join("etc/resolv.conf");
+            let text = read_file(&path);
+            let mut config = Self {
+                servers: servers.to_vec(),
+                given: !servers.is_empty(),
+                search: Vec::new(),
+                ndots: 1,
+                hosts: root.join("etc/hosts"),
+                path,
+                missing: text.is_none(),
+            };
+            text.unwrap_or_default().lines().for_each(|line| config.read_line(line));
+            config
+        }
+
+        /// One line of resolv.conf; of several `search` and `domain` lines the last counts.
+        fn read_line(&mut self, line: &str) {
+            let mut words = line.split_whitespace();
+            match words.next().unwrap_or_default() {
+                "nameserver" if !self.given && self.servers.len() < SERVERS_MAX => {
+                    let server = words.next().and_then(name_server);
+                    self.servers.extend(server.filter(|s| !self.servers.contains(s)));
+                }
+                "domain" | "search" => {
+                    let suffixes = words.map(|w| w.trim_end_matches('.').to_owned());
+                    self.search = suffixes.filter(|s| !s.is_empty()).take(SEARCH_MAX).collect();
+                }
+                "options" => {
+                    let mut ndots = words.filter_map(|w| w.strip_prefix("ndots:")?.parse().ok());
+                    self.ndots = ndots.next_back().unwrap_or(self.ndots).min(NDOTS_MAX);
+                }
+                _ => {}
+            }
+        }
+
+        /// The full names to ask for, in glibc's order.
+        fn candidates(&self, host: &str) -> Vec<String> {
+            if host.ends_with('.') {
+                return vec![host.to_owned()];
+            }
+            let mut names: Vec<_> = self.search.iter().map(|s| format!("{host}.{s}.")).collect();
+            let plain_first = host.matches('.').count() >= self.ndots;
+            names.insert(if plain_first { 0 } else { names.len() }, format!("{host}."));
+            names
+        }
+    }
+
+    impl Lookup {
+        /// Addresses that no server had to be asked for.
+        pub fn known(host: &str, source: Source, mut addrs: Vec<IpAddr>) -> Self {
+            let dropped = order(&mut addrs);
+            let none = addrs.is_empty();
+            Self {
+                source,
+                addrs,
+                dropped,
+                name: Untrusted::new(host),
+                server: None,
+                answers: Vec::new(),
+                elapsed: Duration::ZERO,
+                outcome: if none { Outcome::Failed(Failure::NoData) } else { Outcome::Found },
+            }
+        }
+    }
+
+    impl Family {
+        fn kinds(self) -> &'static [Kind] {
+            match self {
+                Family::Any => &[Kind::A, Kind::Aaaa],
+                Family::V4 => &[Kind::A],
+                Family::V6 => &[Kind::Aaaa],
+            }
+        }
+    }
+
+    /// Finds the addresses of `host`, or why there are none, before the deadline.
+    pub fn resolve(host: &str, family: Family, config: &Config, deadline: Deadline) -> Lookup {
+        let known = without_asking(host, family, config);
+        let mut lookup = known.unwrap_or_else(|| ask_dns(host, family, config, deadline));
+        lookup.elapsed = deadline.elapsed();
+        lookup
+    }
+
+    /// An address written out, lines of the hosts file, or `localhost`; else `None`.
+    fn without_asking(host: &str, family: Family, config: &Config) -> Option<Lookup> {
+        let known = |source, mut addrs: Vec<IpAddr>| {
+            addrs.retain(|a| family.kinds().contains(&kind_of(a)));
+            Lookup::known(host, source, addrs)
+        };
+        if let Ok(addr) = host.parse() {
+            return Some(known(Source::Literal, vec![addr]));
+        }
+        let name = host.strip_suffix('.').unwrap_or(host);
+        let file = Some(&config.hosts).filter(|_| !config.given);
+        let text = read_file(file?).unwrap_or_default();
+        let line = |line: &str| {
+            let mut words = line.split('#').next()?.split_whitespace();
+            let addr = words.next()?.split('%').next()?.parse().ok()?;
+            let same = |w: &str| w.strip_suffix('.').unwrap_or(w).eq_ignore_ascii_case(name);
+            words.any(same).then_some(addr)
+        };
+        let found = known(Source::Hosts, text.lines().filter_map(line).collect());
+        let top = name.rsplit('.').next().unwrap_or(name);
+        if !found.addrs.is_empty() || !top.eq_ignore_ascii_case("localhost") {
+            return Some(found).filter(|f| !f.addrs.is_empty());
+        }
+        let loopback = vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+        Some(known(Source::Localhost, loopback))
+    }
+
+    /// Tries the names that the search list makes, until one has an address.
+    fn ask_dns(host: &str, family: Family, config: &Config, deadline: Deadline) -> Lookup {
+        let mut lookup = Lookup::known(host, Source::Dns, Vec::new());
+        if config.servers.is_empty() {
+            lookup.outcome = Outcome::Failed(Failure::NoServer);
+            return lookup;
+        }
+        let (mut latest, mut of_plain) = (Failure::Malformed, None);
+        for name in &config.candidates(host) {
+            let Some((answers, first)) = ask_all(name, family.kinds(), &config.servers, deadline)
+            else {
+                continue;
+            };
+            if first.is_some() {
+                let from_first = answers.iter().filter(|a| Some(a.server) == first);
+                lookup.addrs =
+                    from_first.flat_map(|a| a.result.clone().unwrap_or_default()).collect();
+                lookup.dropped = order(&mut lookup.addrs);
+                lookup.server = first;
+                lookup.name = Untrusted::new(name.as_str());
+                lookup.outcome = Outcome::Found;
+                lookup.answers.extend(answers);
+                return lookup;
+            }
+            latest = aggregate(&answers, family.kinds());
+            lookup.answers.extend(answers);
+            if name.trim_end_matches('.') == host.trim_end_matches('.') {
+                of_plain = Some(latest);
+            }
+            // Dead servers are dead for the next name too. A refusal is about one name only.
+            if latest >= Failure::Malformed || deadline.remaining().is_none() {
+                break;
+            }
+        }
+        // As glibc does: what is wrong with the name as it was typed counts most.
+        lookup.outcome = Outcome::Failed(of_plain.unwrap_or(latest));
+        lookup
+    }
+
+    /// Asks every server for every kind at once. Also returns who first had an address; from
+    /// then on the others get only a grace. `None` is a name that cannot be asked.
+    fn ask_all(
+        name: &str,
+        kinds: &[Kind],
+        servers: &[SocketAddr],
+        deadline: Deadline,
+    ) -> Option<(Vec<Answer>, Option<SocketAddr>)> {
+        let clock = Deadline::after(left(deadline)).no_later_than(deadline);
+        let wanted = Arc::new(());
+        let (report, reports) = mpsc::channel();
+        let mut answers: Vec<Answer> = Vec::new();
+        for (server, kind) in servers.iter().flat_map(|s| kinds.iter().map(|k| (*s, *k))) {
+            let query = query(name, kind)?;
+            let answer = Answer::unanswered(server, name, kind);
+            answers.push(answer.clone());
+            let question = Question { answer, query, clock, wanted: Arc::downgrade(&wanted) };
+            send_off(question, answers.len() - 1, &report);
+        }
+        drop(report); // so that the last answer ends the loop
+        let (mut first, mut until) = (None, clock);
+        while let Ok((index, answer)) = reports.recv_timeout(left(until) + SLACK) {
+            let server = answer.server;
+            first = first.or(answer.result.is_ok().then_some(server));
+            if let Some(slot) = answers.get_mut(index) {
+                *slot = answer;
+            }
+            if let Some(grace) = grace(&answers, server) {
+                until = Deadline::after(grace).no_later_than(until);
+            }
+        }
+        for answer in answers.iter_mut().filter(|a| a.pending) {
+            answer.pending = clock.remaining().is_some();
+            answer.elapsed = clock.elapsed();
+        }
+        Some((answers, first))
+    }
+
+    /// Asks in a thread of its own, which ends at the deadline or soon after it is not wanted.
+    fn send_off(question: Question, index: usize, report: &mpsc::Sender<(usize, Answer)>) {
+        let (theirs, to) = (question.clone(), report.clone());
+        let work = move || drop(to.send((index, theirs.ask())));
+        // A box that has no thread left can still ask one question after the other.
+        if thread::Builder::new().stack_size(STACK).spawn(work).is_err() {
+            let _ = report.send((index, question.ask()));
+        }
+    }
+
+    /// How long the others may still take, if what `server` said so far decides the matter.
+    fn grace(answers: &[Answer], server: SocketAddr) -> Option<Duration> {
+        let own = || answers.iter().filter(|a| a.server == server);
+        let all = own().all(|a| !a.pending);
+        let found = own().any(|a| a.result.is_ok());
+        // NXDOMAIN is about the name, so that of A counts for both kinds. That of AAAA does not:
+        // broken load balancers send it for names that have an A record (RFC 4074 section 4.2).
+        let denied = own().any(|a| a.kind == Kind::A && a.result == Err(Failure::NxDomain))
+            || all && own().all(|a| a.result.as_ref().is_err_and(|f| *f <= Failure::NoData));
+        let slowest = own().map(|a| a.elapsed).max().unwrap_or_default();
+        match (found, all, denied) {
+            (true, true, _) => Some(GRACE_OTHERS),
+            (true, false, _) | (_, _, true) => Some(slowest.saturating_mul(2).max(GRACE_SECOND)),
+            _ => None,
+        }
+    }
+
+    /// One failure of many: for each kind the best informed server, then the worse of the two,
+    /// because NODATA for A proves nothing while AAAA is unknown; but NXDOMAIN for A does.
+    fn aggregate(answers: &[Answer], kinds: &[Kind]) -> Failure {
+        let of = |kind: &Kind| {
+            answers.iter().filter(|a| a.kind == *kind).filter_map(|a| a.result.as_ref().err()).min()
+        };
+        let both: Vec<_> = kinds.iter().filter_map(of).collect();
+        let denied = both.first().filter(|f| ***f == Failure::NxDomain);
+        denied.or(both.iter().max()).map_or(Failure::Timeout, |f| **f)
+    }
+
+    /// Removes duplicates, puts IPv6 first if this box has a route for it (RFC 6724 in short),
+    /// and returns how many were too many.
+    fn order(addrs: &mut Vec<IpAddr>) -> usize {
+        let mut seen = HashSet::new();
+        addrs.retain(|a| seen.insert(*a));
+        let v6_first = addrs.iter().find(|a| a.is_ipv6()).is_some_and(has_route);
+        addrs.sort_by_key(|a| a.is_ipv6() != v6_first);
+        let dropped = addrs.len().saturating_sub(ADDRESSES_MAX);
+        addrs.truncate(ADDRESSES_MAX);
+        dropped
+    }
+
+    /// Whether the kernel finds a source address of more than the link; sends nothing.
+    fn has_route(addr: &IpAddr) -> bool {
+        let source = UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0))
+            .and_then(|s| s.connect((*addr, DNS_PORT)).and_then(|()| s.local_addr()));
+        matches!(source, Ok(SocketAddr::V6(s)) if !s.ip().is_unicast_link_local())
+    }
+
+    /// The type of record that holds such an address.
+    fn kind_of(addr: &IpAddr) -> Kind {
+        if addr.is_ipv4() { Kind::A } else { Kind::Aaaa }
+    }
+
+    impl Answer {
+        /// What is known before the server has said anything.
+        pub fn unanswered(server: SocketAddr, name: &str, kind: Kind) -> Self {
+            Self {
+                server,
+                name: name.to_owned(),
+                kind,
+                pending: true,
+                sent: 0,
+                tcp: false,
+                result: Err(Failure::Timeout),
+                rcode: None,
+                cname: Vec::new(),
+                ttl: None,
+                elapsed: Duration::ZERO,
+                errno: None,
+                strays: 0,
+                garbage: 0,
+            }
+        }
+    }
+
+    /// What one thread asks.
+    #[derive(Clone)]
+    struct Question {
+        /// To be filled in.
+        answer: Answer,
+        query: Vec<u8>,
+        clock: Deadline,
+        /// Gone when the answer no longer matters.
+        wanted: Weak<()>,
+    }
+
+    impl Question {
+        /// UDP, and TCP when the answer did not fit.
+        fn ask(mut self) -> Answer {
+            self.answer.pending = false;
+            let mut heard = self.over_udp();
+            if let Ok(Heard::Truncated) = heard {
+                self.answer.tcp = true;
+                heard = self.over_tcp();
+            }
+            let mut answer = self.answer;
+            if let Err(error) = heard {
+                use ErrorKind as E;
+                answer.errno = error.raw_os_error();
+                answer.result = Err(match error.kind() {
+                    E::InvalidData => Failure::Malformed,
+                    E::TimedOut | E::WouldBlock if answer.garbage > 0 => Failure::Malformed,
+                    E::TimedOut | E::WouldBlock => Failure::Timeout,
+                    // Closing with our bytes unread is a reset: one fault, two errors.
+                    E::UnexpectedEof | E::ConnectionReset | E::BrokenPipe => Failure::Timeout,
+                    _ => Failure::Unreachable,
+                });
+            }
+            answer.elapsed = self.clock.elapsed();
+            answer
+        }
+
+        /// Sends up to `SENDS` times, since datagrams get lost, and passes by what is not ours.
+        fn over_udp(&mut self) -> io::Result<Heard> {
+            let any = if self.answer.server.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
+            let socket = UdpSocket::bind(any)?;
+            // Connected, so that the kernel drops other sources and reports a closed port.
+            socket.connect(self.answer.server)?;
+            let pause = (left(self.clock) / SENDS).min(PAUSE_MAX);
+            let mut buffer = vec![0; MESSAGE_MAX];
+            while self.clock.remaining().is_some() {
+                socket.send(&self.query)?;
+                self.answer.sent += 1;
+                let last = self.answer.sent == SENDS;
+                let round = if last { self.clock } else { Deadline::after(pause) };
+                let round = round.no_later_than(self.clock);
+                while let Some(left) = round.remaining() {
+                    if self.wanted.strong_count() == 0 {
+                        return Err(ErrorKind::TimedOut.into());
+                    }
+                    socket.set_read_timeout(Some(left.min(GLANCE)))?;
+                    let heard = match socket.recv(&mut buffer) {
+                        Ok(n) => self.hear(buffer.get(..n).unwrap_or_default()),
+                        Err(e) if e.kind() == ErrorKind::WouldBlock => Heard::Ignored,
+                        Err(e) if e.kind() == ErrorKind::Interrupted => Heard::Ignored,
+                        Err(e) => return Err(e),
+                    };
+                    if heard != Heard::Ignored {
+                        return Ok(heard);
+                    }
+                }
+            }
+            Err(ErrorKind::TimedOut.into())
+        }
+
+        /// The same query with its length in front (RFC 1035 section 4.2.2).
+        fn over_tcp(&mut self) -> io::Result<Heard> {
+            let left = || self.clock.remaining().ok_or(ErrorKind::TimedOut);
+            let stream = TcpStream::connect_timeout(&self.answer.server, left()?)?;
+            stream.set_write_timeout(Some(left()?))?;
+            let length = u16::try_from(self.query.len()).unwrap_or_default().to_be_bytes();
+            (&stream).write_all(&[length.as_slice(), &self.query].concat())?;
+            let mut timed = Timed { stream, clock: self.clock };
+            let mut length = [0; 2];
+            timed.read_exact(&mut length)?;
+            let mut message = vec![0; u16::from_be_bytes(length).into()];
+            timed.read_exact(&mut message)?;
+            match self.hear(&message) {
+                Heard::Final => Ok(Heard::Final),
+                _ => Err(ErrorKind::InvalidData.into()),
+            }
+        }
+
+        /// Judges a message and notes in the answer what it says.
+        fn hear(&mut self, message: &[u8]) -> Heard {
+            hear(message, self.query.get(..2).unwrap_or_default(), &mut self.answer)
+        }
+    }
+
+    /// A stream whose reads together end at the deadline.
+    struct Timed {
+        stream: TcpStream,
+        clock: Deadline,
+    }
+
+    impl Read for Timed {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            loop {
+                let left = self.clock.remaining().ok_or(ErrorKind::TimedOut)?;
+                self.stream.set_read_timeout(Some(left.min(GLANCE)))?;
+                match self.stream.read(buffer) {
+                    Err(e) if e.kind() == ErrorKind::WouldBlock => {}
+                    done => return done,
+                }
+            }
+        }
+    }
+
+    /// A query with a fresh id, recursion desired (RFC 1035 section 4.1); `None` if the name,
+    /// which ends in a dot, does not fit (section 2.3.4).
+    fn query(name: &str, kind: Kind) -> Option<Vec<u8>> {
+        // Should the generator ever fail, the kernel's random source port still stands.
+        let mut message = vec![0; 2];
+        let _ = SystemRandom::new().fill(&mut message);
+        message.extend([0x01, 0, 0, 1, 0, 0, 0, 0, 0, 0]);
+        for label in name.strip_suffix('.').filter(|n| n.len() + 1 < NAME_MAX)?.split('.') {
+            let length = u8::try_from(label.len()).ok();
+            message.push(length.filter(|n| (1..=LABEL_MAX).contains(n))?);
+            message.extend(label.bytes());
+        }
+        message.push(0);
+        message.extend([kind as u16, CLASS_IN].map(u16::to_be_bytes).concat());
+        name.bytes().all(|b| b.is_ascii_graphic()).then_some(message)
+    }
+
+    /// What a message from the server's address is to us.
+    #[derive(Clone, Copy, PartialEq, Eq)]
+    pub enum Heard {
+        Final,
+        Ignored,
+        Truncated,
+    }
+
+    /// Judges one message; nothing in it is believed before id and question are ours.
+    pub fn hear(message: &[u8], id: &[u8], answer: &mut Answer) -> Heard {
+        let ours = message.get(..2) == Some(id);
+        let mut reader = Reader { message, at: 2 };
+        let Some((flags, records, asked)) = reader.header() else {
+            if ours {
+                answer.result = Err(Failure::Malformed);
+                return Heard::Final;
+            }
+            answer.garbage = answer.garbage.saturating_add(1);
+            return Heard::Ignored;
+        };
+        let same = asked.is_none_or(|(name, kind, class)| {
+            name.eq_ignore_ascii_case(answer.name.as_bytes())
+                && (kind, class) == (answer.kind as u16, CLASS_IN)
+        });
+        if !ours || !same {
+            answer.strays = answer.strays.saturating_add(1);
+            return Heard::Ignored;
+        }
+        if flags & TRUNCATED != 0 {
+            return Heard::Truncated;
+        }
+        let addrs = follow(reader, records, answer);
+        answer.rcode = Some(rcode(flags));
+        answer.result = match (rcode(flags), addrs) {
+            (NOERROR, Some(addrs)) if addrs.is_empty() => Err(Failure::NoData),
+            (NOERROR, addrs) => addrs.ok_or(Failure::Malformed),
+            (NXDOMAIN, _) => Err(Failure::NxDomain),
+            (REFUSED, _) => Err(Failure::Refused),
+            _ => Err(Failure::ServFail),
+        };
+        Heard::Final
+    }
+
+    /// From the name asked, along its aliases, to addresses; `None` is a message at fault.
+    fn follow(mut from: Reader, count: u16, answer: &mut Answer) -> Option<Vec<IpAddr>> {
+        let count = Some(count).filter(|n| *n <= RECORDS_MAX)?;
+        let records: Option<Vec<_>> = (0..count).map(|_| from.record()).collect();
+        let records = records?;
+        let mut addrs = Vec::new();
+        let mut name = answer.name.as_bytes();
+        loop {
+            let mut alias = None;
+            for (_, ttl, data) in records.iter().filter(|r| r.0.eq_ignore_ascii_case(name)) {
+                match data {
+                    Data::Addr(addr) if kind_of(addr) == answer.kind => addrs.push(*addr),
+                    Data::Cname(target) => alias = Some(target),
+                    _ => continue,
+                }
+                answer.ttl = Some(answer.ttl.map_or(*ttl, |t| t.min(*ttl)));
+            }
+            match alias {
+                Some(_) if answer.cname.len() == CNAMES_MAX => return None,
+                Some(target) if addrs.is_empty() => name = target,
+                _ => return Some(addrs),
+            }
+            answer.cname.push(Untrusted::new(name));
+        }
+    }
+
+    /// Owner, TTL and data of a resource record.
+    type Record = (Vec<u8>, u32, Data);
+
+    enum Data {
+        Addr(IpAddr),
+        Cname(Vec<u8>),
+        Other,
+    }
+
+    /// A place in a message. Every step is checked; `None` is the end or nonsense.
+    struct Reader<'a> {
+        message: &'a [u8],
+        at: usize,
+    }
+
+    /// A question: name, type and class.
+    type Asked = (Vec<u8>, u16, u16);
+
+    impl<'a> Reader<'a> {
+        fn take(&mut self, count: usize) -> Option<&'a [u8]> {
+            let bytes = self.message.get(self.at..)?.get(..count)?;
+            self.at += count;
+            Some(bytes)
+        }
+
+        fn u8(&mut self) -> Option<u8> {
+            self.take(1)?.first().copied()
+        }
+
+        fn u16(&mut self) -> Option<u16> {
+            self.take(2)?.try_into().ok().map(u16::from_be_bytes)
+        }
+
+        /// Flags, number of answer records and question; `None` unless it is an answer with a
+        /// question. Servers that only complain may leave the question out.
+        fn header(&mut self) -> Option<(u16, u16, Option<Asked>)> {
+            let (flags, questions, records) = (self.u16()?, self.u16()?, self.u16()?);
+            self.take(4)?;
+            let asked = match questions {
+                0 if ![NOERROR, NXDOMAIN].contains(&rcode(flags)) => None,
+                1 => Some((self.name()?, self.u16()?, self.u16()?)),
+                _ => return None,
+            };
+            (flags & 0xf800 == 0x8000).then_some((flags, records, asked)) // QR, opcode QUERY
+        }
+
+        /// A name as people write it, with the final dot, which makes it as long as its labels
+        /// with their lengths. A pointer must point before the part that it ends, which is
+        /// RFC 1035's "prior occurrence" (section 4.1.4), so there is no loop.
+        fn name(&mut self) -> Option<Vec<u8>> {
+            let mut name = Vec::new();
+            let mut part = Reader { message: self.message, at: self.at };
+            let (mut floor, mut jumps) = (self.at, 0);
+            loop {
+                match part.u8()? {
+                    0 => break,
+                    length @ 1..=LABEL_MAX if name.len() < NAME_MAX => {
+                        name.extend(part.take(length.into())?);
+                        name.push(b'.');
+                    }
+                    high @ 0xc0.. if jumps < JUMPS_MAX => {
+                        let target = u16::from_be_bytes([high & 0x3f, part.u8()?]).into();
+                        if jumps == 0 {
+                            self.at = part.at;
+                        }
+                        jumps += 1;
+                        part.at = Some(target).filter(|t| *t < floor)?;
+                        floor = target;
+                    }
+                    _ => return None,
+                }
+            }
+            if jumps == 0 {
+                self.at = part.at;
+            }
+            (name.len() < NAME_MAX).then_some(name)
+        }
+
+        /// One record; addresses of the wrong size and aliases with a tail are nonsense.
+        fn record(&mut self) -> Option<Record> {
+            let owner = self.name()?;
+            let (kind, class, ttl) = (self.u16()?, self.u16()?, self.take(4)?);
+            let length = self.u16()?;
+            let mut inner = Reader { message: self.message, at: self.at };
+            let bytes = self.take(length.into())?;
+            // A, AAAA and CNAME; other types may stand in between and are passed over.
+            let data = match (class, kind) {
+                (CLASS_IN, 1) => Data::Addr(<[u8; 4]>::try_from(bytes).ok()?.into()),
+                (CLASS_IN, 28) => Data::Addr(<[u8; 16]>::try_from(bytes).ok()?.into()),
+                (CLASS_IN, 5) => {
+                    let target = inner.name()?;
+                    Data::Cname(Some(target).filter(|_| inner.at == self.at)?)
+                }
+                _ => Data::Other,
+            };
+            Some((owner, u32::from_be_bytes(ttl.try_into().ok()?), data))
+        }
+    }
+
+    /// The response code in a header's flags (RFC 1035 section 4.1.1).
+    fn rcode(flags: u16) -> u16 {
+        flags & 0xf
+    }
+
+    /// What remains, for waits that may be zero.
+    fn left(clock: Deadline) -> Duration {
+        clock.remaining().unwrap_or_default()
+    }
+
+    /// The beginning of a regular file (a pipe would block); `None` if it cannot be read.
+    fn read_file(path: &Path) -> Option<String> {
+        fs::metadata(path).ok().filter(fs::Metadata::is_file)?;
+        let mut bytes = Vec::new();
+        File::open(path).ok()?.take(FILE_MAX).read_to_end(&mut bytes).ok()?;
+        Some(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// The value of a `nameserver` line: an address, perhaps with `%interface`.
+    fn name_server(word: &str) -> Option<SocketAddr> {
+        let (addr, scope) = word.split_once('%').unwrap_or((word, ""));
+        Some(match addr.parse().ok()? {
+            IpAddr::V4(addr) => (addr, DNS_PORT).into(),
+            IpAddr::V6(addr) => SocketAddrV6::new(addr, DNS_PORT, 0, scope_id(scope)).into(),
+        })
+    }
+
+    /// The number of an interface, from the list that follows this thread's network namespace.
+    fn scope_id(scope: &str) -> u32 {
+        let list = read_file(Path::new("/proc/thread-self/net/if_inet6")).unwrap_or_default();
+        let index = |line: &str| {
+            let mut words = line.split_whitespace();
+            let index = u32::from_str_radix(words.nth(1)?, 16).ok()?;
+            (words.next_back()? == scope).then_some(index)
+        };
+        scope.parse().ok().or_else(|| list.lines().find_map(index)).unwrap_or_default()
+    }
+
+    /// More addresses than anybody dials; each becomes a row and a socket.
+    const ADDRESSES_MAX: usize = 64;
+    const CLASS_IN: u16 = 1;
+    /// Aliases in one answer; name servers themselves give up at 8 to 16.
+    const CNAMES_MAX: usize = 16;
+    const DNS_PORT: u16 = 53;
+    /// Bytes of a resolver file; large block lists in hosts files are of this size.
+    const FILE_MAX: u64 = 1 << 20;
+    /// How often a waiting thread looks whether it is still wanted. Short also because the
+    /// kernel ends SO_RCVTIMEO of 3 s up to 240 ms late (measured, HZ=250), of 200 ms 8 ms late.
+    const GLANCE: Duration = Duration::from_millis(200);
+    /// For the other servers after a complete answer: time to show that they are alive.
+    const GRACE_OTHERS: Duration = Duration::from_millis(50);
+    /// For the second kind after the first, or for a second opinion after a denial; twice the
+    /// time of the first if that is more, because a slow link is slow for both.
+    const GRACE_SECOND: Duration = Duration::from_millis(150);
+    /// Compression pointers in one name; real names need two or three.
+    const JUMPS_MAX: u32 = 32;
+    /// Bytes in a label; larger values are pointers or reserved (RFC 1035 section 4.1.4).
+    const LABEL_MAX: u8 = 63;
+    /// Bytes in a message: the most that a datagram or TCP's length can say.
+    const MESSAGE_MAX: usize = 65_535;
+    /// Bytes in a name with its lengths and the root's zero (RFC 1035 section 2.3.4).
+    const NAME_MAX: usize = 255;
+    /// glibc's limit (resolv.conf(5)).
+    const NDOTS_MAX: usize = 15;
+    const NOERROR: u16 = 0;
+    const NXDOMAIN: u16 = 3;
+    /// Longest wait before a question is sent again: libc's timeout (resolv.conf(5)).
+    const PAUSE_MAX: Duration = Duration::from_secs(5);
+    /// Records in an answer; TCP has room for 4,000, nobody uses 500.
+    const RECORDS_MAX: u16 = 500;
+    const REFUSED: u16 = 5;
+    /// Suffixes in a search list; Kubernetes allows 32.
+    const SEARCH_MAX: usize = 32;
+    /// Datagrams for one question, a third of the limit apart: one or two may be lost.
+    const SENDS: u32 = 3;
+    /// Name servers asked; libc stops at 3.
+    const SERVERS_MAX: usize = 8;
+    /// Time for the threads to say themselves that the deadline has passed.
+    const SLACK: Duration = Duration::from_millis(30);
+    /// Bytes of stack for a thread that asks; its buffer is on the heap.
+    const STACK: usize = 64 << 10;
+    const TRUNCATED: u16 = 0x200;
+}
+
+mod connect {
+    //! In: one address. Out: an `Attempt`, what the network said, and an open `Wire` if it said yes.
+
+    use std::io::{self, ErrorKind, Read, Write};
+    use std::net::{Shutdown, SocketAddr, TcpStream, UdpSocket};
+    use std::os::fd::AsFd;
+    use std::time::Duration;
+
+    use super::deadline::Deadline;
+    use super::sys::{self, Fault, Icmp, Progress, SocketOptions, TcpInfo};
+
+    /// One SYN and what came of it.
+    #[derive(Clone, Debug)]
+    pub struct Attempt {
+        pub addr: SocketAddr,
+        /// Where the SYN left from; `None` if none left.
+        pub local: Option<SocketAddr>,
+        pub outcome: Outcome,
+        /// SYNs given to the network, the first one included; `Unsent` and `NoNeighbour` say that
+        /// they did not leave this box.
+        pub syns: u32,
+        pub elapsed: Duration,
+    }
+
+    /// How the network, or this box, answered a SYN.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub enum Outcome {
+        Connected,
+        /// A RST answered: a closed port, or a firewall that imitates one.
+        Refused,
+        /// The handshake was complete before a RST came: a synproxy, a balancer.
+        Reset,
+        /// An ICMP error from another box answered.
+        Icmp(Icmp),
+        /// Nothing came until the deadline.
+        Silent,
+        /// No SYN after the first left this box: its own firewall or queue drops them.
+        Unsent,
+        /// The next hop, on this box's own link, answered no ARP or neighbour solicitation; or the
+        /// link took no packet. The SYN is still here.
+        NoNeighbour,
+        /// This box has no route, or no source address for one.
+        NoRoute(i32),
+        /// This box forbids it: a prohibit or blackhole route, a policy, its own firewall's ICMP.
+        Blocked {
+            errno: i32,
+            icmp: Option<Icmp>,
+        },
+        /// This box could not: descriptors, ports, source address, interface.
+        Local(Fault),
+        /// The kernel joined the socket to itself (RFC 9293 3.5, simultaneous open): nobody listens.
+        ToItself,
+        Failed(i32),
+    }
+
+    /// An open connection with a deadline beneath everything that reads or writes through it.
+    pub struct Wire {
+        stream: TcpStream,
+        local: SocketAddr,
+        peer: SocketAddr,
+        deadline: Deadline,
+        /// Bytes given back by a step that read too far.
+        unread: Vec<u8>,
+        first: Vec<u8>,
+        received: u64,
+        sent: u64,
+    }
+
+    /// What shows on a wire before anybody speaks or reads.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum FirstSign {
+        /// There is something to read.
+        Bytes,
+        Closed,
+        /// ECONNRESET, or an ICMP error on the established connection.
+        Failed(i32),
+        Silent,
+    }
+
+    /// How far the bytes that were written have come.
+    #[derive(Clone, Copy, Debug, Default)]
+    pub struct Delivery {
+        /// Bytes that the peer's kernel has not acknowledged, sent or not; a FIN counts as one.
+        pub unacknowledged: u32,
+        pub info: TcpInfo,
+    }
+
+    /// Connects to one address. Every end is an `Attempt`, this box's own failures too.
+    pub fn connect(
+        addr: SocketAddr,
+        options: &SocketOptions,
+        deadline: Deadline,
+    ) -> (Attempt, Option<Wire>) {
+        let began = deadline.elapsed();
+        let connecting = match sys::connect(addr, options) {
+            Ok(connecting) => connecting,
+            Err(fault) => {
+                let outcome = not_sent(addr, fault);
+                let elapsed = deadline.elapsed().saturating_sub(began);
+                return (Attempt { addr, local: None, outcome, syns: 0, elapsed }, None);
+            }
+        };
+        let local = connecting.local();
+        let progress = connecting.wait(&deadline);
+        let elapsed = deadline.elapsed().saturating_sub(began);
+        // Before that the kernel cannot have sent a second SYN, and asking costs a system call.
+        let asked = progress == Progress::Pending || elapsed >= RETRANSMIT_EARLIEST;
+        let info = if asked { connecting.info() } else { None }.unwrap_or_default();
+        let outcome = match progress {
+            Progress::Connected if is_same(local, addr) => Outcome::ToItself,
+            Progress::Connected => Outcome::Connected,
+            Progress::Failed { errno, icmp: Some(icmp) } => rejected(errno, icmp, local, elapsed),
+            Progress::Failed { errno, icmp: None } => failed(errno),
+            Progress::Pending => unanswered(&info, connecting.is_held()),
+        };
+        let wire = (outcome == Outcome::Connected)
+            .then(|| Wire::new(connecting.into_stream(), local, addr, deadline));
+        let syns = info.total_retrans.saturating_add(1);
+        (Attempt { addr, local: Some(local), outcome, syns, elapsed }, wire)
+    }
+
+    impl Wire {
+        /// Replaces the deadline: the next step has its own.
+        pub fn set_deadline(&mut self, deadline: Deadline) {
+            self.deadline = deadline;
+        }
+
+        /// Waits for a first byte or the end until `limit`, and consumes nothing.
+        pub fn first_sign(&self, limit: Deadline) -> FirstSign {
+            if !self.unread.is_empty() {
+                return FirstSign::Bytes;
+            }
+            match self.within(limit, libc::POLLIN, |stream| stream.peek(&mut [0])) {
+                Ok(0) => FirstSign::Closed,
+                Ok(_) => FirstSign::Bytes,
+                Err(e) if e.kind() == ErrorKind::TimedOut && sys::errno(&e) == 0 => {
+                    FirstSign::Silent
+                }
+                Err(e) => FirstSign::Failed(sys::errno(&e)),
+            }
+        }
+
+        /// Gives bytes back that belong to the next step; they are read again before new ones.
+        pub fn unread(&mut self, bytes: &[u8]) {
+            self.unread.splice(..0, bytes.iter().copied());
+        }
+
+        /// Says that nothing more will be written (FIN), and goes on reading.
+        pub fn shutdown_write(&self) -> io::Result<()> {
+            self.stream.shutdown(Shutdown::Write)
+        }
+
+        /// Asks the kernel how far the written bytes have come.
+        pub fn delivery(&self) -> Delivery {
+            Delivery {
+                unacknowledged: sys::unacknowledged(&self.stream).unwrap_or_default(),
+                info: sys::tcp_info(&self.stream).unwrap_or_default(),
+            }
+        }
+
+        pub fn local(&self) -> SocketAddr {
+            self.local
+        }
+
+        pub fn peer(&self) -> SocketAddr {
+            self.peer
+        }
+
+        /// The first bytes that the peer ever sent, at most `FIRST_MAX`: evidence of what it is.
+        pub fn first(&self) -> &[u8] {
+            &self.first
+        }
+
+        /// Bytes received from the peer; those read again count once.
+        pub fn received(&self) -> u64 {
+            self.received
+        }
+
+        /// Bytes that the kernel took; `delivery` says what became of them.
+        pub fn sent(&self) -> u64 {
+            self.sent
+        }
+
+        /// The socket, for whoever polls it; reading from it goes past the deadline and `first`.
+        pub fn stream(&self) -> &TcpStream {
+            &self.stream
+        }
+
+        fn new(stream: TcpStream, local: SocketAddr, peer: SocketAddr, deadline: Deadline) -> Self {
+            let (unread, first) = (Vec::new(), Vec::new());
+            Self { stream, local, peer, deadline, unread, first, received: 0, sent: 0 }
+        }
+
+        /// One read or write that ends at `deadline`: tried, and waited for only if it must be.
+        /// By poll and not by SO_RCVTIMEO, which the kernel's coarse timers end late (3 s measured
+        /// up to 240 ms late with HZ=250, kernel/time/timer.c).
+        fn within(
+            &self,
+            deadline: Deadline,
+            event: i16,
+            mut call: impl FnMut(&TcpStream) -> io::Result<usize>,
+        ) -> io::Result<usize> {
+            loop {
+                let left = deadline.remaining().ok_or(ErrorKind::TimedOut)?;
+                match call(&self.stream) {
+                    Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                    Err(e) if e.kind() == ErrorKind::WouldBlock => {
+                        sys::poll(&[(self.stream.as_fd(), event)], Some(left))?;
+                    }
+                    result => return result,
+                }
+            }
+        }
+    }
+
+    impl Read for Wire {
+        /// Bytes given back first, then the peer's; 0 is the peer's FIN, TimedOut the deadline.
+        fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+            if !self.unread.is_empty() {
+                let n = self.unread.as_slice().read(buf)?;
+                self.unread.drain(..n);
+                return Ok(n);
+            }
+            let n = self.within(self.deadline, libc::POLLIN, |mut stream| stream.read(buf))?;
+            let room = FIRST_MAX.saturating_sub(self.first.len());
+            self.first.extend(buf.iter().take(n.min(room)));
+            self.received = self.received.saturating_add(n as u64);
+            Ok(n)
+        }
+    }
+
+    impl Write for Wire {
+        /// Fewer bytes than given when the deadline comes first; then TimedOut.
+        fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+            let n = self.within(self.deadline, libc::POLLOUT, |mut stream| stream.write(buf))?;
+            self.sent = self.sent.saturating_add(n as u64);
+            Ok(n)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// Who sent the ICMP error decides. An own firewall's `reject`, and a neighbour that answers
+    /// no ARP (net/ipv4/route.c, ipv4_link_failure), send it from this box to itself.
+    fn rejected(errno: i32, icmp: Icmp, local: SocketAddr, elapsed: Duration) -> Outcome {
+        let own = icmp.local || icmp.from.is_loopback() || icmp.from == local.ip().to_canonical();
+        match own {
+            false => Outcome::Icmp(icmp),
+            true if is_host_unreachable(&icmp) && elapsed > AT_ONCE => Outcome::NoNeighbour,
+            true => Outcome::Blocked { errno, icmp: Some(icmp) },
+        }
+    }
+
+    /// What SO_ERROR means when no ICMP error explains it.
+    fn failed(errno: i32) -> Outcome {
+        match errno {
+            libc::ECONNREFUSED => Outcome::Refused,
+            libc::ECONNRESET | libc::EPIPE => Outcome::Reset,
+            libc::ETIMEDOUT => Outcome::Silent,
+            errno => Outcome::Failed(errno),
+        }
+    }
+
+    /// Whether SYNs that nobody answered have left this box at all.
+    fn unanswered(info: &TcpInfo, is_held: bool) -> Outcome {
+        match info.total_retrans {
+            // A SYN that waits here is not sent again (net/ipv4/tcp_output.c, -EBUSY in
+            // tcp_retransmit_skb): its neighbour does not answer, or its link takes nothing.
+            0 if is_held => Outcome::NoNeighbour,
+            0 => Outcome::Silent,
+            // Same place: tried, but netfilter or a queue of this box refused, so none in flight.
+            _ if info.retrans == 0 => Outcome::Unsent,
+            _ => Outcome::Silent,
+        }
+    }
+
+    /// What it means that no SYN left (connect(2), and net/ipv4/fib_semantics.c for the routes).
+    fn not_sent(addr: SocketAddr, fault: Fault) -> Outcome {
+        let Fault { call: "connect", errno } = fault else {
+            return Outcome::Local(fault);
+        };
+        match errno {
+            libc::ENETUNREACH | libc::EHOSTUNREACH => Outcome::NoRoute(errno),
+            libc::EACCES | libc::EPERM => Outcome::Blocked { errno, icmp: None },
+            // A blackhole route; but a link-local address without its interface says the same.
+            libc::EINVAL if !lacks_scope(addr) => Outcome::Blocked { errno, icmp: None },
+            // Every port is taken, or (IPv6) no address of this box can be the source. UDP has
+            // ports of its own, and sends nothing when it connects.
+            libc::EADDRNOTAVAIL if !has_source(addr) => Outcome::NoRoute(errno),
+            _ => Outcome::Local(fault),
+        }
+    }
+
+    /// ICMP 3/1 (RFC 792) or ICMPv6 1/3 (RFC 4443): what ipv4_link_failure() and NDP send.
+    fn is_host_unreachable(icmp: &Icmp) -> bool {
+        (icmp.kind, icmp.code) == if icmp.from.is_ipv4() { (3, 1) } else { (1, 3) }
+    }
+
+    fn is_same(a: SocketAddr, b: SocketAddr) -> bool {
+        a.port() == b.port() && a.ip().to_canonical() == b.ip().to_canonical()
+    }
+
+    fn lacks_scope(addr: SocketAddr) -> bool {
+        matches!(addr, SocketAddr::V6(a) if a.ip().is_unicast_link_local() && a.scope_id() == 0)
+    }
+
+    fn has_source(addr: SocketAddr) -> bool {
+        let any = if addr.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
+        UdpSocket::bind(any).and_then(|socket| socket.connect(addr)).is_ok()
+    }
+
+    /// The first retransmission of a SYN comes after 1 s (RFC 6298 2.1, TCP_TIMEOUT_INIT).
+    const RETRANSMIT_EARLIEST: Duration = Duration::from_millis(900);
+
+    /// An own firewall answers while connect() runs, in some 0.1 ms; a neighbour is given up 3 s
+    /// after somebody, perhaps an earlier connection, first asked for it.
+    const AT_ONCE: Duration = Duration::from_millis(2);
+
+    /// Kept of a peer's first bytes: enough to recognise a protocol, bounded for many targets.
+    const FIRST_MAX: usize = 512;
+}
+
+mod greet {
+    //! In: an open Wire. Out: what the service said before it was asked anything, and its name.
+
+    use super::connect::Wire;
+    use super::deadline::Deadline;
+    use super::text::Untrusted;
+    use std::io::{ErrorKind, Read};
+    use std::time::Duration;
+
+    /// What came without asking. An empty banner with `End::Quiet` is a client-first service.
+    #[derive(Clone)]
+    pub struct Greeting {
+        pub banner: Untrusted,
+        /// The protocol that the banner belongs to, if it is known.
+        pub service: Option<&'static str>,
+        pub end: End,
+        pub elapsed: Duration,
+    }
+
+    /// Why reading stopped.
+    #[derive(Clone, Copy, PartialEq, Eq)]
+    pub enum End {
+        /// The greeting is complete; the connection is open.
+        Complete,
+        /// Nothing more came within the limit; the connection is open.
+        Quiet,
+        Closed,
+        Reset,
+        /// More than `BANNER_MAX` without an end.
+        TooLong,
+    }
+
+    /// Reads the greeting without sending a byte. The Wire goes on if the peer left it open.
+    pub fn greet(mut wire: Wire, port: u16, deadline: Deadline) -> (Greeting, Option<Wire>) {
+        wire.set_deadline(deadline);
+        let mut banner = Vec::new();
+        let end = loop {
+            let mut chunk = [0; 1024];
+            match wire.read(&mut chunk) {
+                Ok(0) => break End::Closed,
+                Ok(n) => banner.extend_from_slice(chunk.get(..n).unwrap_or_default()),
+                Err(e) if e.kind() == ErrorKind::TimedOut => break End::Quiet,
+                Err(_) => break End::Reset,
+            }
+            if is_complete(&banner) {
+                break End::Complete;
+            }
+            if banner.len() > BANNER_MAX {
+                break End::TooLong;
+            }
+        };
+        let service = recognise(&banner, port);
+        let greeting =
+            Greeting { banner: Untrusted::new(banner), service, end, elapsed: deadline.elapsed() };
+        let open = !matches!(end, End::Closed | End::Reset);
+        (greeting, open.then_some(wire))
+    }
+
+    impl Greeting {
+        /// The part of the banner that says most: the SSH version line, MySQL's version, else the
+        /// first line.
+        pub fn headline(&self) -> Untrusted {
+            headline(self.banner.bytes())
+        }
+
+        pub fn is_silent(&self) -> bool {
+            self.banner.is_empty() && self.end == End::Quiet
+        }
+    }
+
+    /// See `Greeting::headline`.
+    pub fn headline(bytes: &[u8]) -> Untrusted {
+        let mysql = bytes.get(4..).filter(|_| is_mysql(bytes));
+        let lines = || bytes.split(|b| *b == b'\n').map(|l| l.strip_suffix(b"\r").unwrap_or(l));
+        let line = match mysql {
+            Some([0xff, _, _, error @ ..]) => error,
+            Some([_, version @ ..]) => version.split(|b| *b == 0).next().unwrap_or(version),
+            _ => lines().find(|l| l.starts_with(b"SSH-")).or(lines().next()).unwrap_or(bytes),
+        };
+        Untrusted::new(line)
+    }
+
+    /// Names the protocol of the first bytes from a peer; the port only settles what the bytes
+    /// leave open.
+    pub fn recognise(bytes: &[u8], port: u16) -> Option<&'static str> {
+        if is_mysql(bytes) {
+            let maria = bytes.windows(7).any(|w| w.eq_ignore_ascii_case(b"mariadb"));
+            return Some(if maria { "mariadb" } else { "mysql" });
+        }
+        if bytes.split(|b| *b == b'\n').any(|line| line.starts_with(b"SSH-")) {
+            return Some("ssh");
+        }
+        let has = |word: &[u8]| bytes.windows(word.len()).any(|w| w.eq_ignore_ascii_case(word));
+        SIGNATURES
+            .iter()
+            .find(|(start, word, ports, _)| {
+                bytes.starts_with(start)
+                    && (word.is_empty() || has(word))
+                    && (ports.is_empty() || ports.contains(&port))
+            })
+            .map(|(_, _, _, name)| *name)
+    }
+
+    /// A greeting ends with a line that does not announce another one (RFC 5321 section 4.2.1:
+    /// `220-`; RFC 4253 section 4.2: text lines before `SSH-`), or is a whole MySQL packet.
+    fn is_complete(banner: &[u8]) -> bool {
+        if is_mysql(banner) {
+            let [a, b, c, ..] = banner else { return false };
+            return banner.len() >= 4 + u32::from_le_bytes([*a, *b, *c, 0]) as usize;
+        }
+        let Some(body) = banner.strip_suffix(b"\n") else {
+            return banner.starts_with(b"<") && banner.ends_with(b">");
+        };
+        let last = body.rsplit(|b| *b == b'\n').next().unwrap_or(body);
+        let more = matches!(last, [b'0'..=b'9', b'0'..=b'9', b'0'..=b'9', b'-', ..]);
+        let sieve = banner.starts_with(b"\"") && !last.starts_with(b"OK");
+        let known = !more && !sieve;
+        // An unknown first line may be what an SSH server says before its version.
+        known && recognise(banner, 0).is_some()
+    }
+
+    /// A MySQL packet (length, sequence 0) with a protocol 10 greeting or an error.
+    fn is_mysql(bytes: &[u8]) -> bool {
+        matches!(bytes, [_, _, 0, 0, 0x0a, b'0'..=b'9', ..] | [_, _, 0, 0, 0xff, _, _, ..])
+    }
+
+    /// Bytes of a greeting that are kept: RFC 4253 allows 255 a line, mail servers some lines.
+    const BANNER_MAX: usize = 8192;
+
+    /// How the first bytes give a protocol away: beginning, a word in it, ports, name. First
+    /// match wins.
+    type Signature = (&'static [u8], &'static [u8], &'static [u16], &'static str);
+    const SIGNATURES: [Signature; 35] = [
+        (b"HTTP/", b"", &[], "http"),
+        (b"RFB 0", b"", &[], "vnc"),
+        (b"+OK", b"", &[], "pop3"),
+        (b"-ERR", b"", &[110, 995], "pop3"),
+        (b"-ERR", b"", &[], "redis"),
+        (b"-NOAUTH", b"", &[], "redis"),
+        (b"-DENIED", b"", &[], "redis"),
+        (b"-MISCONF", b"", &[], "redis"),
+        (b"* OK", b"", &[], "imap"),
+        (b"* PREAUTH", b"", &[], "imap"),
+        (b"* BYE", b"", &[], "imap"),
+        (b"\"IMPLEMENTATION\"", b"", &[], "sieve"),
+        (b"220", b" lmtp", &[], "lmtp"),
+        (b"220", b"smtp", &[], "smtp"),
+        (b"220", b"ftp", &[], "ftp"),
+        (b"220", b"", &[21, 990], "ftp"),
+        (b"421", b"", &[21, 990], "ftp"),
+        (b"220", b"", &[], "smtp"),
+        (b"421", b"", &[], "smtp"),
+        (b"554", b"", &[], "smtp"),
+        (b"200 ", b"", &[], "nntp"),
+        (b"201 ", b"", &[], "nntp"),
+        (b"400 ", b"", &[119, 433, 563], "nntp"),
+        (b"502 ", b"", &[119, 433, 563], "nntp"),
+        (b"<?xml", b"stream", &[], "xmpp"),
+        (b"<stream:", b"", &[], "xmpp"),
+        (b":", b" NOTICE ", &[], "irc"),
+        (b"NOTICE ", b"", &[], "irc"),
+        (b"ERROR :", b"", &[], "irc"),
+        (b"@RSYNCD:", b"", &[], "rsync"),
+        (b"AMQP", b"", &[], "amqp"),
+        (b"reach listen:", b"", &[], "reach listen"),
+        (b"\xff\xfb", b"", &[], "telnet"),
+        (b"\xff\xfd", b"", &[], "telnet"),
+        (b"\x15\x03", b"", &[], "tls"),
+    ];
+}
+
+mod x509 {
+    //! In: DER from a peer. Out: what a person wants to know about a certificate, and what chain
+    //! building compares. Nothing is believed here: signatures are the business of `tls`.
+
+    use crate::text::{Untrusted, hex};
+    use std::borrow::Cow;
+    use std::cmp::Reverse;
+    use std::net::IpAddr;
+
+    /// One certificate, summarised. Names read most specific part first, as RFC 4514 writes them.
+    #[derive(Clone)]
+    pub struct Certificate {
+        pub der: Vec<u8>,
+        /// 1 to 3; only 3 has extensions, so nothing else can name a host.
+        pub version: u8,
+        pub subject: Untrusted,
+        pub issuer: Untrusted,
+        pub common_name: Option<Untrusted>,
+        /// Short: the issuer's CN, or else its O.
+        pub issuer_name: Untrusted,
+        /// Every DNS name and IP address of the subjectAltName, as text and in its order.
+        pub names: Vec<Untrusted>,
+        addresses: Vec<IpAddr>,
+        /// Unix seconds.
+        pub not_before: i64,
+        pub not_after: i64,
+        pub serial: String,
+        pub key: Key,
+        /// `RSA-SHA256` and the like, or the OID.
+        pub signature: Cow<'static, str>,
+        /// basicConstraints; `None` when the extension is absent.
+        pub is_ca: Option<bool>,
+        /// extendedKeyUsage lists serverAuth; `None` when the extension is absent.
+        pub server_auth: Option<bool>,
+        /// Where the issuer's own certificate can be fetched (caIssuers).
+        pub aia: Option<Untrusted>,
+        pub subject_key_id: Option<Vec<u8>>,
+        pub authority_key_id: Option<Vec<u8>>,
+        /// Contents of the DER sequences, without their headers: what trust anchors hold.
+        pub raw_subject: Vec<u8>,
+        pub raw_issuer: Vec<u8>,
+        pub raw_key: Vec<u8>,
+        pub sha256: [u8; 32],
+    }
+
+    /// `RSA`, `EC P-256`, `Ed25519`, or the OID; and its size in bits, 0 when not known.
+    #[derive(Clone, PartialEq, Eq)]
+    pub struct Key {
+        pub algorithm: Cow<'static, str>,
+        pub bits: usize,
+    }
+
+    /// Summarises one certificate; `None` is DER that no library would take.
+    pub fn parse(der: &[u8]) -> Option<Certificate> {
+        let mut outer = Der(if der.len() > DER_MAX { return None } else { der });
+        let mut certificate = outer.expect(SEQUENCE)?;
+        let tbs = certificate.expect(SEQUENCE)?;
+        let signature = named(certificate.expect(SEQUENCE)?.expect(OID)?, SIGNATURES);
+        certificate.expect(BIT_STRING)?;
+        let whole = outer.0.is_empty() && certificate.0.is_empty();
+        whole.then(|| summary(der, tbs, signature)).flatten()
+    }
+
+    /// The fields of a TBSCertificate (RFC 5280 section 4.1), in its order.
+    fn summary(der: &[u8], mut tbs: Der<'_>, signature: Cow<'static, str>) -> Option<Certificate> {
+        let version = tbs.optional(0xa0).map_or(Some(0), |mut v| v.expect(INTEGER)?.byte())?;
+        let serial = tbs.expect(INTEGER)?.0;
+        tbs.expect(SEQUENCE)?;
+        let raw_issuer = tbs.expect(SEQUENCE)?;
+        let mut validity = tbs.expect(SEQUENCE)?;
+        let raw_subject = tbs.expect(SEQUENCE)?;
+        let raw_key = tbs.expect(SEQUENCE)?;
+        let _unique_ids = (tbs.optional(0x81), tbs.optional(0x82));
+        let extensions = tbs.optional(0xa3).map(|mut e| e.expect(SEQUENCE));
+        let found = Extensions::read(extensions.unwrap_or(Some(Der(&[])))?)?;
+        let (subject, issuer) = (attributes(raw_subject)?, attributes(raw_issuer)?);
+        let short = value(&issuer, "CN").or_else(|| value(&issuer, "O"));
+        let sha256 = ring::digest::digest(&ring::digest::SHA256, der);
+        tbs.0.is_empty().then_some(())?;
+        Some(Certificate {
+            der: der.to_vec(),
+            version: version.checked_add(1)?,
+            common_name: value(&subject, "CN"),
+            issuer_name: short.unwrap_or_else(|| written(&issuer)),
+            subject: written(&subject),
+            issuer: written(&issuer),
+            not_before: time(&mut validity)?,
+            not_after: time(&mut validity)?,
+            serial: hex(serial.strip_prefix(&[0]).filter(|s| !s.is_empty()).unwrap_or(serial)),
+            key: key(raw_key)?,
+            signature,
+            raw_subject: raw_subject.0.to_vec(),
+            raw_issuer: raw_issuer.0.to_vec(),
+            raw_key: raw_key.0.to_vec(),
+            sha256: sha256.as_ref().try_into().ok()?,
+            names: found.names,
+            addresses: found.addresses,
+            is_ca: found.is_ca,
+            server_auth: found.server_auth,
+            aia: found.aia,
+            subject_key_id: found.subject_key_id,
+            authority_key_id: found.authority_key_id,
+        })
+    }
+
+    /// A distinguished name as bytes, from the contents of its DER sequence or from all of it.
+    pub fn name(der: &[u8]) -> Untrusted {
+        let whole = Der(der).expect(SEQUENCE).unwrap_or(Der(der));
+        attributes(whole).map_or_else(|| Untrusted::new(der), |list| written(&list))
+    }
+
+    impl Certificate {
+        /// The certificate in PEM (RFC 7468): base64 in lines of 64.
+        pub fn to_pem(&self) -> String {
+            let text = crate::text::base64(&self.der);
+            let mut pem = String::from("-----BEGIN CERTIFICATE-----\n");
+            for (at, c) in text.chars().enumerate() {
+                if at > 0 && at % 64 == 0 {
+                    pem.push('\n');
+                }
+                pem.push(c);
+            }
+            pem + "\n-----END CERTIFICATE-----\n"
+        }
+
+        /// Issued in the subject's own name.
+        pub fn self_issued(&self) -> bool {
+            self.raw_subject == self.raw_issuer
+        }
+
+        /// Self-issued, and no key identifier says that another key signed it. A CA and a leaf
+        /// that share one name are told apart by these identifiers (RFC 5280 section 4.2.1.1).
+        pub fn self_signed(&self) -> bool {
+            self.self_issued() && self.may_issue(self)
+        }
+
+        /// Whether this could be the certificate of `other`'s issuer, by name and key identifier.
+        pub fn may_issue(&self, other: &Certificate) -> bool {
+            let ids = self.subject_key_id.as_ref().zip(other.authority_key_id.as_ref());
+            self.raw_subject == other.raw_issuer && ids.is_none_or(|(own, wanted)| own == wanted)
+        }
+
+        /// Whether the subjectAltName covers `host`. The CN is not asked (RFC 9525 section 2).
+        pub fn matches(&self, host: &str) -> bool {
+            match host.parse::<IpAddr>() {
+                Ok(address) => self.addresses.contains(&address),
+                Err(_) => self.names.iter().any(|name| covers(name.bytes(), host)),
+            }
+        }
+
+        /// The name that shares the longest ending with `host`: what the user may have meant.
+        pub fn nearest(&self, host: &str) -> Option<&Untrusted> {
+            let ending = |name: &&Untrusted| {
+                let pairs = name.bytes().iter().rev().zip(host.as_bytes().iter().rev());
+                let same = pairs.take_while(|(a, b)| a.eq_ignore_ascii_case(b)).count();
+                (same, Reverse(name.bytes().len().abs_diff(host.len())))
+            };
+            self.names.iter().max_by_key(ending)
+        }
+    }
+
+    /// RFC 9525 section 6.3: letter case aside equal, or `*` for exactly the leftmost label.
+    fn covers(pattern: &[u8], host: &str) -> bool {
+        let host = host.strip_suffix('.').unwrap_or(host);
+        let Some(parent) = pattern.strip_prefix(b"*.") else {
+            return pattern.eq_ignore_ascii_case(host.as_bytes());
+        };
+        // `*.com` covers nothing: libraries want two labels behind the star.
+        host.split_once('.').is_some_and(|(label, rest)| {
+            !label.is_empty()
+                && parent.contains(&b'.')
+                && parent.eq_ignore_ascii_case(rest.as_bytes())
+        })
+    }
+
+    /// A place in DER. It only ever moves forward and never looks outside its slice.
+    #[derive(Clone, Copy)]
+    struct Der<'a>(&'a [u8]);
+
+    impl<'a> Der<'a> {
+        /// The next element: its tag and its contents. Lengths over 4 bytes are refused.
+        fn element(&mut self) -> Option<(u8, Der<'a>)> {
+            let (&[tag, first], mut rest) = self.0.split_first_chunk()?;
+            let mut length = usize::from(first);
+            if first >= 0x80 {
+                let (bytes, after) = rest.split_at_checked(usize::from(first & 0x7f))?;
+                if bytes.is_empty() || bytes.len() > 4 {
+                    return None;
+                }
+                length = bytes.iter().fold(0, |sum, byte| (sum << 8) | usize::from(*byte));
+                rest = after;
+            }
+            let (contents, after) = rest.split_at_checked(length)?;
+            self.0 = after;
+            Some((tag, Der(contents)))
+        }
+
+        /// The next element if it has this tag; otherwise nothing is consumed.
+        fn optional(&mut self, tag: u8) -> Option<Der<'a>> {
+            (self.0.first() == Some(&tag)).then(|| self.element()).flatten().map(|(_, c)| c)
+        }
+
+        /// The next element, which must have this tag.
+        fn expect(&mut self, tag: u8) -> Option<Der<'a>> {
+            self.element().filter(|(found, _)| *found == tag).map(|(_, contents)| contents)
+        }
+
+        /// The contents as a number below 256.
+        fn byte(self) -> Option<u8> {
+            if let [byte] = self.0 { Some(*byte) } else { None }
+        }
+    }
+
+    /// What the extensions say (RFC 5280 section 4.2).
+    #[derive(Default)]
+    struct Extensions {
+        names: Vec<Untrusted>,
+        addresses: Vec<IpAddr>,
+        is_ca: Option<bool>,
+        server_auth: Option<bool>,
+        aia: Option<Untrusted>,
+        subject_key_id: Option<Vec<u8>>,
+        authority_key_id: Option<Vec<u8>>,
+    }
+
+    impl Extensions {
+        /// Takes the known ones; `None` when one of these is not what it says it is.
+        fn read(mut list: Der<'_>) -> Option<Self> {
+            let mut found = Self::default();
+            while !list.0.is_empty() {
+                let mut extension = list.expect(SEQUENCE)?;
+                let oid = dotted(extension.expect(OID)?);
+                extension.optional(BOOLEAN);
+                let mut value = extension.expect(OCTET_STRING)?;
+                match oid.as_str() {
+                    "2.5.29.14" => {
+                        found.subject_key_id = Some(value.expect(OCTET_STRING)?.0.to_vec());
+                    }
+                    "2.5.29.17" => found.alternative_names(value.expect(SEQUENCE)?)?,
+                    "2.5.29.19" => {
+                        let flag = value.expect(SEQUENCE)?.optional(BOOLEAN);
+                        found.is_ca = Some(flag.is_some_and(|f| f.byte() != Some(0)));
+                    }
+                    "2.5.29.35" => {
+                        let id = value.expect(SEQUENCE)?.optional(0x80);
+                        found.authority_key_id = id.map(|id| id.0.to_vec());
+                    }
+                    "2.5.29.37" => found.purposes(value.expect(SEQUENCE)?)?,
+                    "1.3.6.1.5.5.7.1.1" => found.information_access(value.expect(SEQUENCE)?)?,
+                    _ => {}
+                }
+            }
+            Some(found)
+        }
+
+        /// DNS names and addresses; the other kinds name no host.
+        fn alternative_names(&mut self, mut list: Der<'_>) -> Option<()> {
+            while !list.0.is_empty() {
+                match list.element()? {
+                    (0x82, name) => self.names.push(Untrusted::new(name.0)),
+                    (0x87, Der(bytes)) => {
+                        let v4 = <[u8; 4]>::try_from(bytes).map(IpAddr::from);
+                        let v6 = <[u8; 16]>::try_from(bytes).map(IpAddr::from);
+                        if let Ok(address) = v4.or(v6) {
+                            self.addresses.push(address);
+                            self.names.push(Untrusted::new(address.to_string()));
+                        }
+                    }
+                    _ => {}
+                }
+            }
+            Some(())
+        }
+
+        /// Whether TLS servers are among the purposes (RFC 5280 section 4.2.1.12).
+        fn purposes(&mut self, mut list: Der<'_>) -> Option<()> {
+            let mut server_auth = false;
+            while !list.0.is_empty() {
+                server_auth |= dotted(list.expect(OID)?) == "1.3.6.1.5.5.7.3.1";
+            }
+            self.server_auth = Some(server_auth);
+            Some(())
+        }
+
+        /// The first caIssuers URL (RFC 5280 section 4.2.2.1).
+        fn information_access(&mut self, mut list: Der<'_>) -> Option<()> {
+            while !list.0.is_empty() {
+                let mut access = list.expect(SEQUENCE)?;
+                let issuers = dotted(access.expect(OID)?) == "1.3.6.1.5.5.7.48.2";
+                if let (true, None, Some(url)) = (issuers, &self.aia, access.optional(0x86)) {
+                    self.aia = Some(Untrusted::new(url.0));
+                }
+            }
+            Some(())
+        }
+    }
+
+    /// Attribute names and values of a distinguished name, in the order of the DER.
+    fn attributes(mut name: Der<'_>) -> Option<Vec<(Cow<'static, str>, Vec<u8>)>> {
+        let mut list = Vec::new();
+        while !name.0.is_empty() {
+            let mut set = name.expect(SET)?;
+            while !set.0.is_empty() {
+                let mut attribute = set.expect(SEQUENCE)?;
+                let kind = named(attribute.expect(OID)?, ATTRIBUTES);
+                let (tag, value) = attribute.element()?;
+                if list.len() == ATTRIBUTES_MAX {
+                    return None;
+                }
+                list.push((kind, if tag == BMP_STRING { utf16(value) } else { value.0.to_vec() }));
+            }
+        }
+        Some(list)
+    }
+
+    /// BMPString as UTF-8.
+    fn utf16(text: Der<'_>) -> Vec<u8> {
+        let units =
+            text.0.chunks_exact(2).map(|u| u.iter().fold(0, |n, b| (n << 8) | u16::from(*b)));
+        char::decode_utf16(units).map(|c| c.unwrap_or('\u{fffd}')).collect::<String>().into_bytes()
+    }
+
+    /// The most specific value of one attribute.
+    fn value(list: &[(Cow<'static, str>, Vec<u8>)], kind: &str) -> Option<Untrusted> {
+        list.iter().rev().find(|(k, _)| k == kind).map(|(_, v)| Untrusted::new(v.as_slice()))
+    }
+
+    /// `CN=..., O=...`, quoted where a value could be taken for a second attribute.
+    fn written(list: &[(Cow<'static, str>, Vec<u8>)]) -> Untrusted {
+        let mut out = Vec::new();
+        for (kind, value) in list.iter().rev() {
+            let special = value.iter().any(|byte| b",+\"<>;=".contains(byte));
+            let quote: &[u8] = if special { b"\"" } else { b"" };
+            out.extend_from_slice(if out.is_empty() { b"" } else { b", " });
+            out.extend([kind.as_bytes(), b"=", quote].concat());
+            // A quote inside would end the quotation: it becomes two.
+            out.extend(
+                value.iter().flat_map(|b| std::iter::repeat_n(*b, 1 + usize::from(*b == b'"'))),
+            );
+            out.extend_from_slice(quote);
+        }
+        Untrusted::new(out)
+    }
+
+    /// UTCTime or GeneralizedTime in the forms that RFC 5280 section 4.1.2.5 allows.
+    fn time(validity: &mut Der<'_>) -> Option<i64> {
+        let (tag, Der(text)) = validity.element()?;
+        let digits = text.strip_suffix(b"Z")?;
+        let (year, rest) = digits.split_at_checked(if tag == UTC_TIME { 2 } else { 4 })?;
+        if !(tag == UTC_TIME || tag == GENERALIZED_TIME) || rest.len() != 10 {
+            return None;
+        }
+        let year = match number(year)? {
+            short if tag == UTC_TIME && short < 50 => short + 2000,
+            short if tag == UTC_TIME => short + 1900,
+            full => full,
+        };
+        let mut parts = rest.chunks_exact(2).map(number);
+        let mut part = |from, to| parts.next()?.filter(|n| (from..=to).contains(n));
+        let (month, day) = (part(1, 12)?, part(1, 31)?);
+        let (hour, minute, second) = (part(0, 23)?, part(0, 59)?, part(0, 60)?);
+        Some(days(year, month, day) * 86400 + hour * 3600 + minute * 60 + second)
+    }
+
+    /// Decimal digits and nothing else.
+    fn number(digits: &[u8]) -> Option<i64> {
+        let all = digits.iter().all(u8::is_ascii_digit);
+        all.then(|| digits.iter().fold(0, |n, d| n * 10 + i64::from(d - b'0')))
+    }
+
+    /// Days since 1970-01-01 in the Gregorian calendar; years are counted from March.
+    fn days(year: i64, month: i64, day: i64) -> i64 {
+        let year = if month <= 2 { year - 1 } else { year };
+        let era = year.div_euclid(400);
+        let of_era = year.rem_euclid(400);
+        let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+        era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
+    }
+
+    /// What kind of key, from the contents of a SubjectPublicKeyInfo.
+    fn key(mut info: Der<'_>) -> Option<Key> {
+        let mut kind = info.expect(SEQUENCE)?;
+        let mut algorithm = named(kind.expect(OID)?, KEYS);
+        let bits = info.expect(BIT_STRING)?.0.get(1..)?;
+        if algorithm == "EC" {
+            algorithm = kind.optional(OID).map_or(algorithm, |curve| named(curve, CURVES));
+        }
+        let bits = match algorithm.as_ref() {
+            "RSA" | "RSA-PSS" => modulus_bits(Der(bits))?,
+            "Ed25519" | "Ed448" => bits.len() * 8,
+            // An uncompressed point (RFC 5480 section 2.2); 521 bits take 66 bytes.
+            "EC P-521" => 521,
+            name if name.starts_with("EC ") => (bits.len() / 2) * 8,
+            _ => 0,
+        };
+        Some(Key { algorithm, bits })
+    }
+
+    /// The size of an RSA key is that of its modulus (RFC 8017 appendix A.1.1).
+    fn modulus_bits(mut key: Der<'_>) -> Option<usize> {
+        let modulus = key.expect(SEQUENCE)?.expect(INTEGER)?.0;
+        let at = modulus.iter().position(|byte| *byte != 0)?;
+        let leading = usize::try_from(modulus.get(at)?.leading_zeros()).ok()?;
+        Some((modulus.len() - at) * 8 - leading)
+    }
+
+    /// What the table calls this OID, or the OID itself.
+    fn named(oid: Der<'_>, table: &'static str) -> Cow<'static, str> {
+        let dotted = dotted(oid);
+        lookup(table, &dotted).map_or(Cow::Owned(dotted), Cow::Borrowed)
+    }
+
+    /// Finds a name in a table of `key name; key name`.
+    pub fn lookup(table: &'static str, key: &str) -> Option<&'static str> {
+        let mut entries = table.split("; ").filter_map(|entry| entry.split_once(' '));
+        entries.find_map(|(number, name)| (number == key).then_some(name))
+    }
+
+    /// `1.2.840.113549`; a number that does not fit is shown as what fits of it.
+    fn dotted(oid: Der<'_>) -> String {
+        let mut numbers: Vec<u64> = Vec::new();
+        let mut number = 0_u64;
+        for byte in oid.0.iter().take(OID_MAX) {
+            number = (number << 7) | u64::from(byte & 0x7f);
+            if byte & 0x80 == 0 {
+                if numbers.is_empty() {
+                    let first = (number / 40).min(2);
+                    numbers.push(first);
+                    number -= first * 40;
+                }
+                numbers.push(std::mem::take(&mut number));
+            }
+        }
+        numbers.iter().map(u64::to_string).collect::<Vec<_>>().join(".")
+    }
+
+    /// The largest certificate looked at, in bytes: a TLS handshake message is no longer.
+    const DER_MAX: usize = 0x1_0000;
+
+    /// Parts of one distinguished name; real ones have fewer than ten.
+    const ATTRIBUTES_MAX: usize = 64;
+
+    /// Bytes of one object identifier; the longest in use have fewer than twenty.
+    const OID_MAX: usize = 64;
+
+    const BOOLEAN: u8 = 0x01;
+    const INTEGER: u8 = 0x02;
+    const BIT_STRING: u8 = 0x03;
+    const OCTET_STRING: u8 = 0x04;
+    const OID: u8 = 0x06;
+    const UTC_TIME: u8 = 0x17;
+    const GENERALIZED_TIME: u8 = 0x18;
+    const BMP_STRING: u8 = 0x1e;
+    const SEQUENCE: u8 = 0x30;
+    const SET: u8 = 0x31;
+
+    /// RFC 4519, and what else is seen in certificates. Tables are `key name; key name`.
+    const ATTRIBUTES: &str = "2.5.4.3 CN; 2.5.4.5 serialNumber; 2.5.4.6 C; 2.5.4.7 L; 2.5.4.8 ST; \
+        2.5.4.9 STREET; 2.5.4.10 O; 2.5.4.11 OU; 2.5.4.97 organizationIdentifier; \
+        0.9.2342.19200300.100.1.1 UID; 0.9.2342.19200300.100.1.25 DC; \
+        1.2.840.113549.1.9.1 emailAddress";
+
+    /// RFC 3279, RFC 4055, RFC 8410, RFC 9881.
+    const KEYS: &str = "1.2.840.113549.1.1.1 RSA; 1.2.840.113549.1.1.10 RSA-PSS; \
+        1.2.840.10045.2.1 EC; 1.3.101.112 Ed25519; 1.3.101.113 Ed448; 1.2.840.10040.4.1 DSA; \
+        2.16.840.1.101.3.4.3.17 ML-DSA-44; 2.16.840.1.101.3.4.3.18 ML-DSA-65; \
+        2.16.840.1.101.3.4.3.19 ML-DSA-87";
+
+    /// RFC 5480, RFC 5639, SEC 2.
+    const CURVES: &str = "1.2.840.10045.3.1.7 EC P-256; 1.3.132.0.34 EC P-384; \
+        1.3.132.0.35 EC P-521; 1.3.132.0.10 EC secp256k1; \
+        1.3.36.3.3.2.8.1.1.7 EC brainpoolP256r1; 1.3.36.3.3.2.8.1.1.11 EC brainpoolP384r1";
+
+    /// RFC 3279, RFC 4055, RFC 5758, RFC 8410, RFC 9881.
+    const SIGNATURES: &str = "1.2.840.113549.1.1.4 RSA-MD5; 1.2.840.113549.1.1.5 RSA-SHA1; \
+        1.2.840.113549.1.1.10 RSA-PSS; 1.2.840.113549.1.1.11 RSA-SHA256; \
+        1.2.840.113549.1.1.12 RSA-SHA384; 1.2.840.113549.1.1.13 RSA-SHA512; \
+        1.2.840.10045.4.1 ECDSA-SHA1; 1.2.840.10045.4.3.2 ECDSA-SHA256; \
+        1.2.840.10045.4.3.3 ECDSA-SHA384; 1.2.840.10045.4.3.4 ECDSA-SHA512; \
+        1.3.101.112 Ed25519; 1.3.101.113 Ed448; 2.16.840.1.101.3.4.3.17 ML-DSA-44; \
+        2.16.840.1.101.3.4.3.18 ML-DSA-65; 2.16.840.1.101.3.4.3.19 ML-DSA-87";
+}
+
+mod mint {
+    //! In: a name and dates. Out: a throw-away self-signed certificate and its key, for the
+    //! services that reach plays itself (`selftest`, `listen --tls`).
+
+    use super::text::utc;
+    use ring::rand::SystemRandom;
+    use ring::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair};
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+
+    /// A certificate and the only key that fits it; neither is ever written anywhere.
+    pub struct Minted {
+        pub certificate: CertificateDer<'static>,
+        pub key: PrivateKeyDer<'static>,
+    }
+
+    /// A P-256 certificate for `name`, valid between two moments in seconds since 1970.
+    /// `None` when the system has no randomness to give.
+    pub fn mint(name: &str, not_before: i64, not_after: i64) -> Option<Minted> {
+        let random = SystemRandom::new();
+        let document =
+            EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &random).ok()?;
+        let pair =
+            EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, document.as_ref(), &random);
+        let pair = pair.ok()?;
+        let body = body(name, not_before, not_after, pair.public_key().as_ref());
+        let signature = pair.sign(&random, &body).ok()?;
+        let bits = [&[0], signature.as_ref()].concat();
+        let certificate = der(0x30, &[&body, &der(0x30, &[ECDSA_SHA256]), &der(0x03, &[&bits])]);
+        let key = PrivatePkcs8KeyDer::from(document.as_ref().to_vec());
+        Some(Minted { certificate: certificate.into(), key: key.into() })
+    }
+
+    /// What is signed (RFC 5280 section 4.1): version 3, with one subject alternative name.
+    fn body(name: &str, not_before: i64, not_after: i64, public: &[u8]) -> Vec<u8> {
+        let common_name = der(0x30, &[&[0x06, 3, 0x55, 4, 3], &der(0x0c, &[name.as_bytes()])]);
+        let subject = der(0x30, &[&der(0x31, &[&common_name])]);
+        let algorithm = der(0x30, &[EC_PUBLIC_KEY, PRIME256V1]);
+        let key = der(0x30, &[&algorithm, &der(0x03, &[&[0], public])]);
+        let names = der(0x04, &[&der(0x30, &[&der(0x82, &[name.as_bytes()])])]);
+        let extension = der(0x30, &[&[0x06, 3, 0x55, 0x1d, 0x11], &names]);
+        der(
+            0x30,
+            &[
+                &[0xa0, 3, 2, 1, 2, 2, 1, 1],
+                &der(0x30, &[ECDSA_SHA256]),
+                &subject,
+                &der(0x30, &[&time(not_before), &time(not_after)]),
+                &subject,
+                &key,
+                &der(0xa3, &[&der(0x30, &[&extension])]),
+            ],
+        )
+    }
+
+    /// A GeneralizedTime: `20261123150405Z`.
+    fn time(seconds: i64) -> Vec<u8> {
+        let digits: String = utc(seconds).chars().filter(char::is_ascii_digit).collect();
+        der(0x18, &[digits.as_bytes(), b"Z"])
+    }
+
+    /// Tag, length in its shortest form (X.690 section 10.1), value.
+    fn der(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
+        let value = parts.concat();
+        let length = value.len().to_be_bytes();
+        let significant = length.iter().skip_while(|b| **b == 0).copied().collect::<Vec<u8>>();
+        let mut out = vec![tag];
+        if value.len() >= 0x80 {
+            out.push(0x80 | significant.len() as u8);
+        }
+        out.extend(if value.is_empty() { vec![0] } else { significant });
+        out.extend(value);
+        out
+    }
+
+    /// OBJECT IDENTIFIERs with their tags (RFC 5758 section 3.2, RFC 5480 section 2.1.1).
+    const ECDSA_SHA256: &[u8] = &[0x06, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 2];
+    const EC_PUBLIC_KEY: &[u8] = &[0x06, 7, 0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1];
+    const PRIME256V1: &[u8] = &[0x06, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7];
+}
+
+mod tls {
+    //! In: an open connection and what to offer. Out: what the handshake was, although the
+    //! certificate may be bad; whether to trust it is judged afterwards, from the record.
+
+    use crate::connect::Wire;
+    use crate::deadline::Deadline;
+    use crate::text::Untrusted;
+    use crate::x509::{self, Certificate};
+    pub use recorder::provider;
+    use recorder::{Identity, Recorder, Seen};
+    use rustls::client::{Resumption, verify_server_cert_signed_by_trust_anchor};
+    use rustls::pki_types::pem::PemObject;
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, TrustAnchor, UnixTime};
+    use rustls::server::ParsedCertificate;
+    use rustls::{CertificateError, ClientConfig, ClientConnection, InvalidMessage, RootCertStore};
+    use std::collections::BTreeSet;
+    use std::io::{self, ErrorKind, Read, Write};
+    use std::net::{IpAddr, Ipv4Addr};
+    use std::path::{Path, PathBuf};
+    use std::sync::{Arc, OnceLock};
+    use std::time::Duration;
+
+    /// What lies beneath TLS: bytes, and the point in time that no read or write outlives.
+    pub trait Carrier: Read + Write {
+        fn set_deadline(&mut self, deadline: Deadline);
+    }
+
+    impl Carrier for Wire {
+        fn set_deadline(&mut self, deadline: Deadline) {
+            Wire::set_deadline(self, deadline);
+        }
+    }
+
+    /// What to offer to the server.
+    pub struct Options {
+        pub name: ServerNameChoice,
+        pub alpn: Vec<Vec<u8>>,
+        pub versions: Versions,
+        pub client: Option<ClientIdentity>,
+        /// Write secrets to the file that SSLKEYLOGFILE names; that this fails is ignored.
+        pub key_log: bool,
+    }
+
+    /// The name in the ClientHello and the one that the certificate must have: the same, or none
+    /// and another. An IP address is never sent (RFC 6066 section 3), only looked for.
+    pub enum ServerNameChoice {
+        Sni(String),
+        NoSni { verify_as: String },
+    }
+
+    #[derive(Clone, Copy, PartialEq, Eq)]
+    pub enum Versions {
+        Any,
+        Tls12,
+        Tls13,
+    }
+
+    /// A client certificate with its chain and key.
+    #[derive(Clone)]
+    pub struct ClientIdentity(Arc<Identity>);
+
+    /// Why a file given by the user is of no use.
+    pub enum BadFile {
+        Unreadable(io::Error),
+        TooLarge,
+        NoCertificate, // no PEM certificate, or none that can be read
+        NoKey,
+        EncryptedKey,   // behind a passphrase
+        UnsupportedKey, // not RSA, EC P-256, P-384 or Ed25519
+        KeyMismatch,    // not the key of the certificate
+    }
+
+    /// What one handshake was. Parts that it did not reach are empty.
+    pub struct Handshake {
+        pub outcome: Outcome,
+        /// `TLS 1.2` or `TLS 1.3`.
+        pub version: Option<&'static str>,
+        pub suite: Option<&'static str>,
+        pub group: Option<&'static str>,
+        pub alpn: Option<Untrusted>,
+        pub sni: Option<String>,
+        /// As sent, leaf first, at most `CHAIN_MAX`; empty when the leaf itself is no DER.
+        pub chain: Vec<Certificate>,
+        /// How many certificates were sent, and how many of the first `CHAIN_MAX` are no DER.
+        pub sent: usize,
+        pub unparsed: usize,
+        /// `None` when no certificate came.
+        pub judgement: Option<Judgement>,
+        pub client_auth: ClientAuth,
+        pub signature_verified: Result<(), Unproven>,
+        pub stapled_ocsp: bool,
+        /// Without the wait for what the server thinks of the client certificate.
+        pub elapsed: Duration,
+        /// What the peer sent first, for recognising another protocol.
+        pub first: Vec<u8>,
+    }
+
+    /// How a handshake ended.
+    #[derive(Clone, Copy, PartialEq, Eq)]
+    pub enum Outcome {
+        Done,
+        Alert(u8),      // see `alert_name`
+        AlertAfter(u8), // TLS 1.3, when this side had finished (RFC 8446 section 4.4.2.4)
+        Closed,
+        ClosedAfter,  // closed or reset without an alert, when this side had finished
+        Network(i32), // the operating system's error number
+        Plaintext,    // what came first is no TLS record: see `first`
+        /// Not TLS as it should be: `record`, `oversized` (a record), `chain` (a message, in
+        /// practice a chain, of more than 64 KiB), `incompatible`, `misbehaved`, `unexpected`,
+        /// `decrypt`, `nocertificate`, `setup` (of this side) or `other`.
+        Protocol(&'static str),
+        Reset,
+        Timeout,
+        Version(u16), // the server chose what was not offered, such as 0x0301, TLS 1.0
+    }
+
+    /// Whether a client certificate was asked for, whether there was one to send, and the
+    /// issuers that the server would take: at most `ISSUERS_MAX`, often none.
+    #[derive(Clone, PartialEq, Eq)]
+    pub enum ClientAuth {
+        NotRequested,
+        Requested { sent: bool, acceptable: Vec<Untrusted> },
+    }
+
+    /// What the server thinks of a client certificate, as far as it has told.
+    #[derive(Clone, Copy, PartialEq, Eq)]
+    pub enum Demand {
+        Nothing,
+        Optional,     // asked for, none was given, and the handshake went on
+        Required,     // asked for, none was given, and the server ended it
+        Accepted,     // one was given and not refused
+        Rejected(u8), // one was given and refused with this alert
+        Unclear,
+    }
+
+    /// Why nothing proves that the server has the certificate's key.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum Unproven {
+        NotReached,
+        Wrong,  // somebody else's certificate, or a broken server
+        Key,    // the library does not check keys of this kind or size
+        Scheme, // nor signatures of this kind, such as SHA-1
+    }
+
+    /// What the chain is worth.
+    pub struct Judgement {
+        /// Gravest first; empty is a good certificate.
+        pub flaws: Vec<Flaw>,
+        /// One for each trust store asked. No `Source::Bundle` among them and no
+        /// `Source::CaFile`: this box has no bundle.
+        pub opinions: Vec<Opinion>,
+        /// Each certificate is followed by its issuer. Not needed to verify, but odd.
+        pub ordered: bool,
+    }
+
+    /// In the order of gravity: first what no trust store can change. `cert` counts from the
+    /// leaf, which is 0. `ClockWrong`: this box's clock is before the day this program was
+    /// written. `Incomplete`: the leaf's issuer was not sent and is no root; `sure` is false
+    /// when it may as well be a root that this side does not know.
+    #[derive(Clone, PartialEq, Eq)]
+    pub enum Flaw {
+        Malformed,
+        ClockWrong,
+        Expired { cert: usize, seconds: i64 },
+        NotYetValid { cert: usize, seconds: i64 },
+        Name,
+        SelfSigned,
+        Incomplete { issuer: Untrusted, aia: Option<Untrusted>, sure: bool },
+        Untrusted { issuer: Untrusted, why: Unknown },
+        Unproven,
+        Weak { cert: usize, why: Weak },
+    }
+
+    /// What is known of an issuer that nobody here trusts.
+    #[derive(Clone, Copy, PartialEq, Eq)]
+    pub enum Unknown {
+        RootSent,      // a self-signed root that is in no store
+        RootNotSent,   // as is usual for a root
+        RootOrMissing, // only the leaf was sent: an unknown root, or an intermediate is missing
+        OtherKey,      // a store has a root of that name with another key
+    }
+
+    /// Rules that programs enforce besides trust.
+    #[derive(Clone, Copy, PartialEq, Eq)]
+    pub enum Weak {
+        SmallKey,   // RSA below 2048 bits
+        UnusualKey, // one that common libraries refuse or cannot check
+        OldHash,    // signed with SHA-1 or MD5
+        OldVersion, // X.509 version 1 or 2: no names, no purposes
+        CaAsLeaf,
+        NotForServers, // extendedKeyUsage without serverAuth
+        NotCa,         // an issuer that may not issue
+        TooDeep,
+        Rule, // name constraints, path length, an unknown critical extension
+    }
+
+    /// What one trust store says.
+    pub struct Opinion {
+        pub source: Source,
+        pub roots: usize,
+        pub trusts: Trusts,
+    }
+
+    /// Mozilla's roots as built into this file; what other programs on this box use, a file or a
+    /// directory; or what the user named.
+    #[derive(Clone, PartialEq, Eq)]
+    pub enum Source {
+        Mozilla,
+        Bundle(PathBuf),
+        CaFile(PathBuf),
+    }
+
+    #[derive(Clone, Copy, PartialEq, Eq)]
+    pub enum Trusts {
+        Yes,
+        OutOfDate, // yes, but for the dates
+        UnknownIssuer,
+        BadSignature, // a root of the right name, and a signature not its own or too weak
+        Rule,
+    }
+
+    /// The trust stores, each read when a chain needs it first.
+    pub struct Trust {
+        root: PathBuf,
+        ca: Option<Store>,
+        own: OnceLock<Vec<Store>>,
+    }
+
+    struct Store {
+        source: Source,
+        roots: RootCertStore,
+    }
+
+    /// Application data over TLS. Errors are those of `io`; `alert_in` reads the alert out of one.
+    pub struct Session<W: Carrier>(rustls::StreamOwned<ClientConnection, Tap<W>>);
+
+    /// A connection that remembers what came first.
+    struct Tap<W> {
+        wire: W,
+        first: Vec<u8>,
+    }
+
+    impl Outcome {
+        /// The handshake was complete on this side, so `version` and the chain stand.
+        pub fn completed(&self) -> bool {
+            matches!(self, Self::Done | Self::AlertAfter(_) | Self::ClosedAfter)
+        }
+    }
+
+    impl Handshake {
+        /// From the request, what was sent, and the alert if there was one.
+        pub fn demand(&self) -> Demand {
+            let ClientAuth::Requested { sent, .. } = &self.client_auth else {
+                return Demand::Nothing;
+            };
+            match (self.outcome, sent) {
+                (Outcome::Done, true) => Demand::Accepted,
+                (Outcome::Done, false) => Demand::Optional,
+                (Outcome::AlertAfter(alert), true) => Demand::Rejected(alert),
+                (Outcome::AlertAfter(_), false) => Demand::Required,
+                (Outcome::Alert(n), true) if CLIENT_ALERTS.contains(&n) => Demand::Rejected(n),
+                (Outcome::Alert(n), false) if CLIENT_ALERTS.contains(&n) => Demand::Required,
+                _ => Demand::Unclear,
+            }
+        }
+    }
+
+    /// The whole handshake, and a session if it was completed. Sends no application data, and
+    /// whoever does must look at `judgement` first: here every certificate is good enough.
+    pub fn handshake<W: Carrier>(
+        mut wire: W,
+        options: &Options,
+        trust: &Trust,
+        now: i64,
+        deadline: Deadline,
+    ) -> (Handshake, Option<Session<W>>) {
+        let began = deadline.elapsed();
+        wire.set_deadline(deadline);
+        let (ServerNameChoice::Sni(name) | ServerNameChoice::NoSni { verify_as: name }) =
+            &options.name;
+        let recorder = Arc::new(Recorder::new(options.client.as_ref().map(|c| c.0.clone())));
+        let Some(connection) = connection(options, name, recorder.clone()) else {
+            return (record(Outcome::Protocol("setup"), Seen::default()), None);
+        };
+        let mut session =
+            Session(rustls::StreamOwned::new(connection, Tap { wire, first: Vec::new() }));
+        let mut outcome = session.establish();
+        let took = deadline.elapsed().saturating_sub(began);
+        if outcome == Outcome::Done && recorder.requested() {
+            let wait = (took * 2).max(AFTER_MIN);
+            outcome = session.hear_out(Deadline::after(wait).no_later_than(deadline));
+            session.set_deadline(deadline);
+        }
+        let mut shake = record(outcome, recorder.take());
+        shake.elapsed = took;
+        session.describe(&mut shake);
+        let said = matches!(options.name, ServerNameChoice::Sni(_)) && dns_name(name);
+        shake.sni = said.then(|| name.clone());
+        if shake.sent > 0 {
+            let mut judgement = trust.judge(&shake.chain, name, now);
+            judgement.add_proof(shake.signature_verified);
+            shake.judgement = Some(judgement);
+        }
+        (shake, outcome.completed().then_some(session))
+    }
+
+    /// A client connection that has sent nothing yet. `None`: the library refused the options.
+    fn connection(
+        options: &Options,
+        name: &str,
+        recorder: Arc<Recorder>,
+    ) -> Option<ClientConnection> {
+        let versions = match options.versions {
+            Versions::Any => rustls::ALL_VERSIONS,
+            Versions::Tls12 => &[&rustls::version::TLS12],
+            Versions::Tls13 => &[&rustls::version::TLS13],
+        };
+        let mut config = ClientConfig::builder_with_provider(recorder::provider())
+            .with_protocol_versions(versions)
+            .ok()?
+            .dangerous()
+            .with_custom_certificate_verifier(recorder.clone())
+            .with_client_cert_resolver(recorder);
+        config.alpn_protocols = options.alpn.clone();
+        config.enable_sni = matches!(options.name, ServerNameChoice::Sni(_));
+        config.resumption = Resumption::disabled();
+        if options.key_log {
+            config.key_log = Arc::new(rustls::KeyLogFile::new());
+        }
+        // A name the library cannot hold is not sent; the certificate is matched elsewhere.
+        let nobody = ServerName::from(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        let name = ServerName::try_from(name.to_owned()).unwrap_or(nobody);
+        ClientConnection::new(Arc::new(config), name).ok()
+    }
+
+    /// Whether this is what a ClientHello may name.
+    fn dns_name(name: &str) -> bool {
+        matches!(ServerName::try_from(name), Ok(ServerName::DnsName(_)))
+    }
+
+    /// The record of what was seen; what only the connection knows is still empty.
+    fn record(outcome: Outcome, seen: Seen) -> Handshake {
+        let parsed: Vec<_> = seen.chain.iter().map(|der| x509::parse(der)).collect();
+        let leaf = parsed.first().and_then(Option::as_ref);
+        let leaf_known = leaf.is_some();
+        let signature_verified = match seen.signature.unwrap_or(Err(Unproven::NotReached)) {
+            // RSA keys too small or too large look like wrong signatures to the library.
+            Err(Unproven::Wrong) if !leaf.is_some_and(checkable) => Err(Unproven::Key),
+            checked => checked,
+        };
+        let client_auth = match seen.request {
+            None => ClientAuth::NotRequested,
+            Some((sent, issuers)) => {
+                let acceptable = issuers.iter().map(|der| x509::name(der)).collect();
+                ClientAuth::Requested { sent, acceptable }
+            }
+        };
+        Handshake {
+            outcome,
+            version: None,
+            suite: None,
+            group: None,
+            alpn: None,
+            sni: None,
+            sent: seen.sent,
+            unparsed: parsed.iter().filter(|certificate| certificate.is_none()).count(),
+            chain: parsed.into_iter().flatten().filter(|_| leaf_known).collect(),
+            judgement: None,
+            client_auth,
+            signature_verified,
+            stapled_ocsp: seen.stapled_ocsp,
+            elapsed: Duration::ZERO,
+            first: Vec::new(),
+        }
+    }
+
+    impl<W: Carrier> Session<W> {
+        pub fn set_deadline(&mut self, deadline: Deadline) {
+            self.0.sock.wire.set_deadline(deadline);
+        }
+
+        /// The connection beneath, for asking the kernel about it.
+        pub fn carrier(&self) -> &W {
+            &self.0.sock.wire
+        }
+
+        /// Says goodbye (RFC 8446 section 6.1); that the peer no longer listens is no matter.
+        pub fn close(&mut self) {
+            self.0.conn.send_close_notify();
+            let _ = self.0.conn.complete_io(&mut self.0.sock);
+        }
+
+        /// Runs the handshake to its end, good or bad.
+        fn establish(&mut self) -> Outcome {
+            let outcome = match self.0.conn.complete_io(&mut self.0.sock) {
+                Ok(_) if self.0.conn.is_handshaking() => Outcome::Timeout,
+                Ok(_) => Outcome::Done,
+                Err(error) => self.failure(&error),
+            };
+            if outcome != Outcome::Reset {
+                return outcome;
+            }
+            // A peer that refused may have said why before our own bytes met its closed socket.
+            let words = self.0.conn.read_tls(&mut self.0.sock);
+            match (words, self.0.conn.process_new_packets()) {
+                (Ok(1..), Err(error)) => protocol(&error),
+                _ => outcome,
+            }
+        }
+
+        /// Reads, without sending, until the server shows what it thinks of the client
+        /// certificate: an alert, or that it goes on (a ticket or data, RFC 8446 section 4.6.1).
+        fn hear_out(&mut self, deadline: Deadline) -> Outcome {
+            self.set_deadline(deadline);
+            let mut heard = 0;
+            while self.0.conn.protocol_version() == Some(rustls::ProtocolVersion::TLSv1_3) {
+                match self.0.conn.process_new_packets() {
+                    Err(rustls::Error::AlertReceived(alert)) => {
+                        return Outcome::AlertAfter(alert.into());
+                    }
+                    Err(error) => return protocol(&error),
+                    Ok(state) if state.peer_has_closed() => return Outcome::ClosedAfter,
+                    Ok(state) if state.plaintext_bytes_to_read() > 0 => break,
+                    Ok(_) if self.0.conn.tls13_tickets_received() > 0 => break,
+                    Ok(_) if heard > AFTER_BYTES => break,
+                    Ok(_) => {}
+                }
+                match self.0.conn.read_tls(&mut self.0.sock) {
+                    Ok(0) => return Outcome::ClosedAfter,
+                    Ok(bytes) => heard += bytes,
+                    Err(e) if timed_out(&e) => break,
+                    Err(_) => return Outcome::ClosedAfter,
+                }
+            }
+            Outcome::Done
+        }
+
+        /// Why the handshake ended, from the library's error and the first bytes.
+        fn failure(&self, error: &io::Error) -> Outcome {
+            let first = self.0.sock.first.as_slice();
+            let said = last_alert(first);
+            match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+                // A record is a type from 20 to 23, then version 3.x (RFC 8446 section 5.1).
+                Some(rustls::Error::InvalidMessage(_)) if !matches!(first, [20..=23, 3, ..]) => {
+                    Outcome::Plaintext
+                }
+                Some(rustls::Error::PeerIncompatible(_) | rustls::Error::PeerMisbehaved(_))
+                    if server_hello_version(first).is_some_and(|v| v < 0x0303) =>
+                {
+                    Outcome::Version(server_hello_version(first).unwrap_or(0))
+                }
+                Some(error) => protocol(error),
+                None => match (error.kind(), said) {
+                    // Alerts at warning level do not end a handshake; what follows them does.
+                    (_, Some(alert)) if alert != CLOSE_NOTIFY => Outcome::Alert(alert),
+                    (ErrorKind::UnexpectedEof, _) | (_, Some(_)) => Outcome::Closed,
+                    (ErrorKind::ConnectionReset | ErrorKind::BrokenPipe, _) => Outcome::Reset,
+                    _ if timed_out(error)
+                        && !matches!(first, [] | [20..=23] | [20..=23, 3, ..]) =>
+                    {
+                        Outcome::Plaintext
+                    }
+                    _ if timed_out(error) => Outcome::Timeout,
+                    _ => Outcome::Network(error.raw_os_error().unwrap_or(0)),
+                },
+            }
+        }
+
+        /// Fills in what the connection knows.
+        fn describe(&self, shake: &mut Handshake) {
+            let connection = &self.0.conn;
+            let suite = connection.negotiated_cipher_suite();
+            let group = connection.negotiated_key_exchange_group();
+            let version = connection.protocol_version();
+            shake.version = version.and_then(|v| lookup(VERSIONS, v.into()));
+            shake.suite = suite.and_then(|s| lookup(SUITES, s.suite().into()));
+            shake.group = group.and_then(|g| lookup(GROUPS, g.name().into()));
+            shake.alpn = connection.alpn_protocol().map(Untrusted::new);
+            shake.first.clone_from(&self.0.sock.first);
+        }
+    }
+
+    impl<W: Carrier> Read for Session<W> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            self.0.read(buffer)
+        }
+    }
+
+    impl<W: Carrier> Write for Session<W> {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            self.0.flush()
+        }
+    }
+
+    impl<W: Read> Read for Tap<W> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let count = self.wire.read(buffer)?;
+            let room = FIRST_MAX.saturating_sub(self.first.len()).min(count);
+            self.first.extend_from_slice(buffer.get(..room).unwrap_or_default());
+            Ok(count)
+        }
+    }
+
+    impl<W: Write> Write for Tap<W> {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.wire.write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            self.wire.flush()
+        }
+    }
+
+    /// The alert that ended a session, if this error is one.
+    pub fn alert_in(error: &io::Error) -> Option<u8> {
+        match error.get_ref()?.downcast_ref()? {
+            rustls::Error::AlertReceived(alert) => Some((*alert).into()),
+            _ => None,
+        }
+    }
+
+    /// Our own deadline; the kernel's ETIMEDOUT, which has a number, is the network's.
+    fn timed_out(error: &io::Error) -> bool {
+        error.raw_os_error().is_none_or(|_| error.kind() == ErrorKind::WouldBlock)
+            && matches!(error.kind(), ErrorKind::TimedOut | ErrorKind::WouldBlock)
+    }
+
+    /// The library's reasons by kind. Its own sentences come from Debug, which this build lacks.
+    fn protocol(error: &rustls::Error) -> Outcome {
+        use rustls::Error as E;
+        Outcome::Protocol(match error {
+            E::AlertReceived(alert) if u8::from(*alert) == CLOSE_NOTIFY => return Outcome::Closed,
+            E::AlertReceived(alert) => return Outcome::Alert((*alert).into()),
+            E::InvalidMessage(
+                InvalidMessage::CertificatePayloadTooLarge
+                | InvalidMessage::HandshakePayloadTooLarge,
+            ) => "chain",
+            E::InvalidMessage(InvalidMessage::MessageTooLarge) => "oversized",
+            E::PeerSentOversizedRecord => "oversized",
+            E::InvalidMessage(_) => "record",
+            E::PeerIncompatible(_) => "incompatible",
+            E::PeerMisbehaved(_) => "misbehaved",
+            E::InappropriateMessage { .. } | E::InappropriateHandshakeMessage { .. } => {
+                "unexpected"
+            }
+            E::DecryptError => "decrypt",
+            E::NoCertificatesPresented => "nocertificate",
+            _ => "other",
+        })
+    }
+
+    /// The version in a ServerHello that stands first (RFC 5246 sections 6.2.1 and 7.4.1.3).
+    fn server_hello_version(first: &[u8]) -> Option<u16> {
+        let [22, 3, _, _, _, 2, _, _, _, major, minor, ..] = first else {
+            return None;
+        };
+        Some(u16::from_be_bytes([*major, *minor]))
+    }
+
+    /// The alert in the last record of a plaintext exchange, if it is one.
+    fn last_alert(mut records: &[u8]) -> Option<u8> {
+        let mut alert = None;
+        while let [kind, _, _, high, low, rest @ ..] = records {
+            let length = usize::from(u16::from_be_bytes([*high, *low]));
+            let (body, after) = rest.split_at_checked(length)?;
+            alert = match (*kind, body) {
+                (21, [1 | 2, alert]) => Some(*alert),
+                _ => None,
+            };
+            records = after;
+        }
+        alert
+    }
+
+    impl Trust {
+        /// The given file instead of everything else, read now because it may be the user's
+        /// mistake; or the stores of the file system under `root`, read when they are needed.
+        pub fn load(ca: Option<&Path>, root: &Path) -> Result<Trust, BadFile> {
+            let store = |path: &Path| {
+                let roots = anchors(&certificates(&read_file(path)?)?);
+                if roots.is_empty() {
+                    return Err(BadFile::NoCertificate);
+                }
+                Ok(Store { source: Source::CaFile(path.to_owned()), roots })
+            };
+            let ca = ca.map(store).transpose()?;
+            Ok(Trust { root: root.to_owned(), ca, own: OnceLock::new() })
+        }
+
+        /// One certificate instead of every store, for services that reach plays itself.
+        pub fn only(certificate: &CertificateDer<'static>) -> Trust {
+            let roots = anchors(std::slice::from_ref(certificate));
+            let source = Source::CaFile(PathBuf::new());
+            let ca = Some(Store { source, roots });
+            Trust { root: PathBuf::new(), ca, own: OnceLock::new() }
+        }
+
+        /// The stores to ask, in the order they are reported.
+        fn stores(&self) -> &[Store] {
+            match &self.ca {
+                Some(store) => std::slice::from_ref(store),
+                None => self.own.get_or_init(|| {
+                    let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+                    let mozilla = Store { source: Source::Mozilla, roots };
+                    std::iter::once(mozilla).chain(bundle(&self.root)).collect()
+                }),
+            }
+        }
+
+        /// What is wrong with this chain for this host, leaf first. Trusted is what any store
+        /// trusts; the reasons come from the chain, because the library knows only one at a time.
+        pub fn judge(&self, chain: &[Certificate], host: &str, now: i64) -> Judgement {
+            let path = path(chain);
+            let ordered = chain.windows(2).all(|pair| matches!(pair, [a, b] if b.may_issue(a)));
+            let Some((_, leaf)) = path.first() else {
+                return Judgement { flaws: vec![Flaw::Malformed], opinions: Vec::new(), ordered };
+            };
+            let opinions = self.stores().iter().map(|s| s.opinion(chain, &path, now)).collect();
+            let mut judged = Judgement { flaws: weaknesses(&path), opinions, ordered };
+            let trusts =
+                |which: &[Trusts]| judged.opinions.iter().any(|o| which.contains(&o.trusts));
+            let mut graver = Vec::new();
+            if !trusts(&[Trusts::Yes]) {
+                graver.extend(dates(&path, now));
+            }
+            if !leaf.matches(host) {
+                graver.push(Flaw::Name);
+            }
+            if !trusts(&[Trusts::Yes, Trusts::OutOfDate]) {
+                graver.extend(self.doubt(&path, &judged, chain.len() > path.len()));
+            }
+            judged.flaws.splice(0..0, graver);
+            judged
+        }
+
+        /// Why no store trusts a path. The server's fault and this side's are told apart by
+        /// what was sent: servers may leave out a root, never an intermediate (RFC 8446 section
+        /// 4.4.2). So a path that ends in itself has an unknown root; one of two or more
+        /// certificates most likely has too. A leaf whose issuer was not sent is ambiguous. An
+        /// issuer that publishes its own certificate (caIssuers) is an intermediate; so it is
+        /// when other certificates were sent, and when the user named the root and that is not
+        /// the issuer. Else it is taken for a root that this side does not know.
+        fn doubt(&self, path: &[Link<'_>], judged: &Judgement, others: bool) -> Option<Flaw> {
+            let (&(_, leaf), &(_, top)) = (path.first()?, path.last()?);
+            if leaf.self_signed() {
+                return Some(Flaw::SelfSigned);
+            }
+            let issuer = top.issuer.clone();
+            if path.len() > DEPTH_MAX || path.iter().any(|link| self.knows(&link.1.raw_issuer)) {
+                return match judged.opinions.iter().any(|o| o.trusts == Trusts::Rule) {
+                    // A weakness is what the library stopped at, and already named.
+                    _ if judged.flaws.iter().any(stops_the_library) => None,
+                    true => Some(Flaw::Weak { cert: 0, why: Weak::Rule }),
+                    false => Some(Flaw::Untrusted { issuer, why: Unknown::OtherKey }),
+                };
+            }
+            let hints = [leaf.aia.is_some(), self.ca.is_some(), others];
+            if path.len() == 1 && hints.contains(&true) {
+                let sure = hints.iter().filter(|hint| **hint).count() > 1;
+                return Some(Flaw::Incomplete { issuer, aia: leaf.aia.clone(), sure });
+            }
+            let why = match path {
+                _ if top.self_signed() => Unknown::RootSent,
+                [_] => Unknown::RootOrMissing,
+                _ => Unknown::RootNotSent,
+            };
+            Some(Flaw::Untrusted { issuer, why })
+        }
+
+        /// Whether any store has a root of this name.
+        fn knows(&self, raw_name: &[u8]) -> bool {
+            let mut all = self.stores().iter().flat_map(|store| &store.roots.roots);
+            all.any(|anchor| anchor.subject.as_ref() == raw_name)
+        }
+    }
+
+    impl Store {
+        /// Now, and if that fails at a moment when the dates are no reason.
+        fn opinion(&self, chain: &[Certificate], path: &[Link<'_>], now: i64) -> Opinion {
+            // The library tries issuers of one name in every order, which takes seconds for a
+            // dozen of them. Then it gets the one path; else all, to find its own.
+            let many = chain.iter().any(|one| {
+                let twins = chain.iter().filter(|other| other.raw_subject == one.raw_subject);
+                twins.count() > TWINS_MAX
+            });
+            let given: Vec<_> = match many {
+                true => path.iter().map(|link| link.1).collect(),
+                false => chain.iter().collect(),
+            };
+            let moment = common_moment(&given, now);
+            let trusts = match self.verify(&given, now) {
+                Trusts::Yes => Trusts::Yes,
+                refused if moment == now => refused,
+                _ => match self.verify(&given, moment) {
+                    Trusts::Yes => Trusts::OutOfDate,
+                    refused => refused,
+                },
+            };
+            Opinion { source: self.source.clone(), roots: self.roots.len(), trusts }
+        }
+
+        /// Asks the library, whose path building takes the certificates in any order.
+        fn verify(&self, chain: &[&Certificate], now: i64) -> Trusts {
+            let mut ders = chain.iter().map(|c| CertificateDer::from(c.der.as_slice()));
+            let (Some(first), Some(leaf)) = (ders.next(), chain.first()) else {
+                return Trusts::Rule;
+            };
+            // A self-signed leaf that is itself in the store: the library wants a CA above it.
+            let itself = |anchor: &TrustAnchor<'_>| {
+                anchor.subject.as_ref() == leaf.raw_subject
+                    && anchor.subject_public_key_info.as_ref() == leaf.raw_key
+            };
+            if leaf.self_signed() && self.roots.roots.iter().any(itself) {
+                let valid = (leaf.not_before..=leaf.not_after).contains(&now);
+                return if valid { Trusts::Yes } else { Trusts::OutOfDate };
+            }
+            let issuers: Vec<_> = ders.collect();
+            let now = UnixTime::since_unix_epoch(Duration::from_secs(now.try_into().unwrap_or(0)));
+            let verdict = ParsedCertificate::try_from(&first).and_then(|leaf| {
+                let all = recorder::algorithms().all;
+                verify_server_cert_signed_by_trust_anchor(&leaf, &self.roots, &issuers, now, all)
+            });
+            let Err(rustls::Error::InvalidCertificate(error)) = verdict else {
+                return if verdict.is_ok() { Trusts::Yes } else { Trusts::Rule };
+            };
+            match error {
+                CertificateError::UnknownIssuer => Trusts::UnknownIssuer,
+                CertificateError::BadSignature
+                | CertificateError::UnsupportedSignatureAlgorithmContext { .. }
+                | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
+                    Trusts::BadSignature
+                }
+                _ => Trusts::Rule,
+            }
+        }
+    }
+
+    impl Judgement {
+        /// A key that was not proven is always a flaw: a wrong signature outweighs weakness, and
+        /// one that could not be checked is weakness, if the certificate is not called weak yet.
+        fn add_proof(&mut self, signature: Result<(), Unproven>) {
+            let flaw = match signature {
+                Ok(()) | Err(Unproven::NotReached) => return,
+                Err(Unproven::Wrong) => Flaw::Unproven,
+                Err(Unproven::Scheme) => Flaw::Weak { cert: 0, why: Weak::OldHash },
+                Err(Unproven::Key) => Flaw::Weak { cert: 0, why: Weak::UnusualKey },
+            };
+            let known = |f: &Flaw| matches!(f, Flaw::Malformed | Flaw::Weak { cert: 0, .. });
+            if flaw == Flaw::Unproven || !self.flaws.iter().any(known) {
+                let at = self.flaws.iter().position(|f| matches!(f, Flaw::Weak { .. }));
+                self.flaws.insert(at.unwrap_or(self.flaws.len()), flaw);
+            }
+        }
+    }
+
+    /// A certificate and its place in what was sent.
+    type Link<'a> = (usize, &'a Certificate);
+
+    /// From the leaf upwards, by names and key identifiers, in whatever order they were sent.
+    fn path(chain: &[Certificate]) -> Vec<Link<'_>> {
+        let mut path: Vec<Link<'_>> = chain.iter().enumerate().take(1).collect();
+        while let Some(&(_, last)) = path.last().filter(|(_, last)| !last.self_signed()) {
+            let unused = |link: &Link<'_>| path.iter().all(|(used, _)| *used != link.0);
+            let mut issuers = chain.iter().enumerate().filter(|(_, c)| c.may_issue(last));
+            match issuers.find(unused) {
+                Some(issuer) => path.push(issuer),
+                None => break,
+            }
+        }
+        path
+    }
+
+    /// Dates that are over or to come. A root at the end has none that matter.
+    fn dates(path: &[Link<'_>], now: i64) -> Vec<Flaw> {
+        let judged = path.iter().filter(|(at, c)| *at == 0 || !c.self_signed());
+        let mut flaws: Vec<_> = judged
+            .filter_map(|&(cert, c)| match () {
+                () if now > c.not_after => Some(Flaw::Expired { cert, seconds: now - c.not_after }),
+                () if now < c.not_before => {
+                    Some(Flaw::NotYetValid { cert, seconds: c.not_before - now })
+                }
+                () => None,
+            })
+            .collect();
+        if now < BUILD_FLOOR && !flaws.is_empty() {
+            flaws.insert(0, Flaw::ClockWrong);
+        }
+        flaws
+    }
+
+    /// The moment nearest to now at which as many of the certificates as possible are valid, so
+    /// that "expired" can be told from "untrusted".
+    fn common_moment(chain: &[&Certificate], now: i64) -> i64 {
+        let (mut from, mut to) = (i64::MIN, i64::MAX);
+        for certificate in chain {
+            let narrowed = (from.max(certificate.not_before), to.min(certificate.not_after));
+            if narrowed.0 <= narrowed.1 {
+                (from, to) = narrowed;
+            }
+        }
+        now.clamp(from, to)
+    }
+
+    /// What programs refuse although the chain may lead to a root. A root's own signature and
+    /// key are not judged: it is trusted or not.
+    fn weaknesses(path: &[Link<'_>]) -> Vec<Flaw> {
+        let mut flaws = Vec::new();
+        for &(cert, c) in path {
+            let (leaf, root) = (cert == 0, c.self_signed());
+            let small = c.key.algorithm.starts_with("RSA") && c.key.bits < RSA_MIN;
+            let old = c.signature.ends_with("SHA1") || c.signature.ends_with("MD5");
+            let checks = [
+                (small && (leaf || !root), Weak::SmallKey),
+                (!small && !checkable(c) && (leaf || !root), Weak::UnusualKey),
+                (old && !root, Weak::OldHash),
+                (leaf && c.version < 3, Weak::OldVersion),
+                (leaf && !root && c.is_ca == Some(true), Weak::CaAsLeaf),
+                (leaf && c.server_auth == Some(false), Weak::NotForServers),
+                (!leaf && !root && c.is_ca != Some(true), Weak::NotCa),
+            ];
+            flaws.extend(checks.iter().filter(|c| c.0).map(|&(_, why)| Flaw::Weak { cert, why }));
+        }
+        if path.len() > DEPTH_MAX {
+            flaws.push(Flaw::Weak { cert: DEPTH_MAX, why: Weak::TooDeep });
+        }
+        flaws
+    }
+
+    /// Whether path building ends here. The leaf's own key is not part of that.
+    fn stops_the_library(flaw: &Flaw) -> bool {
+        match flaw {
+            Flaw::Weak { cert: 0, why } => !matches!(why, Weak::SmallKey | Weak::UnusualKey),
+            flaw => matches!(flaw, Flaw::Weak { .. }),
+        }
+    }
+
+    /// Whether the library checks signatures made with this key.
+    fn checkable(certificate: &Certificate) -> bool {
+        match certificate.key.algorithm.as_ref() {
+            "RSA" => (RSA_MIN..=RSA_MAX).contains(&certificate.key.bits),
+            algorithm => ["EC P-256", "EC P-384", "Ed25519"].contains(&algorithm),
+        }
+    }
+
+    /// This box's own roots: the environment first, as other programs do, then the places where
+    /// distributions keep them. The environment says nothing about another process's files.
+    fn bundle(root: &Path) -> Option<Store> {
+        let here = root == Path::new("/");
+        let set = |name| std::env::var_os(name).filter(|_| here).unwrap_or_default();
+        let mut places = vec![PathBuf::from(set("SSL_CERT_FILE"))];
+        places.extend(std::env::split_paths(&set("SSL_CERT_DIR")));
+        places.extend(BUNDLES.split(' ').map(|path| root.join(path)));
+        places
+            .into_iter()
+            .map(|path| (anchors(&read_bundle(&path)), path))
+            .find(|(roots, _)| !roots.is_empty())
+            .map(|(roots, path)| Store { source: Source::Bundle(path), roots })
+    }
+
+    /// The certificates of a file, or of the files of a directory, each once: directories for
+    /// OpenSSL hold every file under two names.
+    fn read_bundle(path: &Path) -> Vec<CertificateDer<'static>> {
+        let Ok(directory) = std::fs::read_dir(path) else {
+            return read_file(path).and_then(|pem| certificates(&pem)).unwrap_or_default();
+        };
+        let (mut once, mut room) = (BTreeSet::new(), FILE_MAX);
+        for path in directory.flatten().take(DIRECTORY_MAX).map(|entry| entry.path()) {
+            let size = path.metadata().ok().filter(|m| m.is_file()).map_or(u64::MAX, |m| m.len());
+            if let (Some(left), Ok(pem)) = (room.checked_sub(size), read_file(&path)) {
+                room = left;
+                let list = certificates(&pem).unwrap_or_default();
+                once.extend(list.iter().map(|der| der.to_vec()));
+            }
+        }
+        once.into_iter().map(CertificateDer::from).collect()
+    }
+
+    /// The whole file, if it is of a sensible size.
+    fn read_file(path: &Path) -> Result<Vec<u8>, BadFile> {
+        let mut bytes = Vec::new();
+        let file = std::fs::File::open(path).map_err(BadFile::Unreadable)?;
+        file.take(FILE_MAX + 1).read_to_end(&mut bytes).map_err(BadFile::Unreadable)?;
+        let fits = u64::try_from(bytes.len()).is_ok_and(|length| length <= FILE_MAX);
+        fits.then_some(bytes).ok_or(BadFile::TooLarge)
+    }
+
+    /// Every certificate in a PEM file; damaged ones are left out.
+    fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, BadFile> {
+        let list: Vec<_> = CertificateDer::pem_slice_iter(pem).flatten().collect();
+        if list.is_empty() { Err(BadFile::NoCertificate) } else { Ok(list) }
+    }
+
+    /// Roots as the library wants them; those it cannot read are left out, as elsewhere.
+    fn anchors(certificates: &[CertificateDer<'static>]) -> RootCertStore {
+        let mut store = RootCertStore::empty();
+        store.add_parsable_certificates(certificates.iter().cloned());
+        store
+    }
+
+    impl ClientIdentity {
+        /// Reads both PEM files, which may be one, and checks that they belong together.
+        pub fn load(certificate: &Path, key: &Path) -> Result<Self, BadFile> {
+            let chain = certificates(&read_file(certificate)?)?;
+            let pem = read_file(key)?;
+            let encrypted = pem.windows(ENCRYPTED.len()).any(|window| window == ENCRYPTED);
+            let none = if encrypted { BadFile::EncryptedKey } else { BadFile::NoKey };
+            let key = PrivateKeyDer::from_pem_slice(&pem).map_err(|_| none)?;
+            let key = recorder::provider().key_provider.load_private_key(key);
+            let key = key.map_err(|_| {
+                if encrypted { BadFile::EncryptedKey } else { BadFile::UnsupportedKey }
+            })?;
+            let identity = Identity::new(chain, key);
+            identity.keys_match().map_err(|error| match error {
+                rustls::Error::InconsistentKeys(_) => BadFile::KeyMismatch,
+                _ => BadFile::NoCertificate,
+            })?;
+            Ok(Self(Arc::new(identity)))
+        }
+    }
+
+    mod recorder {
+        //! Accepts every certificate and every signature and writes down what it saw. Dangerous
+        //! anywhere else: what comes out of a handshake with it must be judged by the caller.
+
+        use super::{CHAIN_MAX, ISSUER_BYTES, ISSUERS_MAX, Unproven};
+        use rustls::client::ResolvesClientCert;
+        use rustls::client::danger::{
+            HandshakeSignatureValid as Valid, ServerCertVerified, ServerCertVerifier,
+        };
+        use rustls::crypto::{
+            CryptoProvider, WebPkiSupportedAlgorithms, ring, verify_tls12_signature,
+            verify_tls13_signature,
+        };
+        use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+        use rustls::{CertificateError, DigitallySignedStruct as Signed, Error, SignatureScheme};
+        use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+        pub use rustls::sign::CertifiedKey as Identity;
+
+        /// Everything that ring has: all suites of TLS 1.2 and 1.3.
+        pub fn provider() -> Arc<CryptoProvider> {
+            Arc::new(ring::default_provider())
+        }
+
+        /// Which signatures can be checked.
+        pub fn algorithms() -> WebPkiSupportedAlgorithms {
+            ring::default_provider().signature_verification_algorithms
+        }
+
+        /// What one handshake showed.
+        #[derive(Debug, Default)]
+        pub struct Seen {
+            pub chain: Vec<Vec<u8>>,
+            pub sent: usize,
+            pub stapled_ocsp: bool,
+            pub signature: Option<Result<(), Unproven>>,
+            /// A CertificateRequest: whether we had an answer, and the issuers it names, as DER.
+            pub request: Option<(bool, Vec<Vec<u8>>)>,
+        }
+
+        #[derive(Debug)]
+        pub struct Recorder {
+            identity: Option<Arc<Identity>>,
+            algorithms: WebPkiSupportedAlgorithms,
+            seen: Mutex<Seen>,
+        }
+
+        impl Recorder {
+            pub fn new(identity: Option<Arc<Identity>>) -> Self {
+                Self { identity, algorithms: algorithms(), seen: Mutex::default() }
+            }
+
+            /// Whether a CertificateRequest came.
+            pub fn requested(&self) -> bool {
+                self.seen().request.is_some()
+            }
+
+            /// What was seen, once.
+            pub fn take(&self) -> Seen {
+                std::mem::take(&mut self.seen())
+            }
+
+            fn seen(&self) -> MutexGuard<'_, Seen> {
+                self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+            }
+
+            /// Writes down whether the key was proven; the handshake goes on in any case.
+            fn signed(&self, scheme: SignatureScheme, checked: Result<Valid, Error>) -> Valid {
+                let known = self.algorithms.supported_schemes().contains(&scheme);
+                let why = |error| match error {
+                    _ if !known => Unproven::Scheme,
+                    Error::InvalidCertificate(CertificateError::BadSignature) => Unproven::Wrong,
+                    _ => Unproven::Key,
+                };
+                self.seen().signature = Some(checked.map(|_| ()).map_err(why));
+                Valid::assertion()
+            }
+        }
+
+        impl ServerCertVerifier for Recorder {
+            fn verify_server_cert(
+                &self,
+                leaf: &CertificateDer<'_>,
+                issuers: &[CertificateDer<'_>],
+                _: &ServerName<'_>,
+                ocsp_response: &[u8],
+                _: UnixTime,
+            ) -> Result<ServerCertVerified, Error> {
+                let mut seen = self.seen();
+                seen.sent = issuers.len() + 1;
+                seen.stapled_ocsp = !ocsp_response.is_empty();
+                let all = std::iter::once(leaf).chain(issuers);
+                seen.chain = all.take(CHAIN_MAX).map(|der| der.to_vec()).collect();
+                Ok(ServerCertVerified::assertion())
+            }
+
+            fn verify_tls12_signature(
+                &self,
+                message: &[u8],
+                leaf: &CertificateDer<'_>,
+                signed: &Signed,
+            ) -> Result<Valid, Error> {
+                let checked = verify_tls12_signature(message, leaf, signed, &self.algorithms);
+                Ok(self.signed(signed.scheme, checked))
+            }
+
+            fn verify_tls13_signature(
+                &self,
+                message: &[u8],
+                leaf: &CertificateDer<'_>,
+                signed: &Signed,
+            ) -> Result<Valid, Error> {
+                let checked = verify_tls13_signature(message, leaf, signed, &self.algorithms);
+                Ok(self.signed(signed.scheme, checked))
+            }
+
+            /// More than can be checked, least wanted last: a server that has nothing better
+            /// would answer with an alert that explains nothing.
+            fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+                let mut schemes = self.algorithms.supported_schemes();
+                schemes.extend([
+                    SignatureScheme::ECDSA_NISTP521_SHA512,
+                    SignatureScheme::ED448,
+                    SignatureScheme::RSA_PKCS1_SHA1,
+                    SignatureScheme::ECDSA_SHA1_Legacy,
+                ]);
+                schemes
+            }
+        }
+
+        impl ResolvesClientCert for Recorder {
+            /// Called for every CertificateRequest, also when there is nothing to answer with.
+            fn resolve(
+                &self,
+                issuers: &[&[u8]],
+                schemes: &[SignatureScheme],
+            ) -> Option<Arc<Identity>> {
+                let named = issuers.iter().filter(|der| der.len() <= ISSUER_BYTES);
+                let named = named.take(ISSUERS_MAX).map(|der| der.to_vec()).collect();
+                let fits = |own: &Arc<Identity>| own.key.choose_scheme(schemes).is_some();
+                let answer = self.identity.clone().filter(fits);
+                self.seen().request = Some((answer.is_some(), named));
+                answer
+            }
+
+            fn has_certs(&self) -> bool {
+                self.identity.is_some()
+            }
+        }
+    }
+
+    /// The name of an alert (RFC 8446 section 6, RFC 5246 section 7.2, RFC 6066, RFC 7301).
+    pub fn alert_name(number: u8) -> &'static str {
+        lookup(ALERTS, number.into()).unwrap_or("unknown")
+    }
+
+    /// The name of a number in one of the tables below.
+    fn lookup(table: &'static str, number: u16) -> Option<&'static str> {
+        x509::lookup(table, &number.to_string())
+    }
+
+    /// Certificates parsed and judged: public chains have four, and libraries stop at eight.
+    const CHAIN_MAX: usize = 16;
+
+    /// Certificates in a path without its root; the library's own limit of six issuers.
+    const DEPTH_MAX: usize = 7;
+
+    /// Issuer names kept from a CertificateRequest, and the size of each in bytes.
+    const ISSUERS_MAX: usize = 64;
+    const ISSUER_BYTES: usize = 1024;
+
+    /// Bytes kept from the start of an exchange: enough to recognise any greeting.
+    const FIRST_MAX: usize = 512;
+
+    /// The shortest wait for an alert after a TLS 1.3 handshake. Two round trips would do,
+    /// but a busy server thinks before it refuses.
+    const AFTER_MIN: Duration = Duration::from_millis(300);
+
+    /// Bytes read during that wait at most: a server that talks this much has accepted.
+    const AFTER_BYTES: usize = 0x1_0000;
+
+    /// Issuers of the same name, with which path building stays cheap; a CA that renews its key
+    /// needs two.
+    const TWINS_MAX: usize = 2;
+
+    /// Bytes of a bundle, as a file or a directory: Mozilla's has 0.2 MiB. Entries of a
+    /// directory: Debian's has 300.
+    const FILE_MAX: u64 = 8 << 20;
+    const DIRECTORY_MAX: usize = 1000;
+
+    /// RSA keys that the library checks, in bits; below 2048 programs refuse too.
+    const RSA_MIN: usize = 2048;
+    const RSA_MAX: usize = 8192;
+
+    /// 2026-11-01 in Unix seconds. No clock was right that shows an earlier time.
+    const BUILD_FLOOR: i64 = 1_793_491_200;
+
+    const CLOSE_NOTIFY: u8 = 0;
+    const ENCRYPTED: &[u8] = b"ENCRYPTED";
+
+    /// Alerts that answer a client certificate or its absence.
+    const CLIENT_ALERTS: [u8; 10] = [40, 41, 42, 43, 44, 45, 46, 48, 49, 116];
+
+    /// Where distributions keep the bundle: Debian, Fedora, openSUSE, old RHEL, new RHEL,
+    /// Alpine, NixOS; then directories, for Debian without its bundle.
+    const BUNDLES: &str = "etc/ssl/certs/ca-certificates.crt etc/pki/tls/certs/ca-bundle.crt \
+        etc/ssl/ca-bundle.pem etc/pki/tls/cacert.pem \
+        etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem etc/ssl/cert.pem \
+        etc/ssl/certs/ca-bundle.crt etc/ssl/certs etc/pki/tls/certs";
+
+    const VERSIONS: &str = "771 TLS 1.2; 772 TLS 1.3";
+
+    /// The IANA names of what the ring provider offers.
+    const SUITES: &str = "4865 TLS_AES_128_GCM_SHA256; 4866 TLS_AES_256_GCM_SHA384; \
+        4867 TLS_CHACHA20_POLY1305_SHA256; 49195 TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256; \
+        49196 TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384; \
+        49199 TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256; \
+        49200 TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384; \
+        52392 TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256; \
+        52393 TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256";
+
+    const GROUPS: &str = "23 P-256; 24 P-384; 29 X25519";
+
+    const ALERTS: &str = "0 close_notify; 10 unexpected_message; 20 bad_record_mac; \
+        21 decryption_failed; 22 record_overflow; 30 decompression_failure; \
+        40 handshake_failure; 41 no_certificate; 42 bad_certificate; \
+        43 unsupported_certificate; 44 certificate_revoked; 45 certificate_expired; \
+        46 certificate_unknown; 47 illegal_parameter; 48 unknown_ca; 49 access_denied; \
+        50 decode_error; 51 decrypt_error; 60 export_restriction; 70 protocol_version; \
+        71 insufficient_security; 80 internal_error; 86 inappropriate_fallback; \
+        90 user_canceled; 100 no_renegotiation; 109 missing_extension; \
+        110 unsupported_extension; 111 certificate_unobtainable; 112 unrecognized_name; \
+        113 bad_certificate_status_response; 114 bad_certificate_hash_value; \
+        115 unknown_psk_identity; 116 certificate_required; 120 no_application_protocol";
+}
+
+mod probe {
+    //! The pipeline, `Target -> Probe`. Facts only: nothing here is judged or printed.
+
+    use super::connect::{self, Attempt, Wire};
+    use super::deadline::Deadline;
+    use super::greet::{self, Greeting};
+    use super::resolve::{self, Family, Lookup, Source};
+    use super::sys::SocketOptions;
+    use super::target::{First, Host, Target, TlsMode};
+    use super::tls::{self, Handshake, ServerNameChoice, Trust};
+    use std::net::{IpAddr, SocketAddr, SocketAddrV6};
+    use std::time::{Duration, SystemTime};
+
+    /// What is the same for every target of one run.
+    pub struct Options {
+        pub family: Family,
+        pub resolver: resolve::Config,
+        pub socket: SocketOptions,
+        /// `-z`: stop after the connect; nothing is read or sent.
+        pub connect_only: bool,
+        /// Diagnostic second connections are allowed.
+        pub extra: bool,
+        pub alpn: Vec<Vec<u8>>,
+        pub versions: tls::Versions,
+        pub client: Option<tls::ClientIdentity>,
+        pub key_log: bool,
+        pub trust: Trust,
+        /// `--greet-timeout` was given: then it also binds services that speak first.
+        pub greet_limit_given: bool,
+    }
+
+    /// Everything that was measured for one target.
+    pub struct Probe {
+        /// Seconds since 1970, by this box's clock.
+        pub started: i64,
+        pub lookup: Lookup,
+        /// One for each address, in the order of the lookup.
+        pub paths: Vec<Path>,
+        pub elapsed: Duration,
+    }
+
+    /// What happened at one address; a step that was not reached is `None`.
+    pub struct Path {
+        pub attempt: Attempt,
+        pub greeting: Option<Greeting>,
+        pub handshake: Option<Handshake>,
+        /// A second connection that sent nothing, after TLS found the first one closed.
+        pub idle: Option<Greeting>,
+    }
+
+    /// A step that has just ended, for whoever wants to show it at once.
+    pub enum Step<'a> {
+        Lookup(&'a Lookup),
+        Attempt(&'a Attempt),
+        Greeting(SocketAddr, &'a Greeting),
+        /// With this box's time, in seconds since 1970.
+        Handshake(SocketAddr, &'a Handshake, i64),
+    }
+
+    pub type Watch<'a> = &'a (dyn Fn(Step<'_>) + Sync);
+
+    /// Runs every step for every address of the target, the addresses side by side.
+    pub fn run(target: &Target, options: &Options, watch: Watch<'_>) -> Probe {
+        let clock = Deadline::after(target.timeouts.dns);
+        let started = unix_now();
+        let (host, port) = target.dialled();
+        let lookup = match host {
+            Host::Ip(ip, _) => {
+                let source = if target.dial.is_some() { Source::Given } else { Source::Literal };
+                Lookup::known(&host.to_string(), source, vec![*ip])
+            }
+            Host::Name(name) => resolve::resolve(name, options.family, &options.resolver, clock),
+        };
+        watch(Step::Lookup(&lookup));
+        let addrs: Vec<SocketAddr> =
+            lookup.addrs.iter().map(|ip| socket_addr(*ip, port, host)).collect();
+        let paths = match addrs.as_slice() {
+            [one] => vec![walk(*one, target, options, watch)],
+            many => walk_all(many, target, options, watch),
+        };
+        Probe { started, lookup, paths, elapsed: clock.elapsed() }
+    }
+
+    /// One thread for each address; each is bounded by its own deadlines, so joining is too.
+    fn walk_all(
+        addrs: &[SocketAddr],
+        target: &Target,
+        options: &Options,
+        watch: Watch<'_>,
+    ) -> Vec<Path> {
+        std::thread::scope(|scope| {
+            let start = |addr: &SocketAddr| {
+                let addr = *addr;
+                let walk = move || walk(addr, target, options, watch);
+                std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, walk)
+            };
+            let started: Vec<_> = addrs.iter().map(|addr| (addr, start(addr))).collect();
+            // Without a thread (limits of the box) the address is tried here, one after the other.
+            started
+                .into_iter()
+                .filter_map(|(addr, thread)| match thread {
+                    Ok(handle) => handle.join().ok(),
+                    Err(_) => Some(walk(*addr, target, options, watch)),
+                })
+                .collect()
+        })
+    }
+
+    /// The steps at one address, as far as they go.
+    fn walk(addr: SocketAddr, target: &Target, options: &Options, watch: Watch<'_>) -> Path {
+        let limit = Deadline::after(target.timeouts.connect);
+        let (attempt, wire) = connect::connect(addr, &options.socket, limit);
+        watch(Step::Attempt(&attempt));
+        let mut path = Path { attempt, greeting: None, handshake: None, idle: None };
+        let Some(wire) = wire.filter(|_| !options.connect_only) else { return path };
+        match target.tls {
+            TlsMode::Implicit => secure(wire, addr, target, options, watch, &mut path),
+            TlsMode::Never | TlsMode::Upgrade(_) => {
+                let limit = greeting_limit(target, options);
+                let (greeting, _wire) = greet::greet(wire, target.port, Deadline::after(limit));
+                watch(Step::Greeting(addr, &greeting));
+                path.greeting = Some(greeting);
+            }
+        }
+        path
+    }
+
+    /// The handshake, and if the peer hung up on it, whether it also hangs up on silence: that
+    /// tells a balancer without a backend from a server that dislikes the ClientHello.
+    fn secure(
+        wire: Wire,
+        addr: SocketAddr,
+        target: &Target,
+        options: &Options,
+        watch: Watch<'_>,
+        path: &mut Path,
+    ) {
+        let limit = Deadline::after(target.timeouts.tls);
+        let choice = tls_options(target, options);
+        let now = unix_now();
+        let (handshake, _session) = tls::handshake(wire, &choice, &options.trust, now, limit);
+        watch(Step::Handshake(addr, &handshake, now));
+        let hung_up = matches!(handshake.outcome, tls::Outcome::Closed | tls::Outcome::Reset);
+        if hung_up && handshake.first.is_empty() && options.extra {
+            let limit = Deadline::after(target.timeouts.connect.min(target.timeouts.tls));
+            if let (_, Some(wire)) = connect::connect(addr, &options.socket, limit) {
+                let wait = Deadline::after(target.timeouts.greet);
+                path.idle = Some(greet::greet(wire, target.port, wait).0);
+            }
+        }
+        path.handshake = Some(handshake);
+    }
+
+    /// What the TLS step needs to know of the target.
+    fn tls_options(target: &Target, options: &Options) -> tls::Options {
+        let name = match target.server_name() {
+            Some(name) => ServerNameChoice::Sni(name.to_string()),
+            None => ServerNameChoice::NoSni { verify_as: target.certificate_name() },
+        };
+        tls::Options {
+            name,
+            alpn: options.alpn.clone(),
+            versions: options.versions,
+            client: options.client.clone(),
+            key_log: options.key_log,
+        }
+    }
+
+    /// A named service that speaks first gets the time of a reply; silence is a failure there.
+    fn greeting_limit(target: &Target, options: &Options) -> Duration {
+        let speaks_first = target.service.is_some_and(|s| s.first == First::Server);
+        match speaks_first && !options.greet_limit_given {
+            true => target.timeouts.reply,
+            false => target.timeouts.greet,
+        }
+    }
+
+    /// An address to dial; a scope belongs to IPv6 link-local addresses only.
+    fn socket_addr(ip: IpAddr, port: u16, host: &Host) -> SocketAddr {
+        match (ip, host) {
+            (IpAddr::V6(v6), Host::Ip(_, scope)) => SocketAddrV6::new(v6, port, 0, *scope).into(),
+            (ip, _) => (ip, port).into(),
+        }
+    }
+
+    /// Seconds since 1970; negative if the clock stands before that.
+    pub fn unix_now() -> i64 {
+        match SystemTime::now().duration_since(SystemTime::UNIX_EPOCH) {
+            Ok(after) => after.as_secs().try_into().unwrap_or(i64::MAX),
+            Err(before) => -before.duration().as_secs().try_into().unwrap_or(i64::MAX),
+        }
+    }
+
+    /// A thread's stack in bytes: the handshake with a deep certificate chain needs most of it.
+    const STACK: usize = 256 * 1024;
+}
+
+mod verdict {
+    //! `Probe -> Verdict`: inference with evidence. Pure: no clock, no socket, no language.
+
+    use super::connect::{self, Attempt};
+    use super::greet::{self, End, Greeting};
+    use super::probe::{Path, Probe};
+    use super::resolve::{self, Failure, Lookup};
+    use super::sys::{Fault, Icmp};
+    use super::target::{First, Target, usual_service};
+    use super::text::{self, Lang, Note, Untrusted, utc};
+    use super::tls::{self, ClientAuth, Demand, Flaw, Handshake, Judgement, Source, Trusts, Weak};
+    use super::x509::Certificate;
+    use std::net::IpAddr;
+
+    /// The answer for one target.
+    pub struct Verdict {
+        /// Stable and independent of the language; one of `KEYWORDS`.
+        pub keyword: &'static str,
+        pub exit: u8,
+        /// Values for the keyword's sentence and advice.
+        pub args: Vec<(&'static str, String)>,
+        /// What was seen, in the past tense.
+        pub why: Vec<Note>,
+        /// What follows from it but was not seen.
+        pub guess: Vec<Note>,
+        /// What to do, before the keyword's own advice.
+        pub next: Vec<Note>,
+    }
+
+    impl Verdict {
+        /// The sentence of the keyword.
+        pub fn sentence(&self) -> Note {
+            Note { key: self.keyword.to_string(), args: self.args.clone() }
+        }
+
+        /// What the texts have to say about the keyword besides: `guess` or `next`, if any.
+        pub fn about(&self, part: &str) -> Option<Note> {
+            let key = format!("{}.{part}", self.keyword);
+            let known = text::message(Lang::En, &key).is_some();
+            known.then(|| Note { key, args: self.args.clone() })
+        }
+    }
+
+    /// How the user wants borderline cases counted.
+    #[derive(Clone, Copy)]
+    pub struct Policy {
+        /// `--no-verify`: certificate flaws are told, and the verdict stays ok.
+        pub verify: bool,
+        /// `--strict`: some dead addresses are a failure.
+        pub strict: bool,
+    }
+
+    /// What one address or the lookup came to, before it becomes the verdict of the target.
+    struct Finding {
+        keyword: &'static str,
+        args: Vec<(&'static str, String)>,
+        why: Vec<Note>,
+        guess: Vec<Note>,
+        next: Vec<Note>,
+    }
+
+    impl Finding {
+        fn new(keyword: &'static str) -> Self {
+            Self { keyword, args: vec![], why: vec![], guess: vec![], next: vec![] }
+        }
+
+        fn arg(mut self, name: &'static str, value: impl ToString) -> Self {
+            self.args.push((name, value.to_string()));
+            self
+        }
+
+        fn why(mut self, note: Note) -> Self {
+            self.why.push(note);
+            self
+        }
+
+        fn guess(mut self, note: Note) -> Self {
+            self.guess.push(note);
+            self
+        }
+
+        fn rank(&self) -> usize {
+            KEYWORDS.iter().position(|(k, _)| *k == self.keyword).unwrap_or(0)
+        }
+    }
+
+    /// The verdict on a target: of its only address, or what its addresses have in common.
+    pub fn infer(probe: &Probe, target: &Target, policy: Policy) -> Verdict {
+        let paths: Vec<(&Path, Finding)> =
+            probe.paths.iter().map(|p| (p, of_path(p, target, probe.started, policy))).collect();
+        let (good, bad): (Vec<_>, Vec<_>) = paths.into_iter().partition(|(_, f)| f.keyword == "ok");
+        let mut finding = match (good.is_empty(), bad.is_empty()) {
+            (true, true) => of_lookup(&probe.lookup),
+            (false, true) => merge(good),
+            (true, false) => worst(bad),
+            (false, false) => partial(good, bad),
+        };
+        finding.why.extend(disagreements(&probe.lookup));
+        let exit = match (finding.keyword, policy.strict) {
+            ("partial", true) => EXIT_STRICT,
+            _ => KEYWORDS.iter().find(|(k, _)| *k == finding.keyword).map_or(70, |(_, e)| *e),
+        };
+        let mut args = finding.args;
+        let common = [
+            ("target", target.to_string()),
+            ("host", target.host.to_string()),
+            ("port", target.dialled().1.to_string()),
+            ("name", target.certificate_name()),
+        ];
+        args.extend(common);
+        let Finding { keyword, why, guess, next, .. } = finding;
+        Verdict { keyword, exit, args, why, guess, next }
+    }
+
+    /// All addresses are fine: the first one speaks for all, with everybody's notes.
+    fn merge(good: Vec<(&Path, Finding)>) -> Finding {
+        let mut all = Finding::new("ok");
+        for (_, finding) in good {
+            for note in finding.why {
+                if !all.why.contains(&note) {
+                    all.why.push(note);
+                }
+            }
+            all.guess.extend(finding.guess);
+            if all.args.is_empty() {
+                all.args = finding.args;
+            }
+        }
+        all
+    }
+
+    /// No address is fine: the one that got furthest tells most; the others become evidence.
+    fn worst(bad: Vec<(&Path, Finding)>) -> Finding {
+        let furthest = bad.iter().map(|(_, f)| f.rank()).max().unwrap_or(0);
+        let at = bad.iter().position(|(_, f)| f.rank() == furthest).unwrap_or(0);
+        let others: Vec<Note> =
+            bad.iter().enumerate().filter(|(i, _)| *i != at).map(|(_, b)| other(b)).collect();
+        let mut chosen = bad.into_iter().nth(at).map_or(Finding::new("local.other"), |(_, f)| f);
+        chosen.why.extend(others);
+        chosen
+    }
+
+    /// Some addresses work and some do not.
+    fn partial(good: Vec<(&Path, Finding)>, bad: Vec<(&Path, Finding)>) -> Finding {
+        let addrs = |list: &[(&Path, Finding)]| {
+            let addrs: Vec<String> = list.iter().map(|(p, _)| p.attempt.addr.to_string()).collect();
+            addrs.join(", ")
+        };
+        let mut all = Finding::new("partial")
+            .arg("detail", format!("{}/{}", good.len(), good.len() + bad.len()))
+            .arg("addr", addrs(&bad))
+            .why(Note::new("why.works").with("addrs", addrs(&good)));
+        all.why.extend(bad.iter().map(other));
+        all.why.extend(merge(good).why);
+        all
+    }
+
+    /// An address that failed, as evidence beside another one.
+    fn other((path, finding): &(&Path, Finding)) -> Note {
+        Note::new("why.other").with("addr", path.attempt.addr).with("keyword", finding.keyword)
+    }
+
+    /// The name gave no address.
+    fn of_lookup(lookup: &Lookup) -> Finding {
+        let resolve::Outcome::Failed(failure) = lookup.outcome else {
+            return Finding::new("dns.nodata");
+        };
+        let keyword = dns_keyword(failure);
+        let servers: Vec<String> = lookup.answers.iter().map(|a| a.server.to_string()).collect();
+        let mut by = servers.clone();
+        by.dedup();
+        by.truncate(3);
+        Finding::new(keyword).arg("by", by.join(", ")).arg("detail", &lookup.name)
+    }
+
+    /// The stable keyword of a name server's answer.
+    pub fn dns_keyword(failure: Failure) -> &'static str {
+        match failure {
+            Failure::NxDomain => "dns.nxdomain",
+            Failure::NoData => "dns.nodata",
+            Failure::ServFail => "dns.servfail",
+            Failure::Refused => "dns.refused",
+            Failure::Timeout => "dns.timeout",
+            Failure::Unreachable => "dns.unreachable",
+            Failure::Malformed => "dns.malformed",
+            Failure::NoServer => "dns.noserver",
+        }
+    }
+
+    /// One address: the first step that failed, or `ok` with what is worth knowing.
+    fn of_path(path: &Path, target: &Target, now: i64, policy: Policy) -> Finding {
+        let found = of_attempt(&path.attempt)
+            .or_else(|| path.greeting.as_ref().and_then(|g| of_greeting(g, target)))
+            .or_else(|| path.handshake.as_ref().and_then(|h| of_handshake(h, path, target)))
+            .or_else(|| path.handshake.as_ref().and_then(|h| of_certificate(h, now, policy)));
+        let mut finding = found.unwrap_or_else(|| Finding::new("ok"));
+        finding.why.extend(notes(path, target, now, policy));
+        let attempt = &path.attempt;
+        let local = attempt.local.filter(|l| !l.ip().is_unspecified());
+        finding
+            .arg("addr", attempt.addr)
+            .arg("ip", attempt.addr.ip())
+            .arg("local", local.map_or(String::new(), |l| l.ip().to_string()))
+    }
+
+    /// What did not fail but matters: late connects, trust by one side only, odd greetings.
+    fn notes(path: &Path, target: &Target, now: i64, policy: Policy) -> Vec<Note> {
+        let mut notes = Vec::new();
+        let attempt = &path.attempt;
+        if matches!(attempt.outcome, connect::Outcome::Connected) && attempt.syns > 1 {
+            notes.push(
+                Note::new("why.late")
+                    .with("ms", attempt.elapsed.as_millis())
+                    .with("syns", attempt.syns),
+            );
+        }
+        if let Some(greeting) = &path.greeting {
+            notes.extend(odd_greeting(greeting, target));
+        }
+        if let Some(handshake) = &path.handshake {
+            notes.extend(handshake_notes(handshake, now, policy));
+        }
+        notes
+    }
+
+    /// The TCP step.
+    fn of_attempt(attempt: &Attempt) -> Option<Finding> {
+        use connect::Outcome;
+        let ip = attempt.addr.ip();
+        let ms = attempt.elapsed.as_millis();
+        let said = |errno: i32| Note::new("why.errno").with("error", os_error(errno));
+        Some(match &attempt.outcome {
+            Outcome::Connected => return None,
+            Outcome::Refused => Finding::new("tcp.refused")
+                .why(Note::new("why.rst").with("addr", attempt.addr).with("ms", ms)),
+            Outcome::ToItself => Finding::new("tcp.refused").why(Note::new("why.toitself")),
+            Outcome::Reset => {
+                Finding::new("tcp.reset").why(Note::new("why.synproxy").with("ms", ms))
+            }
+            Outcome::Icmp(icmp) => of_icmp(icmp, ip),
+            Outcome::Silent => {
+                let seconds = format!("{:.1}", attempt.elapsed.as_secs_f64());
+                let note = Note::new("why.silent").with("syns", attempt.syns);
+                Finding::new("tcp.timeout").why(note.with("seconds", seconds))
+            }
+            Outcome::Unsent => Finding::new("tcp.blocked").why(Note::new("why.unsent")),
+            Outcome::NoNeighbour => Finding::new("tcp.unreachable")
+                .arg("by", attempt.local.map_or(String::new(), |l| l.ip().to_string()))
+                .arg("detail", "ARP/NDP")
+                .why(Note::new("why.arp").with("ip", ip).with("ms", ms)),
+            Outcome::NoRoute(errno) => Finding::new("tcp.noroute")
+                .why(Note::new("why.noroute").with("ip", ip))
+                .why(said(*errno)),
+            Outcome::Blocked { errno, icmp } => {
+                let finding = Finding::new("tcp.blocked").arg("detail", os_error(*errno));
+                let finding = finding.why(said(*errno));
+                match icmp {
+                    Some(icmp) => finding.why(icmp_note(icmp)),
+                    None => finding,
+                }
+            }
+            Outcome::Local(fault) => of_fault(fault),
+            Outcome::Failed(errno) => {
+                Finding::new("tcp.unreachable").arg("detail", os_error(*errno)).why(said(*errno))
+            }
+        })
+    }
+
+    /// An ICMP error in reply to the SYN: a firewall that says no, or a router without a way.
+    fn of_icmp(icmp: &Icmp, asked: IpAddr) -> Finding {
+        let keyword = if is_rejection(icmp) { "tcp.rejected" } else { "tcp.unreachable" };
+        let whose = if icmp.from == asked { "why.itself" } else { "why.notasked" };
+        let finding = Finding::new(keyword)
+            .arg("by", icmp.from)
+            .arg("detail", format!("ICMP {}/{}", icmp.kind, icmp.code))
+            .why(icmp_note(icmp))
+            .why(Note::new(whose).with("by", icmp.from).with("ip", asked));
+        match (icmp.from, icmp.kind, icmp.code) {
+            (IpAddr::V4(_), 3, 3) | (IpAddr::V6(_), 1, 4) => {
+                finding.guess(Note::new("guess.portunreach"))
+            }
+            _ => finding,
+        }
+    }
+
+    fn icmp_note(icmp: &Icmp) -> Note {
+        Note::new("why.icmp")
+            .with("by", icmp.from)
+            .with("type", icmp.kind)
+            .with("code", icmp.code)
+            .with("name", icmp_name(icmp))
+    }
+
+    /// Codes by which a filter says no, as opposed to a router that has no way (RFC 792, RFC 1812
+    /// section 5.2.7.1; RFC 4443 section 3.1).
+    fn is_rejection(icmp: &Icmp) -> bool {
+        match icmp.from {
+            IpAddr::V4(_) => icmp.kind == 3 && matches!(icmp.code, 2 | 3 | 9 | 10 | 13),
+            IpAddr::V6(_) => icmp.kind == 1 && matches!(icmp.code, 1 | 4 | 5 | 6),
+        }
+    }
+
+    /// The name of an ICMP error; the field's term, the same in every language.
+    pub fn icmp_name(icmp: &Icmp) -> &'static str {
+        let table: &[(u8, u8, &str)] = if icmp.from.is_ipv4() { &ICMP4 } else { &ICMP6 };
+        let found = table.iter().find(|(kind, code, _)| (*kind, *code) == (icmp.kind, icmp.code));
+        found.map_or("ICMP error", |(_, _, name)| name)
+    }
+
+    /// This box could not even try.
+    fn of_fault(fault: &Fault) -> Finding {
+        let keyword = match (fault.call, fault.errno) {
+            (_, libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM) => "local.files",
+            ("bind", libc::EADDRNOTAVAIL | libc::EADDRINUSE) => "local.address",
+            (_, libc::EADDRNOTAVAIL | libc::EAGAIN) => "local.ports",
+            (_, libc::EACCES | libc::EPERM) => "local.permission",
+            (_, libc::ENODEV) => "local.interface",
+            _ => "local.other",
+        };
+        let said = format!("{}: {}", fault.call, os_error(fault.errno));
+        Finding::new(keyword).arg("detail", &said).why(Note::new("why.errno").with("error", said))
+    }
+
+    /// The system's own words for an errno.
+    pub fn os_error(errno: i32) -> String {
+        std::io::Error::from_raw_os_error(errno).to_string()
+    }
+
+    /// The greeting. Odd bytes are a failure only where the target named a service.
+    fn of_greeting(greeting: &Greeting, target: &Target) -> Option<Finding> {
+        match (greeting.banner.is_empty(), greeting.end) {
+            (true, End::Closed) => return Some(hung_up("tcp.closed", greeting)),
+            (true, End::Reset) => return Some(hung_up("tcp.reset", greeting)),
+            _ => {}
+        }
+        let service = target.service?;
+        let speaks = service.first == First::Server;
+        let headline = greeting.headline();
+        let complain = |keyword| {
+            Finding::new(keyword)
+                .arg("service", service.name)
+                .arg("detail", &headline)
+                .why(Note::new("why.said").with("line", &headline))
+        };
+        let name = protocol_name(service.name);
+        match (greeting.service, greeting.end) {
+            _ if greeting.is_silent() => speaks.then(|| complain("reply.silent")),
+            (Some(seen), _) if protocol_name(seen) != name => {
+                Some(complain("reply.protocol").arg("seen", seen))
+            }
+            (_, End::TooLong) => Some(complain("reply.toolong")),
+            (Some(_), _) if is_rejecting(greeting.banner.bytes()) => {
+                Some(complain("reply.rejected"))
+            }
+            (_, End::Closed | End::Reset) => Some(complain("reply.closed")),
+            (_, End::Quiet) => Some(complain("reply.timeout")),
+            (None, _) if speaks => Some(complain("reply.garbage")),
+            _ if has_controls(greeting.banner.bytes()) && name != "mysql" && name != "telnet" => {
+                Some(complain("reply.garbage"))
+            }
+            _ => None,
+        }
+    }
+
+    /// The connection ended before a byte came: accepted by something without a service behind.
+    fn hung_up(keyword: &'static str, greeting: &Greeting) -> Finding {
+        Finding::new(keyword).why(Note::new("why.hungup").with("ms", greeting.elapsed.as_millis()))
+    }
+
+    /// Oddities of a greeting where no service was named: told, not judged.
+    fn odd_greeting(greeting: &Greeting, target: &Target) -> Option<Note> {
+        if target.service.is_some() {
+            return None;
+        }
+        if greeting.is_silent() {
+            let usual = usual_service(target.port).filter(|s| s.first == First::Server)?;
+            return Some(
+                Note::new("why.slowgreeting")
+                    .with("service", usual.name)
+                    .with("ms", greeting.elapsed.as_millis())
+                    .with("target", target),
+            );
+        }
+        if greeting.banner.is_empty() {
+            return None;
+        }
+        let line = greeting.headline();
+        if is_rejecting(greeting.banner.bytes()) {
+            return Some(Note::new("why.rejecting").with("line", line));
+        }
+        match greeting.end {
+            End::Closed | End::Reset => Some(Note::new("why.saidclosed").with("line", line)),
+            End::TooLong => Some(Note::new("why.toolong")),
+            _ => None,
+        }
+    }
+
+    /// One name for the spellings of a protocol (`mariadb`, `imaps`, `submission` ...).
+    fn protocol_name(name: &str) -> &str {
+        match name {
+            "mariadb" => "mysql",
+            "submission" | "smtps" => "smtp",
+            "imaps" => "imap",
+            "pop3s" => "pop3",
+            "ftps" => "ftp",
+            "nntps" => "nntp",
+            "ircs" => "irc",
+            "postgresql" => "postgres",
+            other => other,
+        }
+    }
+
+    /// A server that greets with an error (RFC 5321 section 3.1: 554; 421; MySQL ERR packets ...).
+    fn is_rejecting(banner: &[u8]) -> bool {
+        const STARTS: [&[u8]; 9] = [
+            b"4",
+            b"5",
+            b"-ERR",
+            b"* BYE",
+            b"ERROR :",
+            b"-NOAUTH",
+            b"-DENIED",
+            b"HTTP/1.1 5",
+            b"-MISCONF",
+        ];
+        STARTS.iter().any(|s| banner.starts_with(s)) || matches!(banner, [_, _, 0, 0, 0xff, ..])
+    }
+
+    /// Control bytes that no text protocol sends.
+    fn has_controls(banner: &[u8]) -> bool {
+        banner.iter().any(|b| b.is_ascii_control() && !b"\r\n\t".contains(b))
+            || std::str::from_utf8(banner).is_err()
+    }
+
+    /// The TLS step.
+    fn of_handshake(handshake: &Handshake, path: &Path, target: &Target) -> Option<Finding> {
+        use tls::Outcome;
+        let ms = handshake.elapsed.as_millis();
+        if matches!(handshake.demand(), Demand::Required | Demand::Rejected(_)) {
+            return Some(client_certificate(handshake));
+        }
+        Some(match handshake.outcome {
+            Outcome::Done => return None,
+            Outcome::Alert(code) | Outcome::AlertAfter(code) => of_alert(code, handshake),
+            Outcome::Plaintext => plaintext(handshake, target),
+            Outcome::Timeout if handshake.first.is_empty() => {
+                Finding::new("tls.timeout").why(Note::new("why.tlssilent").with("ms", ms))
+            }
+            Outcome::Timeout => {
+                let note = Note::new("why.tlsslow").with("ms", ms);
+                Finding::new("tls.timeout").why(note.with("bytes", handshake.first.len()))
+            }
+            Outcome::Closed | Outcome::ClosedAfter => {
+                of_hangup("tls.closed", "tcp.closed", handshake, path)
+            }
+            Outcome::Reset => of_hangup("tls.reset", "tcp.reset", handshake, path),
+            Outcome::Network(errno) => Finding::new("tls.reset")
+                .arg("detail", os_error(errno))
+                .why(Note::new("why.errno").with("error", os_error(errno))),
+            Outcome::Version(version) => {
+                let name = version_name(version);
+                let finding = Finding::new("tls.legacy").arg("detail", &name);
+                finding.why(Note::new("why.version").with("version", name))
+            }
+            Outcome::Protocol(why) => Finding::new("tls.alert")
+                .arg("detail", why)
+                .why(Note::new("why.tlsprotocol").with("error", why)),
+        })
+    }
+
+    /// The name of a protocol version on the wire (RFC 8446 section 4.2.1).
+    pub fn version_name(version: u16) -> String {
+        match version {
+            0x0300 => "SSL 3.0".to_string(),
+            0x0301..=0x0304 => format!("TLS 1.{}", version - 0x0301),
+            other => format!("{other:#06x}"),
+        }
+    }
+
+    /// The peer hung up on the ClientHello - or does so on everybody, even on silence.
+    fn of_hangup(
+        tls: &'static str,
+        tcp: &'static str,
+        handshake: &Handshake,
+        path: &Path,
+    ) -> Finding {
+        let idle = path.idle.as_ref().filter(|g| g.banner.is_empty());
+        match idle.map(|g| g.end) {
+            Some(End::Closed | End::Reset) => idle.map_or(Finding::new(tcp), |g| hung_up(tcp, g)),
+            _ => {
+                let ms = handshake.elapsed.as_millis();
+                let mut finding =
+                    Finding::new(tls).why(Note::new("why.hellohungup").with("ms", ms));
+                if idle.is_some() {
+                    finding = finding.why(Note::new("why.idleopen"));
+                }
+                finding
+            }
+        }
+    }
+
+    fn of_alert(code: u8, handshake: &Handshake) -> Finding {
+        let keyword = match code {
+            112 => "tls.sni",
+            70 | 86 => "tls.legacy",
+            _ => "tls.alert",
+        };
+        let name = tls::alert_name(code);
+        Finding::new(keyword)
+            .arg("detail", format!("{name} ({code})"))
+            .why(Note::new("why.alert").with("code", code).with("name", name))
+            .why(match &handshake.sni {
+                Some(sni) => Note::new("why.sni").with("sni", sni),
+                None => Note::new("why.nosni"),
+            })
+    }
+
+    /// The server wants a certificate from the client, and says no to what it got.
+    fn client_certificate(handshake: &Handshake) -> Finding {
+        let code = match handshake.outcome {
+            tls::Outcome::Alert(code) | tls::Outcome::AlertAfter(code) => code,
+            _ => 0,
+        };
+        let (sent, acceptable) = match &handshake.client_auth {
+            ClientAuth::Requested { sent, acceptable } => (*sent, acceptable.as_slice()),
+            ClientAuth::NotRequested => (false, &[] as &[Untrusted]),
+        };
+        let said = if sent { "why.certrejected" } else { "why.certrequired" };
+        let name = tls::alert_name(code);
+        let mut finding = Finding::new("tls.clientcert")
+            .arg("detail", format!("{name} ({code})"))
+            .why(Note::new(said).with("code", code).with("name", name));
+        if matches!(handshake.outcome, tls::Outcome::AlertAfter(_)) {
+            finding = finding.why(Note::new("why.afterhandshake"));
+        }
+        for issuer in acceptable.iter().take(SHOWN_ISSUERS) {
+            finding = finding.why(Note::new("why.acceptable").with("issuer", issuer));
+        }
+        finding
+    }
+
+    /// The answer to the ClientHello is no TLS.
+    fn plaintext(handshake: &Handshake, target: &Target) -> Finding {
+        let line = greet::headline(&handshake.first);
+        let seen = greet::recognise(&handshake.first, target.port);
+        let finding = Finding::new("tls.plaintext")
+            .arg("service", seen.unwrap_or("?"))
+            .arg("detail", &line)
+            .why(Note::new("why.said").with("line", &line));
+        match seen {
+            Some(name) => finding.why(Note::new("why.speaks").with("service", name)),
+            None => finding,
+        }
+    }
+
+    /// The certificate: the gravest flaw names the verdict, the others are evidence.
+    fn of_certificate(handshake: &Handshake, now: i64, policy: Policy) -> Option<Finding> {
+        let judgement = handshake.judgement.as_ref().filter(|_| policy.verify)?;
+        let first = judgement.flaws.first()?;
+        let mut finding = Finding::new(flaw_keyword(first));
+        finding = finding.arg("detail", flaw_detail(first, handshake, now));
+        for flaw in &judgement.flaws {
+            finding = finding.why(flaw_note(flaw, handshake, now));
+        }
+        Some(finding)
+    }
+
+    /// Notes on a handshake: what the trust stores said, flaws that `--no-verify` forgives, a
+    /// client certificate that was asked for in vain.
+    fn handshake_notes(handshake: &Handshake, now: i64, policy: Policy) -> Vec<Note> {
+        let mut notes = Vec::new();
+        if let Some(judgement) = &handshake.judgement {
+            if !policy.verify {
+                notes.extend(judgement.flaws.iter().map(|f| flaw_note(f, handshake, now)));
+            }
+            let urls = judgement.flaws.iter().filter_map(|f| match f {
+                Flaw::Incomplete { aia, .. } => aia.as_ref(),
+                _ => None,
+            });
+            notes.extend(urls.map(|url| Note::new("why.aia").with("url", url)));
+            notes.extend(opinions(judgement));
+        }
+        if handshake.demand() == Demand::Optional {
+            notes.push(Note::new("why.certasked"));
+        }
+        notes
+    }
+
+    /// The keyword of a flaw.
+    pub fn flaw_keyword(flaw: &Flaw) -> &'static str {
+        match flaw {
+            Flaw::Malformed => "cert.malformed",
+            Flaw::ClockWrong => "cert.clock",
+            Flaw::Expired { .. } => "cert.expired",
+            Flaw::NotYetValid { .. } => "cert.notyet",
+            Flaw::Name => "cert.name",
+            Flaw::SelfSigned => "cert.selfsigned",
+            Flaw::Incomplete { .. } => "cert.incomplete",
+            Flaw::Untrusted { .. } => "cert.untrusted",
+            Flaw::Unproven | Flaw::Weak { .. } => "cert.policy",
+        }
+    }
+
+    /// The fact of a flaw that the keyword's sentence quotes: a date, an issuer, a rule.
+    fn flaw_detail(flaw: &Flaw, handshake: &Handshake, now: i64) -> String {
+        let cert = |at: &usize| handshake.chain.get(*at);
+        match flaw {
+            Flaw::Malformed => "DER".to_string(),
+            Flaw::ClockWrong => utc(now),
+            Flaw::Expired { cert: at, .. } => cert(at).map_or(String::new(), |c| utc(c.not_after)),
+            Flaw::NotYetValid { cert: at, .. } => {
+                cert(at).map_or(String::new(), |c| utc(c.not_before))
+            }
+            Flaw::Name => handshake.chain.first().map_or(String::new(), names_of),
+            Flaw::SelfSigned => {
+                handshake.chain.first().map_or(String::new(), |c| c.subject.to_string())
+            }
+            Flaw::Incomplete { issuer, .. } | Flaw::Untrusted { issuer, .. } => issuer.to_string(),
+            Flaw::Unproven => "CertificateVerify".to_string(),
+            Flaw::Weak { cert: at, why } => {
+                cert(at).map_or(String::new(), |c| rule(*why, c).to_string())
+            }
+        }
+    }
+
+    /// The evidence for a flaw.
+    fn flaw_note(flaw: &Flaw, handshake: &Handshake, now: i64) -> Note {
+        let detail = flaw_detail(flaw, handshake, now);
+        let subject = |at: &usize| match handshake.chain.get(*at) {
+            Some(c) => c.subject.to_string(),
+            None => String::new(),
+        };
+        match flaw {
+            Flaw::Malformed => Note::new("why.badcert"),
+            Flaw::ClockWrong => Note::new("why.clock").with("now", detail),
+            Flaw::Expired { cert, seconds } | Flaw::NotYetValid { cert, seconds } => {
+                let past = matches!(flaw, Flaw::Expired { .. });
+                Note::new(if past { "why.expired" } else { "why.notyet" })
+                    .with("subject", subject(cert))
+                    .with("date", detail)
+                    .with("days", seconds / DAY)
+            }
+            Flaw::Name if detail.is_empty() => Note::new("why.nonames"),
+            Flaw::Name => Note::new("why.names").with("names", detail),
+            Flaw::SelfSigned => Note::new("why.selfsigned").with("subject", detail),
+            Flaw::Incomplete { sure, .. } => {
+                let key = if *sure { "why.incomplete" } else { "why.incompleteorunknown" };
+                let last = handshake.chain.len().saturating_sub(1);
+                Note::new(key).with("subject", subject(&last)).with("issuer", detail)
+            }
+            Flaw::Untrusted { why, .. } => Note::new(match why {
+                tls::Unknown::RootSent => "why.rootsent",
+                tls::Unknown::RootNotSent => "why.rootnotsent",
+                tls::Unknown::RootOrMissing => "why.rootormissing",
+                tls::Unknown::OtherKey => "why.otherkey",
+            })
+            .with("issuer", detail),
+            Flaw::Unproven => Note::new("why.unproven"),
+            Flaw::Weak { cert, .. } => {
+                Note::new("why.weak").with("subject", subject(cert)).with("rule", detail)
+            }
+        }
+    }
+
+    /// A rule in the field's terms, the same in every language.
+    fn rule(why: Weak, certificate: &Certificate) -> String {
+        let key = || format!("{} {} bit", certificate.key.algorithm, certificate.key.bits);
+        match why {
+            Weak::SmallKey | Weak::UnusualKey => key(),
+            Weak::OldHash => certificate.signature.to_string(),
+            Weak::OldVersion => format!("X.509 v{}", certificate.version),
+            Weak::CaAsLeaf => "CA:TRUE".to_string(),
+            Weak::NotForServers => "extendedKeyUsage without serverAuth".to_string(),
+            Weak::NotCa => "issuer with CA:FALSE".to_string(),
+            Weak::TooDeep => "chain too long".to_string(),
+            Weak::Rule => "constraints or an unknown critical extension".to_string(),
+        }
+    }
+
+    /// The names in a certificate, the first few.
+    fn names_of(certificate: &Certificate) -> String {
+        let mut names: Vec<String> =
+            certificate.names.iter().take(SHOWN_NAMES).map(ToString::to_string).collect();
+        if certificate.names.len() > SHOWN_NAMES {
+            names.push(format!("… (+{})", certificate.names.len() - SHOWN_NAMES));
+        }
+        names.join(", ")
+    }
+
+    /// What the trust stores said, where one of them differs from the others or is missing.
+    fn opinions(judgement: &Judgement) -> Vec<Note> {
+        let yes = |o: &&tls::Opinion| matches!(o.trusts, Trusts::Yes | Trusts::OutOfDate);
+        let of = |mozilla: bool| {
+            judgement.opinions.iter().find(move |o| (o.source == Source::Mozilla) == mozilla)
+        };
+        let bundle = of(false).and_then(|o| match &o.source {
+            Source::Bundle(path) => Some((o, path.display().to_string())),
+            _ => None,
+        });
+        let trusted = judgement.opinions.iter().any(|o| yes(&o));
+        match (of(true), bundle) {
+            (Some(mozilla), Some((own, path))) if trusted => match (yes(&mozilla), yes(&own)) {
+                (true, false) => vec![Note::new("why.mozillaonly").with("file", path)],
+                (false, true) => vec![Note::new("why.bundleonly").with("file", path)],
+                _ => vec![],
+            },
+            (Some(mozilla), Some((own, path))) => vec![
+                Note::new("why.stores")
+                    .with("mozilla", mozilla.roots)
+                    .with("file", path)
+                    .with("roots", own.roots),
+            ],
+            (Some(_), None) => vec![Note::new("why.nobundle")],
+            _ => vec![],
+        }
+    }
+
+    /// Two name servers that say different things about the same name, or leave one question open.
+    fn disagreements(lookup: &Lookup) -> Vec<Note> {
+        let mut notes = Vec::new();
+        let Some(good) = lookup.answers.iter().find(|a| a.result.is_ok()) else { return notes };
+        for answer in lookup.answers.iter().filter(|a| a.name == good.name && !a.pending) {
+            let note = match &answer.result {
+                Err(Failure::NoData) | Ok(_) => continue,
+                Err(failure) if answer.server == good.server => {
+                    let said = dns_keyword(*failure);
+                    Note::new("why.lostkind").with("kind", answer.kind).with("said", said)
+                }
+                Err(failure) => Note::new("why.otherserver").with("said", dns_keyword(*failure)),
+            };
+            let note = note.with("by", answer.server.ip());
+            if !notes.contains(&note) {
+                notes.push(note);
+            }
+        }
+        notes
+    }
+
+    const DAY: i64 = 86_400;
+
+    /// Names of a certificate that are listed.
+    const SHOWN_NAMES: usize = 5;
+
+    /// Acceptable issuers that are shown; servers send hundreds.
+    const SHOWN_ISSUERS: usize = 3;
+
+    /// `partial` under `--strict`.
+    const EXIT_STRICT: u8 = 24;
+
+    /// Every verdict keyword and its exit status, in the order the steps come.
+    pub const KEYWORDS: &[(&str, u8)] = &[
+        ("ok", 0),
+        ("partial", 0),
+        ("local.files", 70),
+        ("local.permission", 70),
+        ("local.address", 70),
+        ("local.ports", 70),
+        ("local.interface", 70),
+        ("local.other", 70),
+        ("dns.noserver", 10),
+        ("dns.unreachable", 10),
+        ("dns.timeout", 10),
+        ("dns.malformed", 10),
+        ("dns.refused", 10),
+        ("dns.servfail", 10),
+        ("dns.nodata", 10),
+        ("dns.nxdomain", 10),
+        ("tcp.noroute", 22),
+        ("tcp.blocked", 22),
+        ("tcp.unreachable", 22),
+        ("tcp.timeout", 21),
+        ("tcp.rejected", 22),
+        ("tcp.refused", 20),
+        ("tcp.closed", 23),
+        ("tcp.reset", 23),
+        ("proxy.connect", 30),
+        ("proxy.dns", 30),
+        ("proxy.timeout", 30),
+        ("proxy.closed", 30),
+        ("proxy.malformed", 30),
+        ("proxy.auth", 30),
+        ("proxy.denied", 30),
+        ("proxy.unreachable", 30),
+        ("proxy.refused", 30),
+        ("starttls.timeout", 40),
+        ("starttls.closed", 40),
+        ("starttls.malformed", 40),
+        ("starttls.notoffered", 40),
+        ("starttls.refused", 40),
+        ("starttls.injected", 40),
+        ("tls.timeout", 50),
+        ("tls.mtu", 50),
+        ("tls.closed", 50),
+        ("tls.reset", 50),
+        ("tls.plaintext", 50),
+        ("tls.legacy", 50),
+        ("tls.sni", 50),
+        ("tls.alert", 50),
+        ("tls.clientcert", 52),
+        ("cert.malformed", 51),
+        ("cert.clock", 51),
+        ("cert.policy", 51),
+        ("cert.untrusted", 51),
+        ("cert.incomplete", 51),
+        ("cert.selfsigned", 51),
+        ("cert.notyet", 51),
+        ("cert.expired", 51),
+        ("cert.name", 51),
+        ("reply.silent", 60),
+        ("reply.blackhole", 60),
+        ("reply.timeout", 60),
+        ("reply.closed", 60),
+        ("reply.toolong", 60),
+        ("reply.garbage", 60),
+        ("reply.malformed", 60),
+        ("reply.protocol", 60),
+        ("reply.rejected", 60),
+        ("reply.redirect", 60),
+        ("reply.expect", 60),
+        ("reply.status", 60),
+    ];
+
+    /// Type, code and name (RFC 792, RFC 1122 section 3.2.2.1, RFC 1812 section 5.2.7.1).
+    const ICMP4: [(u8, u8, &str); 14] = [
+        (3, 0, "network unreachable"),
+        (3, 1, "host unreachable"),
+        (3, 2, "protocol unreachable"),
+        (3, 3, "port unreachable"),
+        (3, 4, "fragmentation needed"),
+        (3, 5, "source route failed"),
+        (3, 6, "network unknown"),
+        (3, 7, "host unknown"),
+        (3, 9, "network administratively prohibited"),
+        (3, 10, "host administratively prohibited"),
+        (3, 13, "administratively prohibited"),
+        (11, 0, "TTL exceeded in transit"),
+        (11, 1, "fragment reassembly time exceeded"),
+        (12, 0, "parameter problem"),
+    ];
+
+    /// Type, code and name (RFC 4443 section 3).
+    const ICMP6: [(u8, u8, &str); 9] = [
+        (1, 0, "no route to destination"),
+        (1, 1, "administratively prohibited"),
+        (1, 2, "beyond scope of source address"),
+        (1, 3, "address unreachable"),
+        (1, 4, "port unreachable"),
+        (1, 5, "source address failed policy"),
+        (1, 6, "reject route to destination"),
+        (2, 0, "packet too big"),
+        (3, 0, "hop limit exceeded in transit"),
+    ];
+}
+
+mod report {
+    //! The only human text and the only JSON. Computes nothing but columns.
+
+    use super::connect::{Attempt, Outcome};
+    use super::greet::{End, Greeting};
+    use super::probe::{Path, Probe, Step};
+    use super::resolve::{Answer, Failure, Lookup, Source};
+    use super::sys::{Fault, Icmp};
+    use super::target::{Target, TlsMode};
+    use super::text::{self, Lang, Note, hex, json_string, utc, width};
+    use super::tls::{self, ClientAuth, Handshake};
+    use super::verdict::{self, Verdict};
+    use super::x509::Certificate;
+    use std::io::{self, Write};
+    use std::net::SocketAddr;
+    use std::time::Duration;
+
+    /// How a person wants to read it.
+    #[derive(Clone, Copy)]
+    pub struct Style {
+        pub lang: Lang,
+        pub colour: bool,
+        /// Columns of the terminal.
+        pub width: usize,
+        pub verbose: bool,
+    }
+
+    /// Standard output that remembers a failure instead of dying of it. A reader that went away
+    /// is no failure: the exit status still is the verdict's.
+    pub struct Output {
+        failed: Option<io::Error>,
+    }
+
+    impl Output {
+        pub fn new() -> Self {
+            Self { failed: None }
+        }
+
+        /// Writes whole lines at once and flushes them, so that a killed reach has said all it knew.
+        pub fn write(&mut self, text: &str) {
+            if self.failed.is_some() {
+                return;
+            }
+            let mut stdout = io::stdout().lock();
+            let done = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+            self.failed = done.err();
+        }
+
+        /// The first write error, unless the reader just went away.
+        pub fn error(self) -> Option<io::Error> {
+            self.failed.filter(|e| e.kind() != io::ErrorKind::BrokenPipe)
+        }
+    }
+
+    /// The state of a step, in the second column.
+    #[derive(Clone, Copy, PartialEq, Eq)]
+    enum Mark {
+        Connected,
+        Ok,
+        Fail,
+        /// Neither good nor bad.
+        Neutral,
+        NotReached,
+    }
+
+    /// The line above the steps.
+    pub fn heading(target: &Target, style: Style) -> String {
+        let line = match &target.dial {
+            Some(dial) => Note::new("row.dialled").with("target", target).with("at", &dial.host),
+            None => Note::new("row.target").with("target", target),
+        };
+        format!("{}\n\n", line.render(style.lang))
+    }
+
+    /// The rows of a step that has just ended.
+    pub fn step(step: &Step<'_>, style: Style) -> String {
+        match step {
+            Step::Lookup(lookup) => lookup_rows(lookup, style),
+            Step::Attempt(attempt) => attempt_row(attempt, style),
+            Step::Greeting(addr, greeting) => greeting_row(*addr, greeting, style),
+            Step::Handshake(addr, handshake, now) => handshake_rows(*addr, handshake, *now, style),
+        }
+    }
+
+    /// Rows for steps that were planned and that no address reached.
+    pub fn not_reached(target: &Target, probe: &Probe, connect_only: bool, style: Style) -> String {
+        let tried = probe.paths.iter().any(|p| p.handshake.is_some());
+        let mut rows = String::new();
+        if probe.paths.is_empty() {
+            rows += &row("tcp", Mark::NotReached, "", None, style);
+        }
+        if target.tls != TlsMode::Never && !connect_only && !tried {
+            rows += &row("tls", Mark::NotReached, "", None, style);
+            rows += &row("cert", Mark::NotReached, "", None, style);
+        }
+        rows
+    }
+
+    /// The verdict: keyword and sentence, evidence, what to do, exit status.
+    pub fn verdict(verdict: &Verdict, style: Style) -> String {
+        let good = verdict.keyword == "ok";
+        let keyword = paint(verdict.keyword, if good { GREEN } else { RED }, style);
+        let sentence = verdict.sentence().render(style.lang);
+        let mut out = format!("\n{keyword}  {sentence}\n");
+        let mut last = "";
+        let mut paragraph = |label: &'static str, note: &Note| {
+            // A bar stands between actions: each has a line of its own, so that it can be pasted.
+            for line in note.render(style.lang).split(" | ") {
+                let word = text::message(style.lang, label).filter(|_| label != last);
+                out += &format!("  {} ", pad(word.unwrap_or_default(), LABEL));
+                out += &wrap(line, LABEL + 3, style.width);
+                out.push('\n');
+                last = label;
+            }
+        };
+        verdict.why.iter().for_each(|n| paragraph("word.why", n));
+        verdict.guess.iter().for_each(|n| paragraph("word.guess", n));
+        verdict.about("guess").iter().for_each(|n| paragraph("word.guess", n));
+        verdict.next.iter().for_each(|n| paragraph("word.next", n));
+        verdict.about("next").iter().for_each(|n| paragraph("word.next", n));
+        out + &format!("exit {}\n", verdict.exit)
+    }
+
+    /// The verdict in one line, for `-q`.
+    pub fn brief(verdict: &Verdict, target: &Target, style: Style) -> String {
+        format!("{}  {target}  {}\n", verdict.keyword, verdict.sentence().render(style.lang))
+    }
+
+    /// A page of text, such as help; the error of a full or broken output.
+    pub fn print(page: &str) -> io::Result<()> {
+        let mut out = Output::new();
+        out.write(page);
+        out.error().map_or(Ok(()), Err)
+    }
+
+    /// One row: step, state, what was seen, how long it took.
+    fn row(step: &str, mark: Mark, detail: &str, took: Option<Duration>, style: Style) -> String {
+        let (key, colour) = match mark {
+            Mark::Connected => ("step.connected", GREEN),
+            Mark::Ok => ("step.ok", GREEN),
+            Mark::Fail => ("step.fail", RED),
+            Mark::Neutral => ("step.neutral", PLAIN),
+            Mark::NotReached => ("step.notreached", PLAIN),
+        };
+        let word = text::message(style.lang, key).unwrap_or(key);
+        let mut line = format!("  {step:<6} {}", paint(word, colour, style));
+        line += &" ".repeat(MARK.saturating_sub(width(word)) + 1);
+        let indent = 2 + 6 + 1 + MARK + 1;
+        line += &wrap(detail, indent, style.width);
+        if let Some(took) = took {
+            let time = format!("{:.1} ms", took.as_secs_f64() * 1000.0);
+            let last = line.rsplit('\n').next().unwrap_or("");
+            let used = if line.contains('\n') { width(last) } else { indent + width(detail) };
+            let gap = style.width.saturating_sub(used + time.len()).max(2);
+            line += &" ".repeat(gap);
+            line += &time;
+        }
+        line.trim_end().to_string() + "\n"
+    }
+
+    /// The dns rows: one for each server and name asked.
+    fn lookup_rows(lookup: &Lookup, style: Style) -> String {
+        let addrs = join(&lookup.addrs);
+        let took = Some(lookup.elapsed);
+        match lookup.source {
+            Source::Literal => String::new(),
+            Source::Given => row("dns", Mark::NotReached, &say("row.given", style), None, style),
+            Source::Hosts | Source::Localhost => {
+                let key = if lookup.source == Source::Hosts { "row.hosts" } else { "row.itself" };
+                let note = Note::new(key).with("addrs", addrs).with("name", &lookup.name);
+                row("dns", Mark::Ok, &note.render(style.lang), took, style)
+            }
+            Source::Dns if lookup.answers.is_empty() => {
+                row("dns", Mark::Fail, &say("row.noserver", style), took, style)
+            }
+            Source::Dns => {
+                let mut rows = String::new();
+                let mut seen: Vec<(SocketAddr, &str)> = Vec::new();
+                for answer in &lookup.answers {
+                    let key = (answer.server, answer.name.as_str());
+                    if !seen.contains(&key) {
+                        seen.push(key);
+                        rows += &server_row(lookup, key, style);
+                    }
+                }
+                rows
+            }
+        }
+    }
+
+    /// What one server said about one name, A and AAAA together.
+    fn server_row(lookup: &Lookup, key: (SocketAddr, &str), style: Style) -> String {
+        let mine: Vec<&Answer> =
+            lookup.answers.iter().filter(|a| (a.server, a.name.as_str()) == key).collect();
+        let addrs: Vec<_> = mine.iter().filter_map(|a| a.result.as_ref().ok()).flatten().collect();
+        let took = mine.iter().map(|a| a.elapsed).max();
+        let failures = || mine.iter().filter_map(|a| a.result.as_ref().err().map(|f| (a, *f)));
+        let server = show_server(key.0);
+        let base = |name: &str| Note::new(name).with("by", &server).with("name", key.1);
+        let mut detail = if addrs.is_empty() {
+            let said: Vec<String> = failures().map(|(a, f)| failure_text(a, f, style)).collect();
+            let same = said.windows(2).all(|w| w.first() == w.last());
+            let said = if same { said.into_iter().take(1).collect() } else { said };
+            base("row.denied").with("said", said.join(", ")).render(style.lang)
+        } else {
+            let mut detail = base("row.answered").with("addrs", join(&addrs)).render(style.lang);
+            for (answer, failure) in failures().filter(|(_, f)| *f != Failure::NoData) {
+                let said = failure_text(answer, failure, style);
+                detail += &format!("; {}: {said}", answer.kind);
+            }
+            detail
+        };
+        if mine.iter().any(|a| a.tcp) {
+            detail += &format!(" ({})", say("row.overtcp", style));
+        }
+        for alias in mine.iter().flat_map(|a| &a.cname).take(1) {
+            detail += &format!(" (CNAME {alias})");
+        }
+        let harmless = failures().all(|(_, f)| matches!(f, Failure::NxDomain | Failure::NoData));
+        let mark = match (addrs.is_empty(), lookup.addrs.is_empty()) {
+            (false, _) => Mark::Ok,
+            (true, false) if harmless => Mark::Neutral,
+            (true, _) => Mark::Fail,
+        };
+        row("dns", mark, &detail, took, style)
+    }
+
+    /// A name server's refusal in the field's words.
+    fn failure_text(answer: &Answer, failure: Failure, style: Style) -> String {
+        if answer.pending {
+            return say("row.pending", style);
+        }
+        let key = match failure {
+            Failure::NxDomain => return "NXDOMAIN".to_string(),
+            Failure::ServFail => return "SERVFAIL".to_string(),
+            Failure::Refused => return "REFUSED".to_string(),
+            Failure::NoData => "row.nodata",
+            Failure::Timeout => "row.noreply",
+            Failure::Unreachable => "row.dnsclosed",
+            Failure::Malformed => "row.malformed",
+            Failure::NoServer => "row.noserver",
+        };
+        Note::new(key).with("kind", answer.kind).render(style.lang)
+    }
+
+    /// The tcp row of one address.
+    fn attempt_row(attempt: &Attempt, style: Style) -> String {
+        let place = Note::new("row.place").with("addr", attempt.addr);
+        let place = match (attempt.local, &attempt.outcome) {
+            (Some(local), Outcome::Connected) => {
+                Note::new("row.placefrom").with("addr", attempt.addr).with("local", local)
+            }
+            (Some(local), _) if !local.ip().is_unspecified() => {
+                Note::new("row.placefrom").with("addr", attempt.addr).with("local", local.ip())
+            }
+            _ => place,
+        };
+        let mut detail = place.render(style.lang);
+        let said = match &attempt.outcome {
+            Outcome::Connected if attempt.syns > 1 => {
+                Some(Note::new("row.late").with("syns", attempt.syns))
+            }
+            Outcome::Connected => None,
+            Outcome::Refused => Some(Note::new("row.refused")),
+            Outcome::Icmp(icmp) => Some(icmp_text(icmp)),
+            Outcome::Silent => Some(Note::new("row.silent").with("syns", attempt.syns)),
+            Outcome::NoNeighbour => Some(Note::new("row.noneighbour")),
+            Outcome::NoRoute(_) => Some(Note::new("row.noroute")),
+            Outcome::Reset => Some(Note::new("row.synreset")),
+            Outcome::ToItself => Some(Note::new("why.toitself")),
+            Outcome::Unsent => Some(Note::new("row.blocked").with("error", "SYN")),
+            Outcome::Blocked { errno: e, .. } => {
+                Some(Note::new("row.blocked").with("error", verdict::os_error(*e)))
+            }
+            Outcome::Local(Fault { errno: e, .. }) | Outcome::Failed(e) => {
+                Some(Note::new("row.local").with("error", verdict::os_error(*e)))
+            }
+        };
+        if let Some(said) = said {
+            detail += &format!(": {}", said.render(style.lang));
+        }
+        let good = matches!(attempt.outcome, Outcome::Connected);
+        let mark = if good { Mark::Connected } else { Mark::Fail };
+        row("tcp", mark, &detail, Some(attempt.elapsed), style)
+    }
+
+    fn icmp_text(icmp: &Icmp) -> Note {
+        Note::new("row.icmp")
+            .with("by", icmp.from)
+            .with("type", icmp.kind)
+            .with("code", icmp.code)
+            .with("name", verdict::icmp_name(icmp))
+    }
+
+    /// The greet row.
+    fn greeting_row(addr: SocketAddr, greeting: &Greeting, style: Style) -> String {
+        let line = greeting.headline();
+        let (mark, note) = match (greeting.banner.is_empty(), greeting.end) {
+            (true, End::Closed) => (Mark::Fail, Note::new("row.closed").with("addr", addr)),
+            (true, End::Reset) => (Mark::Fail, Note::new("row.reset").with("addr", addr)),
+            (true, _) => {
+                let ms = greeting.elapsed.as_millis();
+                (Mark::Neutral, Note::new("row.quiet").with("ms", ms))
+            }
+            (false, _) => match greeting.service {
+                Some(s) => (Mark::Ok, Note::new("row.said").with("service", s).with("line", line)),
+                None => (Mark::Neutral, Note::new("row.saidunknown").with("line", line)),
+            },
+        };
+        let took = (!greeting.is_silent()).then_some(greeting.elapsed);
+        row("greet", mark, &note.render(style.lang), took, style)
+    }
+
+    /// The tls row, and the certificate under it.
+    fn handshake_rows(addr: SocketAddr, handshake: &Handshake, now: i64, style: Style) -> String {
+        let detail = handshake_text(addr, handshake, style);
+        let good = matches!(handshake.outcome, tls::Outcome::Done);
+        let mark = if good { Mark::Ok } else { Mark::Fail };
+        let mut rows = row("tls", mark, &detail, Some(handshake.elapsed), style);
+        let Some(leaf) = handshake.chain.first() else { return rows };
+        let flawed = handshake.judgement.as_ref().is_some_and(|j| !j.flaws.is_empty());
+        let mark = if flawed { Mark::Fail } else { Mark::Ok };
+        rows += &row("cert", mark, &certificate_text(leaf, now, style), None, style);
+        if style.verbose {
+            for (at, certificate) in handshake.chain.iter().enumerate() {
+                rows += &chain_row(at, certificate, style);
+            }
+        }
+        rows
+    }
+
+    fn handshake_text(addr: SocketAddr, handshake: &Handshake, style: Style) -> String {
+        use tls::Outcome;
+        let sni = match &handshake.sni {
+            Some(sni) => format!("SNI {sni}"),
+            None => say("row.nosni", style),
+        };
+        let mut parts: Vec<String> = [handshake.version, handshake.suite, handshake.group]
+            .into_iter()
+            .flatten()
+            .map(str::to_string)
+            .collect();
+        if let Some(alpn) = &handshake.alpn {
+            parts.push(format!("ALPN {alpn}"));
+        }
+        parts.push(sni);
+        let facts = parts.join(", ");
+        let code = |c: u8| (tls::alert_name(c), c);
+        let note = match handshake.outcome {
+            Outcome::Done => return facts,
+            Outcome::Alert(c) => Note::new("row.alert").with("name", code(c).0).with("code", c),
+            Outcome::AlertAfter(c) => {
+                Note::new("row.alertafter").with("name", code(c).0).with("code", c)
+            }
+            Outcome::Plaintext => {
+                Note::new("row.plaintext").with("line", super::greet::headline(&handshake.first))
+            }
+            Outcome::Timeout => Note::new("row.tlssilent"),
+            Outcome::Closed | Outcome::ClosedAfter => Note::new("row.tlsclosed"),
+            Outcome::Network(e) => Note::new("row.local").with("error", verdict::os_error(e)),
+            Outcome::Version(v) => {
+                Note::new("row.version").with("version", verdict::version_name(v))
+            }
+            Outcome::Reset => Note::new("row.tlsreset"),
+            Outcome::Protocol(why) => Note::new("row.tlsprotocol").with("error", why),
+        };
+        let said = note.with("addr", addr).render(style.lang);
+        format!("{addr}: {said} ({facts})")
+    }
+
+    /// Whom the leaf is for, who issued it, how long it lasts.
+    fn certificate_text(leaf: &Certificate, now: i64, style: Style) -> String {
+        let names: Vec<String> = leaf.names.iter().take(NAMES).map(ToString::to_string).collect();
+        let mut names = names.join(", ");
+        if names.is_empty() {
+            names = leaf.subject.to_string();
+        }
+        if leaf.names.len() > NAMES {
+            names += &format!(", … (+{})", leaf.names.len() - NAMES);
+        }
+        let days = leaf.not_after.saturating_sub(now) / 86_400;
+        let key = if leaf.not_after < now { "row.certexpired" } else { "row.cert" };
+        Note::new(key)
+            .with("names", names)
+            .with("issuer", &leaf.issuer_name)
+            .with("days", days.abs())
+            .render(style.lang)
+    }
+
+    /// One certificate of the chain, for `-v`.
+    fn chain_row(at: usize, certificate: &Certificate, style: Style) -> String {
+        let c = certificate;
+        let detail = Note::new("row.chain")
+            .with("at", at)
+            .with("subject", &c.subject)
+            .with("issuer", &c.issuer)
+            .with("from", utc(c.not_before))
+            .with("to", utc(c.not_after))
+            .with("key", &c.key.algorithm)
+            .with("bits", c.key.bits)
+            .with("signature", &c.signature)
+            .with("sha256", hex(&c.sha256))
+            .render(style.lang);
+        row("", Mark::Neutral, &detail, None, style)
+    }
+
+    /// The whole probe as one line of JSON; the fields are documented in the README.
+    pub fn json(target: &Target, probe: &Probe, verdict: &Verdict, style: Style) -> String {
+        let mut object = Object::new()
+            .number("schema", 1)
+            .text("type", "check")
+            .text("target", &target.to_string())
+            .text("host", &target.host.to_string())
+            .number("port", target.port)
+            .number("started", probe.started)
+            .ms("ms", probe.elapsed)
+            .raw("dns", json_lookup(&probe.lookup))
+            .raw("paths", array(probe.paths.iter().map(json_path)));
+        object = object.raw("verdict", json_verdict(verdict, style));
+        object.end() + "\n"
+    }
+
+    fn json_verdict(verdict: &Verdict, style: Style) -> String {
+        let notes = |list: &[Note]| {
+            array(list.iter().map(|n| {
+                let args = n.args.iter().fold(Object::new(), |o, (k, v)| o.text(k, v));
+                let text = n.render(style.lang);
+                Object::new().text("code", &n.key).text("text", &text).raw("args", args.end()).end()
+            }))
+        };
+        let guess = [verdict.guess.clone(), verdict.about("guess").into_iter().collect()].concat();
+        let next = [verdict.next.clone(), verdict.about("next").into_iter().collect()].concat();
+        Object::new()
+            .text("keyword", verdict.keyword)
+            .number("exit", verdict.exit)
+            .text("sentence", &verdict.sentence().render(style.lang))
+            .raw("why", notes(&verdict.why))
+            .raw("guess", notes(&guess))
+            .raw("next", notes(&next))
+            .end()
+    }
+
+    fn json_lookup(lookup: &Lookup) -> String {
+        let source = match lookup.source {
+            Source::Literal => "literal",
+            Source::Given => "given",
+            Source::Hosts => "hosts",
+            Source::Localhost => "localhost",
+            Source::Dns => "dns",
+        };
+        let answer = |a: &Answer| {
+            let result = match &a.result {
+                Ok(_) => "answer",
+                Err(_) if a.pending => "pending",
+                Err(f) => verdict::dns_keyword(*f),
+            };
+            let addrs = a.result.as_deref().unwrap_or_default();
+            Object::new()
+                .text("server", &a.server.to_string())
+                .text("name", &a.name)
+                .text("kind", &a.kind.to_string())
+                .text("transport", if a.tcp { "tcp" } else { "udp" })
+                .text("result", result)
+                .raw("rcode", opt(a.rcode))
+                .raw("addresses", array(addrs.iter().map(|ip| json_string(&ip.to_string()))))
+                .raw("cname", array(a.cname.iter().map(|c| text::json(c.bytes()))))
+                .raw("ttl", opt(a.ttl))
+                .ms("ms", a.elapsed)
+                .end()
+        };
+        Object::new()
+            .text("source", source)
+            .raw("name", text::json(lookup.name.bytes()))
+            .raw("addresses", array(lookup.addrs.iter().map(|ip| json_string(&ip.to_string()))))
+            .raw("answers", array(lookup.answers.iter().map(answer)))
+            .ms("ms", lookup.elapsed)
+            .end()
+    }
+
+    fn json_path(path: &Path) -> String {
+        let greeting = path.greeting.as_ref().map(json_greeting);
+        Object::new()
+            .text("address", &path.attempt.addr.to_string())
+            .raw("tcp", json_attempt(&path.attempt))
+            .raw("greet", opt(greeting))
+            .raw("tls", opt(path.handshake.as_ref().map(json_handshake)))
+            .raw("idle", opt(path.idle.as_ref().map(json_greeting)))
+            .end()
+    }
+
+    fn json_attempt(attempt: &Attempt) -> String {
+        let (outcome, icmp, errno) = match &attempt.outcome {
+            Outcome::Connected => ("connected", None, None),
+            Outcome::Refused => ("refused", None, None),
+            Outcome::Icmp(icmp) => ("icmp", Some(icmp), None),
+            Outcome::Silent => ("silent", None, None),
+            Outcome::NoNeighbour => ("noneighbour", None, None),
+            Outcome::Reset => ("reset", None, None),
+            Outcome::Unsent => ("unsent", None, None),
+            Outcome::ToItself => ("toitself", None, None),
+            Outcome::NoRoute(e) => ("noroute", None, Some(*e)),
+            Outcome::Blocked { errno, icmp } => ("blocked", icmp.as_ref(), Some(*errno)),
+            Outcome::Local(fault) => ("local", None, Some(fault.errno)),
+            Outcome::Failed(e) => ("failed", None, Some(*e)),
+        };
+        let icmp = icmp.map(|i| {
+            Object::new()
+                .text("from", &i.from.to_string())
+                .number("type", i.kind)
+                .number("code", i.code)
+                .text("name", verdict::icmp_name(i))
+                .end()
+        });
+        Object::new()
+            .text("outcome", outcome)
+            .raw("local", opt(attempt.local.map(|l| json_string(&l.to_string()))))
+            .number("syns", attempt.syns)
+            .raw("icmp", opt(icmp))
+            .raw("errno", opt(errno))
+            .ms("ms", attempt.elapsed)
+            .end()
+    }
+
+    fn json_greeting(greeting: &Greeting) -> String {
+        let end = match greeting.end {
+            End::Complete => "complete",
+            End::Quiet => "quiet",
+            End::Closed => "closed",
+            End::Reset => "reset",
+            End::TooLong => "toolong",
+        };
+        Object::new()
+            .text("end", end)
+            .raw("banner", text::json(greeting.banner.bytes()))
+            .raw("service", opt(greeting.service.map(json_string)))
+            .ms("ms", greeting.elapsed)
+            .end()
+    }
+
+    fn json_handshake(handshake: &Handshake) -> String {
+        use tls::Outcome;
+        let (outcome, alert) = match handshake.outcome {
+            Outcome::Done => ("done", None),
+            Outcome::Alert(c) => ("alert", Some(c)),
+            Outcome::AlertAfter(c) => ("alertafter", Some(c)),
+            Outcome::Plaintext => ("plaintext", None),
+            Outcome::Timeout => ("timeout", None),
+            Outcome::Closed => ("closed", None),
+            Outcome::ClosedAfter => ("closedafter", None),
+            Outcome::Network(_) => ("network", None),
+            Outcome::Version(_) => ("version", None),
+            Outcome::Reset => ("reset", None),
+            Outcome::Protocol(_) => ("protocol", None),
+        };
+        let client = match &handshake.client_auth {
+            ClientAuth::NotRequested => "notrequested",
+            ClientAuth::Requested { sent: true, .. } => "sent",
+            ClientAuth::Requested { sent: false, .. } => "requested",
+        };
+        let text_or_null = |s: Option<&str>| opt(s.map(json_string));
+        let flaws = handshake.judgement.iter().flat_map(|j| &j.flaws);
+        Object::new()
+            .text("outcome", outcome)
+            .raw("alert", opt(alert))
+            .raw("version", text_or_null(handshake.version))
+            .raw("suite", text_or_null(handshake.suite))
+            .raw("group", text_or_null(handshake.group))
+            .raw("alpn", opt(handshake.alpn.as_ref().map(|a| text::json(a.bytes()))))
+            .raw("sni", text_or_null(handshake.sni.as_deref()))
+            .text("client_certificate", client)
+            .raw("first", text::json(&handshake.first))
+            .raw("flaws", array(flaws.map(|f| json_string(verdict::flaw_keyword(f)))))
+            .raw("chain", array(handshake.chain.iter().map(json_certificate)))
+            .ms("ms", handshake.elapsed)
+            .end()
+    }
+
+    fn json_certificate(c: &Certificate) -> String {
+        Object::new()
+            .raw("subject", text::json(c.subject.bytes()))
+            .raw("issuer", text::json(c.issuer.bytes()))
+            .raw("names", array(c.names.iter().map(|n| text::json(n.bytes()))))
+            .text("not_before", &utc(c.not_before))
+            .text("not_after", &utc(c.not_after))
+            .text("serial", &c.serial)
+            .text("key", &c.key.algorithm)
+            .number("bits", c.key.bits as u64)
+            .text("signature", &c.signature)
+            .text("sha256", &hex(&c.sha256))
+            .end()
+    }
+
+    /// A JSON object under construction; names are ours and need no escaping.
+    pub struct Object(String);
+
+    impl Object {
+        pub fn new() -> Self {
+            Self(String::from("{"))
+        }
+
+        /// A value that already is JSON.
+        pub fn raw(mut self, name: &str, value: impl AsRef<str>) -> Self {
+            let comma = if self.0.len() > 1 { "," } else { "" };
+            self.0 += &format!("{comma}\"{name}\":{}", value.as_ref());
+            self
+        }
+
+        pub fn text(self, name: &str, value: &str) -> Self {
+            self.raw(name, json_string(value))
+        }
+
+        pub fn number(self, name: &str, value: impl Into<i128>) -> Self {
+            self.raw(name, value.into().to_string())
+        }
+
+        /// Milliseconds with three decimals.
+        pub fn ms(self, name: &str, value: Duration) -> Self {
+            self.raw(name, format!("{:.3}", value.as_secs_f64() * 1000.0))
+        }
+
+        pub fn end(self) -> String {
+            self.0 + "}"
+        }
+    }
+
+    /// A JSON array of values that already are JSON.
+    pub fn array(items: impl Iterator<Item = String>) -> String {
+        format!("[{}]", items.collect::<Vec<_>>().join(","))
+    }
+
+    /// The value, or `null`.
+    fn opt(value: Option<impl ToString>) -> String {
+        value.map_or("null".to_string(), |v| v.to_string())
+    }
+
+    fn say(key: &'static str, style: Style) -> String {
+        Note::new(key).render(style.lang)
+    }
+
+    fn join(items: &[impl ToString]) -> String {
+        items.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+    }
+
+    /// A name server: its port only where it is not 53.
+    fn show_server(server: SocketAddr) -> String {
+        if server.port() == 53 { server.ip().to_string() } else { server.to_string() }
+    }
+
+    fn paint(word: &str, colour: &str, style: Style) -> String {
+        if style.colour && !colour.is_empty() {
+            format!("\x1b[{colour}m{word}\x1b[0m")
+        } else {
+            word.to_string()
+        }
+    }
+
+    /// Fills up with blanks to so many columns.
+    fn pad(word: &str, columns: usize) -> String {
+        format!("{word}{}", " ".repeat(columns.saturating_sub(width(word))))
+    }
+
+    /// Breaks a text at blanks, or anywhere between wide characters, and indents what follows.
+    fn wrap(text: &str, indent: usize, columns: usize) -> String {
+        let room = columns.saturating_sub(indent).max(ROOM_MIN);
+        let mut out = String::new();
+        let mut used = 0;
+        for word in
+            text.split_inclusive(|c: char| c == ' ' || width(c.encode_utf8(&mut [0; 4])) == 2)
+        {
+            let long = width(word.trim_end());
+            if used > 0 && used + long > room {
+                out.truncate(out.trim_end().len());
+                out += "\n";
+                out += &" ".repeat(indent);
+                used = 0;
+            }
+            out += word;
+            used += width(word);
+        }
+        out.truncate(out.trim_end().len());
+        out
+    }
+
+    const GREEN: &str = "32";
+    const RED: &str = "1;31";
+    const PLAIN: &str = "";
+
+    /// Columns of the second column, as wide as its longest word.
+    const MARK: usize = 11;
+
+    /// Columns of `why`, `guess`, `next` and their translations.
+    const LABEL: usize = 5;
+
+    /// Names of a certificate in its row; the others are counted.
+    const NAMES: usize = 4;
+
+    /// Narrower than this a text is not broken any further, in columns.
+    const ROOM_MIN: usize = 24;
+}
+
+mod check {
+    //! The main command: probe, judge, report.
+
+    use super::probe::{self, Options, Probe, Step};
+    use super::report::{self, Output, Style};
+    use super::target::Target;
+    use super::verdict::{self, Policy, Verdict};
+    use std::io;
+    use std::path::PathBuf;
+    use std::sync::Mutex;
+
+    /// What the command line asked for.
+    pub struct Check {
+        pub targets: Vec<Target>,
+        pub options: Options,
+        pub policy: Policy,
+        pub form: Form,
+        pub style: Style,
+        /// `--pem FILE`: the chain as the server sent it.
+        pub pem: Option<PathBuf>,
+    }
+
+    /// Which output.
+    #[derive(Clone, Copy, PartialEq, Eq)]
+    pub enum Form {
+        Steps,
+        Brief,
+        Json,
+    }
+
+    /// Checks the target and returns the exit status. `Err` is a full or broken output file.
+    pub fn run(check: &Check) -> io::Result<u8> {
+        let out = Mutex::new(Output::new());
+        let mut exit = 0;
+        for target in &check.targets {
+            let verdict = one(target, check, &out)?;
+            exit =
+                if check.targets.len() == 1 { verdict.exit } else { exit.max(verdict.exit.min(1)) };
+        }
+        let out = out.into_inner().unwrap_or_else(|broken| broken.into_inner());
+        match out.error() {
+            Some(error) => Err(error),
+            None => Ok(exit),
+        }
+    }
+
+    /// One target, its steps shown as they end.
+    fn one(target: &Target, check: &Check, out: &Mutex<Output>) -> io::Result<Verdict> {
+        let say = |text: &str| match out.lock() {
+            Ok(mut out) => out.write(text),
+            Err(broken) => broken.into_inner().write(text),
+        };
+        let style = check.style;
+        let steps = check.form == Form::Steps;
+        if steps {
+            say(&report::heading(target, style));
+        }
+        let watch = |step: Step<'_>| {
+            if steps {
+                say(&report::step(&step, style));
+            }
+        };
+        let probe = probe::run(target, &check.options, &watch);
+        let verdict = verdict::infer(&probe, target, check.policy);
+        match check.form {
+            Form::Json => say(&report::json(target, &probe, &verdict, style)),
+            Form::Brief => say(&report::brief(&verdict, target, style)),
+            Form::Steps => {
+                let rest = report::not_reached(target, &probe, check.options.connect_only, style);
+                say(&(rest + &report::verdict(&verdict, style)));
+            }
+        }
+        if let Some(path) = &check.pem {
+            std::fs::write(path, pem(&probe))?;
+        }
+        Ok(verdict)
+    }
+
+    /// The certificates of the first address that sent any, in the order sent.
+    fn pem(probe: &Probe) -> String {
+        let chains = probe.paths.iter().filter_map(|p| p.handshake.as_ref()).map(|h| &h.chain);
+        let chain = chains.into_iter().find(|c| !c.is_empty());
+        chain.into_iter().flatten().map(super::x509::Certificate::to_pem).collect()
+    }
+}
+
+mod cli {
+    //! In: arguments and a few variables of the environment. Out: a `Command`, or the sentence
+    //! that says what to type instead. Nothing here opens a socket.
+
+    use super::check::{Check, Form};
+    use super::deadline::{Timeouts, parse_duration};
+    use super::probe::Options;
+    use super::report::Style;
+    use super::resolve::{self, Family};
+    use super::sys::{self, SocketOptions};
+    use super::target::{Dial, Host, Sni, Target, TlsMode};
+    use super::text::{self, Lang, Note};
+    use super::tls::{BadFile, ClientIdentity, Trust, Versions};
+    use super::verdict::Policy;
+    use lexopt::{Arg, Parser, ValueExt};
+    use std::ffi::OsString;
+    use std::io::{self, IsTerminal};
+    use std::net::SocketAddr;
+    use std::path::{Path, PathBuf};
+    use std::time::Duration;
+
+    /// What to do.
+    pub enum Command {
+        Check(Box<Check>),
+        /// A page to print.
+        Help(String),
+        /// A companion command reads the rest of the arguments itself.
+        Companion(&'static str, Parser),
+    }
+
+    /// Why nothing can be done, and the exit status that says so.
+    pub struct Stop {
+        pub note: Note,
+        pub status: u8,
+    }
+
+    impl From<Note> for Stop {
+        fn from(note: Note) -> Self {
+            Self { note, status: EXIT_USAGE }
+        }
+    }
+
+    /// The result could not be written: a full disk, a closed file.
+    impl From<io::Error> for Stop {
+        fn from(error: io::Error) -> Self {
+            Self { note: Note::new("usage.stdout").with("error", error), status: EXIT_LOCAL }
+        }
+    }
+
+    /// The options as typed; `finish` checks what they mean together.
+    #[derive(Default)]
+    pub struct Draft {
+        words: Vec<String>,
+        family: Option<Family>,
+        dial: Option<Dial>,
+        source: Option<SocketAddr>,
+        interface: Option<String>,
+        servers: Vec<SocketAddr>,
+        pid: Option<u32>,
+        tls: Option<bool>,
+        sni: Option<Sni>,
+        alpn: Vec<Vec<u8>>,
+        versions: Option<Versions>,
+        ca: Option<PathBuf>,
+        cert: Option<PathBuf>,
+        key: Option<PathBuf>,
+        no_verify: bool,
+        pem: Option<PathBuf>,
+        connect_only: bool,
+        no_extra: bool,
+        strict: bool,
+        limits: Limits,
+        json: bool,
+        quiet: bool,
+        verbose: bool,
+    }
+
+    /// `--timeout` for every step, and the options for one step.
+    #[derive(Default, Clone, Copy)]
+    struct Limits {
+        all: Option<Duration>,
+        dns: Option<Duration>,
+        connect: Option<Duration>,
+        greet: Option<Duration>,
+        tls: Option<Duration>,
+        reply: Option<Duration>,
+    }
+
+    /// The language of the locale: `LC_ALL`, `LC_MESSAGES`, `LANG`, the first that is set
+    /// (POSIX, section 8.2); `--lang` anywhere on the command line overrules it.
+    pub fn language(args: &[OsString]) -> Lang {
+        let named = |v: &OsString| v.to_str().and_then(parse_language);
+        let mut typed = args.iter().skip_while(|a| *a != "--lang");
+        let joined =
+            args.iter().find_map(|a| a.to_str()?.strip_prefix("--lang=").and_then(parse_language));
+        if let Some(lang) = joined.or_else(|| typed.nth(1).and_then(named)) {
+            return lang;
+        }
+        let locale = ["LC_ALL", "LC_MESSAGES", "LANG"].iter().filter_map(std::env::var_os);
+        let first = locale.into_iter().find(|v| !v.is_empty());
+        match first.as_ref().and_then(|v| v.to_str()) {
+            Some(v) if v.starts_with("ja") => Lang::Ja,
+            _ => Lang::En,
+        }
+    }
+
+    fn parse_language(text: &str) -> Option<Lang> {
+        match text {
+            "en" => Some(Lang::En),
+            "ja" => Some(Lang::Ja),
+            _ => None,
+        }
+    }
+
+    /// Reads the command line, without the program's name.
+    pub fn parse(args: Vec<OsString>, lang: Lang) -> Result<Command, Note> {
+        let mut parser = Parser::from_args(args.clone());
+        let first = args.first().map(|a| a.to_string_lossy()).unwrap_or_default();
+        if let Some(name) = COMPANIONS.iter().find(|name| **name == first) {
+            let _ = parser.next();
+            return Ok(Command::Companion(name, parser));
+        }
+        match first.as_ref() {
+            "" if args.is_empty() => return Err(Note::new("usage.notarget")),
+            "help" => {
+                let topic = args.get(1).map_or("usage".into(), |topic| topic.to_string_lossy());
+                return help(&topic, lang).map(Command::Help);
+            }
+            _ => {}
+        }
+        let mut draft = Draft::default();
+        while let Some(arg) = parser.next().map_err(|e| unknown(&e, &args))? {
+            match Typed::from(arg) {
+                Typed::Word(word) => draft.word(word)?,
+                Typed::Option(name) => match name.as_str() {
+                    "-h" => return help("usage", lang).map(Command::Help),
+                    "--help" => return help("check", lang).map(Command::Help),
+                    "-V" | "--version" => return Ok(Command::Help(VERSION.to_string())),
+                    name => draft.take(name, &mut parser).map_err(|e| e.into_note(&args))?,
+                },
+            }
+        }
+        draft.finish(lang).map(|check| Command::Check(Box::new(check)))
+    }
+
+    /// One argument, freed from the parser so that its value can be read.
+    pub enum Typed {
+        /// With its dashes: `-z`, `--timeout`.
+        Option(String),
+        Word(OsString),
+    }
+
+    impl From<Arg<'_>> for Typed {
+        fn from(arg: Arg<'_>) -> Self {
+            match arg {
+                Arg::Short(c) => Self::Option(format!("-{c}")),
+                Arg::Long(name) => Self::Option(format!("--{name}")),
+                Arg::Value(word) => Self::Word(word),
+            }
+        }
+    }
+
+    /// A page of the help texts.
+    pub fn help(topic: &str, lang: Lang) -> Result<String, Note> {
+        let pages = match lang {
+            Lang::En => include_str!("text/help.en.txt"),
+            Lang::Ja => include_str!("text/help.ja.txt"),
+        };
+        match text::section(pages, topic) {
+            Some(page) => Ok(page.trim_end().to_string() + "\n"),
+            None => Err(Note::new("usage.topic").with("topic", topic.escape_default())),
+        }
+    }
+
+    /// What is wrong with an argument: the parser's words, or a sentence of ours.
+    pub enum Wrong {
+        Parser(lexopt::Error),
+        Note(Note),
+    }
+
+    impl From<lexopt::Error> for Wrong {
+        fn from(error: lexopt::Error) -> Self {
+            Self::Parser(error)
+        }
+    }
+
+    impl From<Note> for Wrong {
+        fn from(note: Note) -> Self {
+            Self::Note(note)
+        }
+    }
+
+    impl Wrong {
+        pub fn into_note(self, args: &[OsString]) -> Note {
+            match self {
+                Self::Parser(error) => unknown(&error, args),
+                Self::Note(note) => note,
+            }
+        }
+    }
+
+    /// Says what to type instead of an argument that the parser refused.
+    pub fn unknown(error: &lexopt::Error, args: &[OsString]) -> Note {
+        use lexopt::Error;
+        match error {
+            Error::MissingValue { option } => {
+                Note::new("usage.novalue").with("option", option.as_deref().unwrap_or("?"))
+            }
+            Error::UnexpectedValue { option, .. } => {
+                Note::new("usage.extravalue").with("option", option.escape_default())
+            }
+            Error::NonUnicodeValue(_) => Note::new("usage.notutf8"),
+            Error::UnexpectedOption(option) => {
+                let typed = args.iter().filter_map(|a| a.to_str());
+                let one_dash = |a: &&str| {
+                    a.len() > 2 && !a.starts_with("--") && a.starts_with(option.as_str())
+                };
+                match typed.clone().find(one_dash) {
+                    Some(word) => Note::new("usage.onedash").with("option", word.escape_default()),
+                    None => Note::new("usage.unknown").with("option", option.escape_default()),
+                }
+            }
+            _ => Note::new("usage.unknown").with("option", "?"),
+        }
+    }
+
+    impl Draft {
+        /// Takes a word that is no option: a target, or its port.
+        pub fn word(&mut self, word: OsString) -> Result<(), Note> {
+            self.words.push(word.into_string().map_err(|_| Note::new("usage.notutf8"))?);
+            Ok(())
+        }
+
+        /// Takes one option; the sentence of what is wrong with it as an error.
+        pub fn take(&mut self, name: &str, parser: &mut Parser) -> Result<(), Wrong> {
+            let mut word = || parser.value()?.string();
+            match name {
+                "-4" => self.set_family(Family::V4, "-4", "-6")?,
+                "-6" => self.set_family(Family::V6, "-6", "-4")?,
+                "--connect-to" => self.dial = Some(Dial::parse(&word()?)?),
+                "--source" => self.source = Some(parse_source(&word()?)?),
+                "--interface" => self.interface = Some(word()?),
+                "--dns" => self.servers.push(parse_server(&word()?)?),
+                "--pid" => self.pid = Some(number(&word()?, "--pid")?),
+                "--tls" => self.set_tls(true)?,
+                "--no-tls" => self.set_tls(false)?,
+                "--servername" | "--sni" => self.set_sni(parse_sni(&word()?)?)?,
+                "--no-servername" => self.set_sni(Sni::Absent)?,
+                "--alpn" => self.alpn = parse_alpn(&word()?)?,
+                "--tls-version" => self.versions = Some(parse_versions(&word()?)?),
+                "--ca" => self.ca = Some(parser.value()?.into()),
+                "--cert" => self.cert = Some(parser.value()?.into()),
+                "--key" => self.key = Some(parser.value()?.into()),
+                "--no-verify" => self.no_verify = true,
+                "--pem" => self.pem = Some(parser.value()?.into()),
+                "-z" => self.connect_only = true,
+                "--no-extra" => self.no_extra = true,
+                "--strict" => self.strict = true,
+                "--timeout" => self.limits.all = Some(limit(&word()?, name)?),
+                "--dns-timeout" => self.limits.dns = Some(limit(&word()?, name)?),
+                "--connect-timeout" => {
+                    self.limits.connect = Some(limit(&word()?, name)?);
+                }
+                "--greet-timeout" => {
+                    self.limits.greet = Some(limit(&word()?, name)?);
+                }
+                "--tls-timeout" => self.limits.tls = Some(limit(&word()?, name)?),
+                "--reply-timeout" => {
+                    self.limits.reply = Some(limit(&word()?, name)?);
+                }
+                "--json" => self.json = true,
+                "-q" | "--quiet" => self.quiet = true,
+                "-v" | "--verbose" => self.verbose = true,
+                "--lang" => {
+                    let lang = word()?;
+                    if parse_language(&lang).is_none() {
+                        return Err(Note::new("usage.lang")
+                            .with("lang", lang.escape_default())
+                            .into());
+                    }
+                }
+                other => return Err(lexopt::Error::UnexpectedOption(other.to_string()).into()),
+            }
+            Ok(())
+        }
+
+        fn set_family(&mut self, family: Family, this: &str, other: &str) -> Result<(), Note> {
+            if self.family.is_some_and(|f| f != family) {
+                return Err(contradiction(this, other));
+            }
+            self.family = Some(family);
+            Ok(())
+        }
+
+        fn set_tls(&mut self, tls: bool) -> Result<(), Note> {
+            if self.tls.is_some_and(|t| t != tls) {
+                return Err(contradiction("--tls", "--no-tls"));
+            }
+            self.tls = Some(tls);
+            Ok(())
+        }
+
+        fn set_sni(&mut self, sni: Sni) -> Result<(), Note> {
+            if self.sni.as_ref().is_some_and(|s| *s != sni) {
+                return Err(contradiction("--servername", "--no-servername"));
+            }
+            self.sni = Some(sni);
+            Ok(())
+        }
+
+        /// An option that makes sense only with TLS, if one was given.
+        fn tls_option(&self) -> Option<&'static str> {
+            let given = [
+                (self.sni.is_some(), "--servername"),
+                (!self.alpn.is_empty(), "--alpn"),
+                (self.versions.is_some(), "--tls-version"),
+                (self.ca.is_some(), "--ca"),
+                (self.cert.is_some(), "--cert"),
+                (self.pem.is_some(), "--pem"),
+                (self.no_verify, "--no-verify"),
+                (self.tls == Some(true), "--tls"),
+            ];
+            given.into_iter().find(|(given, _)| *given).map(|(_, name)| name)
+        }
+
+        /// Every pair of options that cannot both be meant.
+        fn contradictions(&self) -> Result<(), Note> {
+            let tls = self.tls_option();
+            let pairs = [
+                (self.quiet && self.verbose, "-q", "-v"),
+                (self.quiet && self.json, "-q", "--json"),
+                (self.connect_only && tls.is_some(), "-z", tls.unwrap_or_default()),
+                (self.tls == Some(false) && tls.is_some(), "--no-tls", tls.unwrap_or_default()),
+                (self.no_verify && self.ca.is_some(), "--no-verify", "--ca"),
+            ];
+            match pairs.iter().find(|(both, _, _)| *both) {
+                Some((_, this, other)) => Err(contradiction(this, other)),
+                None if self.cert.is_some() && self.key.is_none() => {
+                    Err(Note::new("usage.pair").with("given", "--cert").with("missing", "--key"))
+                }
+                None if self.key.is_some() && self.cert.is_none() => {
+                    Err(Note::new("usage.pair").with("given", "--key").with("missing", "--cert"))
+                }
+                None => Ok(()),
+            }
+        }
+
+        /// Checks what the options mean together, and reads the files they name.
+        pub fn finish(mut self, lang: Lang) -> Result<Check, Note> {
+            self.contradictions()?;
+            let words = std::mem::take(&mut self.words);
+            let targets = self.targets(&words)?;
+            let root =
+                self.pid.map_or(PathBuf::from("/"), |pid| format!("/proc/{pid}/root").into());
+            let client = match (&self.cert, &self.key) {
+                (Some(cert), Some(key)) => Some(
+                    ClientIdentity::load(cert, key).map_err(|e| bad_file(&e, "--cert", cert))?,
+                ),
+                _ => None,
+            };
+            let options = Options {
+                family: self.family.unwrap_or(Family::Any),
+                resolver: resolve::Config::load(&root, &self.servers),
+                socket: SocketOptions { source: self.source, interface: self.interface, ttl: None },
+                connect_only: self.connect_only,
+                extra: !self.no_extra,
+                alpn: self.alpn,
+                versions: self.versions.unwrap_or(Versions::Any),
+                client,
+                key_log: std::env::var_os("SSLKEYLOGFILE").is_some_and(|f| !f.is_empty()),
+                trust: Trust::load(self.ca.as_deref(), &root)
+                    .map_err(|e| bad_file(&e, "--ca", self.ca.as_deref().unwrap_or(&root)))?,
+                greet_limit_given: self.limits.greet.is_some(),
+            };
+            let form = match (self.json, self.quiet) {
+                (true, _) => Form::Json,
+                (_, true) => Form::Brief,
+                _ => Form::Steps,
+            };
+            let policy = Policy { verify: !self.no_verify, strict: self.strict };
+            let style = style(lang, self.verbose);
+            Ok(Check { targets, options, policy, form, style, pem: self.pem })
+        }
+
+        /// The targets: a word of digits behind a word without a port is its port, as with nc.
+        fn targets(&self, words: &[String]) -> Result<Vec<Target>, Note> {
+            let mut targets = Vec::new();
+            let mut rest = words.iter().map(String::as_str).peekable();
+            while let Some(word) = rest.next() {
+                let alone = Target::parse(word, None);
+                let is_port = |next: &&str| alone.is_err() && !next.contains([':', '.', '/']);
+                let target = match rest.next_if(is_port) {
+                    Some(port) => Target::parse(word, Some(port))?,
+                    None => alone?,
+                };
+                targets.push(self.apply(target)?);
+            }
+            match targets.is_empty() {
+                true => Err(Note::new("usage.notarget")),
+                false => Ok(targets),
+            }
+        }
+
+        /// The options that belong to each target.
+        fn apply(&self, mut target: Target) -> Result<Target, Note> {
+            target.timeouts = self.limits.timeouts();
+            target.dial.clone_from(&self.dial);
+            if let Some(sni) = &self.sni {
+                target.sni = sni.clone();
+            }
+            let upgrade = target.service.and_then(|s| s.starttls);
+            match (self.tls, self.tls_option(), upgrade) {
+                (Some(false), _, _) => target.tls = TlsMode::Never,
+                _ if self.connect_only => target.tls = TlsMode::Never,
+                (_, Some(_), Some(protocol)) => target.tls = TlsMode::Upgrade(protocol),
+                (_, Some(_), None) => target.tls = TlsMode::Implicit,
+                _ => {}
+            }
+            self.fits(&target)?;
+            Ok(target)
+        }
+
+        /// An address literal of one family cannot be dialled with the other.
+        fn fits(&self, target: &Target) -> Result<(), Note> {
+            let (Host::Ip(ip, _), _) = target.dialled() else { return Ok(()) };
+            let source = self.source.map(|s| s.is_ipv6());
+            let option = match self.family {
+                Some(Family::V4) if ip.is_ipv6() => "-4",
+                Some(Family::V6) if ip.is_ipv4() => "-6",
+                _ if source.is_some_and(|v6| v6 != ip.is_ipv6()) => "--source",
+                _ => return Ok(()),
+            };
+            Err(Note::new("usage.family").with("ip", ip).with("option", option))
+        }
+    }
+
+    impl Limits {
+        fn timeouts(self) -> Timeouts {
+            let default = Timeouts::default();
+            let step = |own: Option<Duration>, default| own.or(self.all).unwrap_or(default);
+            Timeouts {
+                dns: step(self.dns, default.dns),
+                connect: step(self.connect, default.connect),
+                // A greeting may never come: `--timeout 30s` must not make every check wait 30 s.
+                greet: self.greet.unwrap_or(self.all.unwrap_or(default.greet).min(default.greet)),
+                tls: step(self.tls, default.tls),
+                reply: step(self.reply, default.reply),
+            }
+        }
+    }
+
+    /// Language, terminal and colour; NO_COLOR (no-color.org) and pipes mean none.
+    pub fn style(lang: Lang, verbose: bool) -> Style {
+        let terminal = std::io::stdout().is_terminal();
+        let plain = std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
+        let dumb = std::env::var_os("TERM").is_some_and(|v| v == "dumb");
+        let columns = terminal.then(sys::terminal_columns).flatten();
+        Style {
+            lang,
+            colour: terminal && !plain && !dumb,
+            width: columns.unwrap_or(COLUMNS).clamp(COLUMNS_MIN, COLUMNS_MAX),
+            verbose,
+        }
+    }
+
+    /// What is wrong with a file that an option names.
+    fn bad_file(bad: &BadFile, option: &'static str, file: &Path) -> Note {
+        let key = match bad {
+            BadFile::Unreadable(_) => "usage.file",
+            BadFile::TooLarge => "usage.filesize",
+            BadFile::NoCertificate => "usage.notpem",
+            BadFile::NoKey => "usage.nokey",
+            BadFile::EncryptedKey => "usage.encryptedkey",
+            BadFile::UnsupportedKey => "usage.unsupportedkey",
+            BadFile::KeyMismatch => "usage.keymismatch",
+        };
+        let note = Note::new(key).with("option", option).with("file", file.display());
+        match bad {
+            BadFile::Unreadable(error) => note.with("error", error),
+            _ => note,
+        }
+    }
+
+    fn contradiction(this: &str, other: &str) -> Note {
+        Note::new("usage.both").with("this", this).with("other", other)
+    }
+
+    fn limit(text: &str, option: &str) -> Result<Duration, Note> {
+        let bad = || Note::new("usage.duration").with("option", option);
+        parse_duration(text).ok_or_else(|| bad().with("typed", text.escape_default()))
+    }
+
+    fn number(text: &str, option: &'static str) -> Result<u32, Note> {
+        let bad = || Note::new("usage.number").with("option", option);
+        let number = text.parse().ok().filter(|n| *n > 0);
+        number.ok_or_else(|| bad().with("typed", text.escape_default()))
+    }
+
+    /// `ADDR[:PORT]`, `[v6]:PORT`, or an IPv6 address alone; `None` is no address.
+    fn parse_addr(text: &str, port: u16) -> Option<SocketAddr> {
+        text.parse().ok().or_else(|| {
+            let bare = text.trim_start_matches('[').trim_end_matches(']');
+            Some(SocketAddr::new(bare.parse().ok()?, port))
+        })
+    }
+
+    fn parse_source(text: &str) -> Result<SocketAddr, Note> {
+        let bad = || Note::new("usage.address").with("option", "--source");
+        parse_addr(text, 0).ok_or_else(|| bad().with("typed", text.escape_default()))
+    }
+
+    fn parse_server(text: &str) -> Result<SocketAddr, Note> {
+        let bad = || Note::new("usage.address").with("option", "--dns");
+        let server = parse_addr(text, DNS_PORT).filter(|s| s.port() > 0);
+        server.ok_or_else(|| bad().with("typed", text.escape_default()))
+    }
+
+    fn parse_sni(text: &str) -> Result<Sni, Note> {
+        match Host::parse(text)? {
+            Host::Name(name) => Ok(Sni::Name(name)),
+            Host::Ip(..) => Err(Note::new("usage.sniaddress").with("typed", text)),
+        }
+    }
+
+    /// Protocol names of 1 to 255 bytes, separated by commas (RFC 7301 section 3.1).
+    fn parse_alpn(text: &str) -> Result<Vec<Vec<u8>>, Note> {
+        let names: Vec<Vec<u8>> = text.split(',').map(|n| n.as_bytes().to_vec()).collect();
+        match names.iter().all(|n| (1..=255).contains(&n.len())) {
+            true => Ok(names),
+            false => Err(Note::new("usage.alpn").with("typed", text.escape_default())),
+        }
+    }
+
+    fn parse_versions(text: &str) -> Result<Versions, Note> {
+        match text {
+            "1.2" => Ok(Versions::Tls12),
+            "1.3" => Ok(Versions::Tls13),
+            _ => Err(Note::new("usage.tlsversion").with("typed", text.escape_default())),
+        }
+    }
+
+    /// The commands that live in a file of their own.
+    pub const COMPANIONS: [&str; 1] = ["selftest"];
+
+    const VERSION: &str = concat!("reach ", env!("CARGO_PKG_VERSION"), "\n");
+
+    const EXIT_USAGE: u8 = 2;
+    const EXIT_LOCAL: u8 = 70;
+
+    /// Where a name server listens (RFC 1035 section 4.2).
+    const DNS_PORT: u16 = 53;
+
+    /// Columns where the terminal does not say, and between which it is believed.
+    const COLUMNS: usize = 100;
+    const COLUMNS_MIN: usize = 40;
+    const COLUMNS_MAX: usize = 160;
+}
+
+#[cfg(test)]
+#[path = "../tests/unit/mod.rs"]
+mod unit;

@@ -1,0 +1,309 @@
+//! `reach selftest`: throw-away services on loopback, and the verdict that the real pipeline
+//! gives on each. The proof that this file works on a strange box, and the demonstration.
+
+use crate::check::Check;
+use crate::cli::{self, Command, Stop};
+use crate::mint::{Minted, mint};
+use crate::report::{self, Style};
+use crate::text::{Lang, Note};
+use crate::tls::Trust;
+use crate::{probe, verdict};
+use rustls::{ServerConfig, ServerConnection};
+use std::ffi::OsString;
+use std::io::{self, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// One row of the demonstration: a service, how to ask, and the verdict that is right.
+struct Case {
+    /// The key of its description.
+    what: &'static str,
+    service: Service,
+    /// `{}` stands for the service's address, `{port}` for its port alone.
+    args: &'static [&'static str],
+    expected: &'static str,
+}
+
+/// How a throw-away service behaves once it has accepted.
+#[derive(Clone, Copy)]
+enum Service {
+    /// Nobody listens.
+    Closed,
+    Silent,
+    HangsUp,
+    Says(&'static [u8]),
+    /// Reads the first bytes, then says this.
+    Answers(&'static [u8]),
+    /// TLS, with a certificate for this name that is valid for so many days from now.
+    Tls(&'static str, i64),
+    /// A name server that answers every question so.
+    Names(Dns),
+}
+
+#[derive(Clone, Copy)]
+enum Dns {
+    /// The address is 127.0.0.1.
+    Answers,
+    /// By response code (RFC 1035 section 4.1.1).
+    Denies(u8),
+    Silent,
+}
+
+/// Runs every case and tells how each came out; 0 when all verdicts are as expected.
+pub fn run(mut parser: lexopt::Parser, lang: Lang) -> Result<u8, Stop> {
+    if let Some(arg) = parser.next().ok().flatten() {
+        return match cli::Typed::from(arg) {
+            cli::Typed::Option(o) if o == "-h" || o == "--help" => {
+                Ok(report::print(&cli::help("selftest", lang)?).map(|()| 0)?)
+            }
+            cli::Typed::Option(o) if o == "--lang" => finish(lang),
+            _ => Err(Note::new("usage.selftest").into()),
+        };
+    }
+    finish(lang)
+}
+
+fn finish(lang: Lang) -> Result<u8, Stop> {
+    let style = cli::style(lang, false);
+    report::print(&format!("{}\n\n", Note::new("selftest.title").render(lang)))?;
+    let mut good = 0;
+    for case in CASES {
+        let outcome = examine(case, lang)?;
+        good += usize::from(outcome.keyword == case.expected);
+        report::print(&row(case, &outcome, style))?;
+    }
+    let total = CASES.len();
+    let note = Note::new("selftest.result").with("good", good).with("total", total);
+    report::print(&format!("\n{}\n", note.render(lang)))?;
+    Ok(u8::from(good != total))
+}
+
+/// What came of one case.
+struct Outcome {
+    command: String,
+    keyword: &'static str,
+    sentence: String,
+}
+
+/// Starts the service, probes it with the pipeline that every check uses, and judges.
+fn examine(case: &Case, lang: Lang) -> Result<Outcome, Stop> {
+    let (addr, minted) = start(case.service)?;
+    let fill = |arg: &&str| {
+        arg.replace("{port}", &addr.port().to_string()).replace("{}", &addr.to_string())
+    };
+    let args: Vec<String> = case.args.iter().map(fill).collect();
+    let command = format!("reach {}", args.join(" "));
+    let args: Vec<OsString> = args.into_iter().map(OsString::from).collect();
+    let Command::Check(mut check) = cli::parse(args, lang)? else {
+        return Err(Note::new("usage.selftest").into());
+    };
+    if let Some(minted) = minted {
+        check.options.trust = Trust::only(&minted.certificate);
+    }
+    let (keyword, sentence) = judge(&check, lang);
+    Ok(Outcome { command, keyword, sentence })
+}
+
+fn judge(check: &Check, lang: Lang) -> (&'static str, String) {
+    let Some(target) = check.targets.first() else { return ("", String::new()) };
+    let probe = probe::run(target, &check.options, &|_| {});
+    let verdict = verdict::infer(&probe, target, check.policy);
+    (verdict.keyword, verdict.sentence().render(lang))
+}
+
+/// Two lines: what the service is and whether the verdict is right; the command and the sentence.
+fn row(case: &Case, outcome: &Outcome, style: Style) -> String {
+    let what = Note::new(case.what).render(style.lang);
+    let mark = match outcome.keyword == case.expected {
+        true => "ok".to_string(),
+        false => Note::new("selftest.wrong").with("expected", case.expected).render(style.lang),
+    };
+    format!(
+        "  {mark}  {what}\n      {}\n      {}  {}\n",
+        outcome.command, outcome.keyword, outcome.sentence
+    )
+}
+
+/// Starts the service on a free port of 127.0.0.1; its threads end with the process.
+fn start(service: Service) -> io::Result<(SocketAddr, Option<Minted>)> {
+    let place = (Ipv4Addr::LOCALHOST, 0);
+    if let Service::Names(dns) = service {
+        let socket = UdpSocket::bind(place)?;
+        let addr = socket.local_addr()?;
+        std::thread::spawn(move || serve_names(&socket, dns));
+        return Ok((addr, None));
+    }
+    let listener = TcpListener::bind(place)?;
+    let addr = listener.local_addr()?;
+    let minted = match service {
+        Service::Tls(name, days) => {
+            let now = probe::unix_now();
+            let last = now + days * DAY;
+            mint(name, now.min(last) - DAY, last)
+        }
+        _ => None,
+    };
+    let config = minted.as_ref().and_then(server_config);
+    match service {
+        Service::Closed => drop(listener),
+        service => drop(std::thread::spawn(move || serve(&listener, service, config.as_ref()))),
+    }
+    Ok((addr, minted))
+}
+
+fn server_config(minted: &Minted) -> Option<Arc<ServerConfig>> {
+    let chain = vec![minted.certificate.clone()];
+    let config = ServerConfig::builder_with_provider(crate::tls::provider())
+        .with_safe_default_protocol_versions()
+        .ok()?
+        .with_no_client_auth()
+        .with_single_cert(chain, minted.key.clone_key())
+        .ok()?;
+    Some(Arc::new(config))
+}
+
+/// Plays the service for every visitor, one after the other.
+fn serve(listener: &TcpListener, service: Service, config: Option<&Arc<ServerConfig>>) {
+    for visitor in listener.incoming().flatten() {
+        // A visitor that stays away longer than any case lasts must not hold the thread.
+        let _ = visitor.set_read_timeout(Some(VISIT));
+        let _ = play(visitor, service, config);
+    }
+}
+
+fn play(
+    mut visitor: TcpStream,
+    service: Service,
+    config: Option<&Arc<ServerConfig>>,
+) -> io::Result<()> {
+    let mut buffer = [0; 4096];
+    match (service, config) {
+        (Service::HangsUp, _) => return Ok(()),
+        (Service::Says(text), _) => visitor.write_all(text)?,
+        (Service::Answers(text), _) => {
+            visitor.read(&mut buffer)?;
+            visitor.write_all(text)?;
+        }
+        (Service::Tls(..), Some(config)) => {
+            let mut tls = ServerConnection::new(config.clone()).map_err(io::Error::other)?;
+            tls.complete_io(&mut visitor)?;
+        }
+        _ => {}
+    }
+    // Until the visitor leaves.
+    while visitor.read(&mut buffer)? > 0 {}
+    Ok(())
+}
+
+/// Answers A questions by the book: the question is repeated, one record points to its name.
+fn serve_names(socket: &UdpSocket, dns: Dns) {
+    let mut question = [0; 512];
+    while let Ok((length, visitor)) = socket.recv_from(&mut question) {
+        let asked = question.get(..length).unwrap_or_default();
+        let Some(answer) = name_answer(asked, dns) else { continue };
+        let _ = socket.send_to(&answer, visitor);
+    }
+}
+
+fn name_answer(asked: &[u8], dns: Dns) -> Option<Vec<u8>> {
+    let (id, rest) = (asked.get(..2)?, asked.get(12..)?);
+    let end = rest.iter().position(|b| *b == 0)? + 5;
+    let question = rest.get(..end)?;
+    let is_a = question.ends_with(&[0, 1, 0, 1]);
+    let (code, answers): (u8, &[u8]) = match dns {
+        Dns::Silent => return None,
+        Dns::Denies(code) => (code, &[]),
+        // Name: a pointer to the question; type A, class IN, 60 s, four bytes.
+        Dns::Answers if is_a => (0, &[0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 127, 0, 0, 1]),
+        Dns::Answers => (0, &[]),
+    };
+    let count = u8::from(!answers.is_empty());
+    let flags = [0x81, 0x80 | code, 0, 1, 0, count, 0, 0, 0, 0];
+    Some([id, &flags, question, answers].concat())
+}
+
+const DAY: i64 = 86_400;
+
+/// Longest visit in seconds: longer than the longest case, shorter than anybody waits.
+const VISIT: Duration = Duration::from_secs(10);
+
+const HTTP_400: &[u8] =
+    b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+
+/// A port that the name cases dial and that is closed: the name is what is tested there.
+const CASES: &[Case] = &[
+    Case { what: "selftest.open", service: Service::Silent, args: &["{}"], expected: "ok" },
+    Case {
+        what: "selftest.closed",
+        service: Service::Closed,
+        args: &["{}"],
+        expected: "tcp.refused",
+    },
+    Case {
+        what: "selftest.hangup",
+        service: Service::HangsUp,
+        args: &["{}"],
+        expected: "tcp.closed",
+    },
+    Case {
+        what: "selftest.ssh",
+        service: Service::Says(b"SSH-2.0-selftest\r\n"),
+        args: &["{}"],
+        expected: "ok",
+    },
+    Case {
+        what: "selftest.notls",
+        service: Service::Answers(HTTP_400),
+        args: &["{}", "--tls"],
+        expected: "tls.plaintext",
+    },
+    Case {
+        what: "selftest.tlssilent",
+        service: Service::Silent,
+        args: &["{}", "--tls", "--timeout", "500ms"],
+        expected: "tls.timeout",
+    },
+    Case {
+        what: "selftest.tls",
+        service: Service::Tls("self.test", 30),
+        args: &["{}", "--servername", "self.test"],
+        expected: "ok",
+    },
+    Case {
+        what: "selftest.expired",
+        service: Service::Tls("self.test", -3),
+        args: &["{}", "--servername", "self.test"],
+        expected: "cert.expired",
+    },
+    Case {
+        what: "selftest.name",
+        service: Service::Tls("self.test", 30),
+        args: &["{}", "--servername", "other.test"],
+        expected: "cert.name",
+    },
+    Case {
+        what: "selftest.dns",
+        service: Service::Names(Dns::Answers),
+        args: &["name.test:{port}", "--dns", "{}", "-4"],
+        expected: "tcp.refused",
+    },
+    Case {
+        what: "selftest.nxdomain",
+        service: Service::Names(Dns::Denies(3)),
+        args: &["name.test:80", "--dns", "{}"],
+        expected: "dns.nxdomain",
+    },
+    Case {
+        what: "selftest.servfail",
+        service: Service::Names(Dns::Denies(2)),
+        args: &["name.test:80", "--dns", "{}"],
+        expected: "dns.servfail",
+    },
+    Case {
+        what: "selftest.nodns",
+        service: Service::Names(Dns::Silent),
+        args: &["name.test:80", "--dns", "{}", "--timeout", "500ms"],
+        expected: "dns.timeout",
+    },
+];

@@ -1,0 +1,249 @@
+//! The only `unsafe` of the tests: what std does not offer for processes, sockets and namespaces.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::mem;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::time::{Duration, Instant};
+
+/// Sends a signal to one process.
+pub fn kill(pid: u32, signal: i32) {
+    // SAFETY: kill takes plain integers.
+    unsafe { libc::kill(pid as libc::pid_t, signal) };
+}
+
+/// Sends a signal to the process group that `pid` leads.
+pub fn kill_group(pid: u32, signal: i32) {
+    // SAFETY: kill takes plain integers.
+    unsafe { libc::kill(-(pid as libc::pid_t), signal) };
+}
+
+/// Has a function called when the process ends by itself.
+pub fn at_exit(last: extern "C" fn()) {
+    // SAFETY: a plain function that lives as long as the program.
+    unsafe { libc::atexit(last) };
+}
+
+/// Ends both directions at once; a listener's blocked `accept` returns with an error.
+pub fn shutdown(socket: &impl AsRawFd) {
+    // SAFETY: the descriptor is open for as long as the borrow lasts.
+    unsafe { libc::shutdown(socket.as_raw_fd(), libc::SHUT_RDWR) };
+}
+
+/// Makes the next close send RST instead of FIN.
+pub fn linger_zero(socket: &impl AsRawFd) {
+    let linger = libc::linger { l_onoff: 1, l_linger: 0 };
+    set_option(socket.as_raw_fd(), libc::SOL_SOCKET, libc::SO_LINGER, &linger).unwrap();
+}
+
+/// Starts to listen, or changes the accept backlog of a listener.
+pub fn listen(socket: &impl AsRawFd, backlog: i32) -> io::Result<()> {
+    // SAFETY: the descriptor is open for as long as the borrow lasts.
+    check(unsafe { libc::listen(socket.as_raw_fd(), backlog) }).map(drop)
+}
+
+/// Binds with SO_REUSEADDR, and with IPV6_V6ONLY off so that `[::]` takes IPv4 as well.
+pub fn bind(socket: &OwnedFd, addr: SocketAddr) -> io::Result<()> {
+    let fd = socket.as_raw_fd();
+    set_option(fd, libc::SOL_SOCKET, libc::SO_REUSEADDR, &1i32)?;
+    if addr.is_ipv6() {
+        set_option(fd, libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, &0i32)?;
+    }
+    let (storage, length) = sockaddr(addr);
+    // SAFETY: storage holds a sockaddr of that length.
+    check(unsafe { libc::bind(fd, (&raw const storage).cast(), length) }).map(drop)
+}
+
+/// What a non-blocking connect came to.
+#[derive(Debug)]
+pub struct Attempt {
+    /// 0 is connected, `None` is no answer within the limit.
+    pub errno: Option<i32>,
+    pub elapsed: Duration,
+    /// What the error queue held: ICMP type, code and sender.
+    pub icmp: Option<(u8, u8, IpAddr)>,
+    /// The socket, still open.
+    pub socket: OwnedFd,
+}
+
+/// Connects as an ordinary program would that asks for the error queue; `ttl` limits the hops.
+pub fn connect(
+    socket: OwnedFd,
+    addr: SocketAddr,
+    ttl: Option<i32>,
+    limit: Duration,
+) -> io::Result<Attempt> {
+    let fd = socket.as_raw_fd();
+    let (level, recverr, hops) = match addr {
+        SocketAddr::V4(_) => (libc::IPPROTO_IP, libc::IP_RECVERR, libc::IP_TTL),
+        SocketAddr::V6(_) => (libc::IPPROTO_IPV6, libc::IPV6_RECVERR, libc::IPV6_UNICAST_HOPS),
+    };
+    set_option(fd, level, recverr, &1i32)?;
+    if let Some(ttl) = ttl {
+        set_option(fd, level, hops, &ttl)?;
+    }
+    let (storage, length) = sockaddr(addr);
+    let started = Instant::now();
+    // SAFETY: the descriptor is ours; storage holds a sockaddr of that length.
+    let result = unsafe {
+        let flags = libc::fcntl(fd, libc::F_GETFL);
+        libc::fcntl(fd, libc::F_SETFL, flags | libc::O_NONBLOCK);
+        libc::connect(fd, (&raw const storage).cast(), length)
+    };
+    let mut errno = Some(if result == 0 { 0 } else { last_errno() });
+    if errno == Some(libc::EINPROGRESS) {
+        errno = wait_writable(fd, limit).then(|| socket_error(fd));
+    }
+    let elapsed = started.elapsed();
+    let icmp = error_queue(fd);
+    Ok(Attempt { errno, elapsed, icmp, socket })
+}
+
+fn wait_writable(fd: RawFd, limit: Duration) -> bool {
+    let mut poll = libc::pollfd { fd, events: libc::POLLOUT, revents: 0 };
+    // SAFETY: one valid pollfd.
+    unsafe { libc::poll(&mut poll, 1, limit.as_millis() as i32) == 1 }
+}
+
+fn socket_error(fd: RawFd) -> i32 {
+    let mut value = 0i32;
+    let mut length = mem::size_of::<i32>() as libc::socklen_t;
+    // SAFETY: value and length describe one i32.
+    unsafe {
+        libc::getsockopt(
+            fd,
+            libc::SOL_SOCKET,
+            libc::SO_ERROR,
+            (&raw mut value).cast(),
+            &raw mut length,
+        )
+    };
+    value
+}
+
+/// The first ICMP report waiting in the error queue of a socket.
+pub fn error_queue(fd: RawFd) -> Option<(u8, u8, IpAddr)> {
+    let mut data = [0u8; 512];
+    let mut control = [0u64; 64];
+    let mut iov = libc::iovec { iov_base: data.as_mut_ptr().cast(), iov_len: data.len() };
+    // SAFETY: msghdr is plain data; its pointers outlive the call, and the walk over the
+    // control messages stays within what the kernel says it wrote.
+    unsafe {
+        let mut message: libc::msghdr = mem::zeroed();
+        message.msg_iov = &raw mut iov;
+        message.msg_iovlen = 1;
+        message.msg_control = control.as_mut_ptr().cast();
+        message.msg_controllen = mem::size_of_val(&control) as _;
+        if libc::recvmsg(fd, &raw mut message, libc::MSG_ERRQUEUE | libc::MSG_DONTWAIT) < 0 {
+            return None;
+        }
+        let header = libc::CMSG_FIRSTHDR(&raw const message);
+        if header.is_null() {
+            return None;
+        }
+        let error = libc::CMSG_DATA(header).cast::<libc::sock_extended_err>();
+        let sender = error.add(1).cast::<libc::sockaddr>();
+        let from = match i32::from((*sender).sa_family) {
+            libc::AF_INET => {
+                let raw = (*sender.cast::<libc::sockaddr_in>()).sin_addr.s_addr;
+                IpAddr::V4(Ipv4Addr::from(u32::from_be(raw)))
+            }
+            libc::AF_INET6 => {
+                let raw = (*sender.cast::<libc::sockaddr_in6>()).sin6_addr.s6_addr;
+                IpAddr::V6(Ipv6Addr::from(raw))
+            }
+            _ => return None,
+        };
+        Some(((*error).ee_type, (*error).ee_code, from))
+    }
+}
+
+/// A socket of this process's own network.
+pub fn socket_here(v6: bool, kind: i32) -> io::Result<OwnedFd> {
+    let domain = if v6 { libc::AF_INET6 } else { libc::AF_INET };
+    // SAFETY: plain integers; a descriptor that is not negative is ours alone.
+    unsafe {
+        let fd = check(libc::socket(domain, kind | libc::SOCK_CLOEXEC, 0))?;
+        Ok(OwnedFd::from_raw_fd(fd))
+    }
+}
+
+/// A socket that lives in another network namespace while its descriptor is ours.
+///
+/// A thread cannot enter a user namespace, so a short-lived child that shares our descriptor
+/// table does, makes the socket there and tells its number.
+pub fn socket_inside(user: Option<&File>, net: &File, v6: bool, kind: i32) -> io::Result<OwnedFd> {
+    let domain = if v6 { libc::AF_INET6 } else { libc::AF_INET };
+    let (mut report, told) = io::pipe()?;
+    let (user, net, told_fd) = (user.map(AsRawFd::as_raw_fd), net.as_raw_fd(), told.as_raw_fd());
+    // SAFETY: the child has its own copy of the memory, makes only system calls and leaves by
+    // _exit; the parent waits for it. What it opened stays open in the shared table.
+    unsafe {
+        let flags = libc::c_long::from(libc::CLONE_FILES | libc::SIGCHLD);
+        let child = libc::syscall(libc::SYS_clone, flags, 0, 0, 0, 0);
+        if child < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        if child == 0 {
+            let inside = user.is_none_or(|fd| libc::setns(fd, libc::CLONE_NEWUSER) == 0)
+                && libc::setns(net, libc::CLONE_NEWNET) == 0;
+            let fd = if inside { libc::socket(domain, kind | libc::SOCK_CLOEXEC, 0) } else { -1 };
+            let answer = [fd, last_errno()];
+            libc::write(told_fd, answer.as_ptr().cast(), mem::size_of_val(&answer));
+            libc::_exit(0);
+        }
+        libc::waitpid(child as libc::pid_t, std::ptr::null_mut(), 0);
+    }
+    drop(told);
+    let mut answer = [0u8; 8];
+    report.read_exact(&mut answer)?;
+    let fd = i32::from_ne_bytes(answer[..4].try_into().unwrap());
+    if fd < 0 {
+        return Err(io::Error::from_raw_os_error(i32::from_ne_bytes(
+            answer[4..].try_into().unwrap(),
+        )));
+    }
+    // SAFETY: the child opened it in our table and nobody else knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+fn sockaddr(addr: SocketAddr) -> (libc::sockaddr_storage, libc::socklen_t) {
+    // SAFETY: sockaddr_storage is plain data and large enough for both kinds.
+    unsafe {
+        let mut storage: libc::sockaddr_storage = mem::zeroed();
+        let length = match addr {
+            SocketAddr::V4(v4) => {
+                let to = &mut *(&raw mut storage).cast::<libc::sockaddr_in>();
+                to.sin_family = libc::AF_INET as _;
+                to.sin_port = v4.port().to_be();
+                to.sin_addr.s_addr = u32::from(*v4.ip()).to_be();
+                mem::size_of::<libc::sockaddr_in>()
+            }
+            SocketAddr::V6(v6) => {
+                let to = &mut *(&raw mut storage).cast::<libc::sockaddr_in6>();
+                to.sin6_family = libc::AF_INET6 as _;
+                to.sin6_port = v6.port().to_be();
+                to.sin6_addr.s6_addr = v6.ip().octets();
+                to.sin6_scope_id = v6.scope_id();
+                mem::size_of::<libc::sockaddr_in6>()
+            }
+        };
+        (storage, length as libc::socklen_t)
+    }
+}
+
+fn set_option<T>(fd: RawFd, level: i32, name: i32, value: &T) -> io::Result<()> {
+    let length = mem::size_of::<T>() as libc::socklen_t;
+    // SAFETY: value is a live reference of that length.
+    check(unsafe { libc::setsockopt(fd, level, name, (&raw const *value).cast(), length) })
+        .map(drop)
+}
+
+fn check(result: i32) -> io::Result<i32> {
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
+}
+
+fn last_errno() -> i32 {
+    io::Error::last_os_error().raw_os_error().unwrap_or(0)
+}

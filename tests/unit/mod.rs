@@ -1,0 +1,4 @@
+//! White-box tests, compiled into the binary's own test harness.
+
+mod connect;
+mod resolve;
