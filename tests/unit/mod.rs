@@ -1,4 +1,6 @@
-//! White-box tests, compiled into the binary's own test harness.
+//! White-box tests: what cannot be seen from outside the binary.
 
 mod connect;
 mod resolve;
+mod tls;
+mod x509;
