@@ -6279,8 +6279,8 @@ mod cli {
                     self.limits.reply = Some(limit(&word()?, name)?);
                 }
                 "--json" => self.json = true,
-                "-q" | "--quiet" => self.quiet = true,
-                "-v" | "--verbose" => self.verbose = true,
+                "-q" => self.quiet = true,
+                "-v" => self.verbose = true,
                 "--lang" => {
                     let lang = word()?;
                     if parse_language(&lang).is_none() {
