@@ -2,5 +2,6 @@
 
 mod connect;
 mod resolve;
+mod starttls;
 mod tls;
 mod x509;
