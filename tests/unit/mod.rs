@@ -4,4 +4,5 @@ mod connect;
 mod resolve;
 mod starttls;
 mod tls;
+mod tunnel;
 mod x509;
