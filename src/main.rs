@@ -9,7 +9,9 @@
 //!   target    what the user asked for
 //!   resolve   name -> addresses, with what each name server said
 //!   connect   address -> an open Wire, with what the network said
+//!   tunnel    the same Wire, through a proxy to the target
 //!   greet     what the service says first, and which service that is
+//!   starttls  the dialogue that brings a service to TLS
 //!   x509      enough DER to summarise a certificate
 //!   mint      throw-away certificates for the services that reach plays itself
 //!   tls       the handshake, recorded first and judged afterwards
@@ -2270,6 +2272,502 @@ mod connect {
     const FIRST_MAX: usize = 512;
 }
 
+mod tunnel {
+    //! In: an open Wire to a proxy. Out: the same Wire, reaching the target.
+
+    use super::connect::Wire;
+    use super::deadline::Deadline;
+    use super::target::{
+        Dial, Host, Proxy, ProxyHeader, ProxyKind, Target, TlsMode, usual_service,
+    };
+    use super::text::{Note, Untrusted};
+    use std::ffi::OsString;
+    use std::io::{self, ErrorKind, Read, Write};
+    use std::net::{IpAddr, SocketAddr};
+    use std::time::Duration;
+
+    /// What a proxy made of the request for a tunnel.
+    #[derive(Clone)]
+    pub struct Tunnel {
+        /// `scheme://host:port`, never the login.
+        pub proxy: String,
+        pub outcome: Outcome,
+        /// The HTTP status or the SOCKS reply code.
+        pub status: Option<u16>,
+        /// The status line with the proxy's reason, or the name of the SOCKS reply.
+        pub said: Untrusted,
+        pub elapsed: Duration,
+    }
+
+    #[derive(Clone, Copy, PartialEq, Eq)]
+    pub enum Outcome {
+        Open,
+        /// It wants a login, or another one.
+        Auth,
+        /// Its rules forbid this target or this client.
+        Denied,
+        /// The target refused the proxy.
+        Refused,
+        /// The proxy cannot resolve or reach the target.
+        Unreachable,
+        /// No answer; with a status, the proxy says so of the target.
+        Timeout,
+        Closed,
+        /// What answers is no proxy of this kind.
+        Malformed,
+    }
+
+    /// The outcome, the status, and the proxy's words.
+    pub type Answer = (Outcome, Option<u16>, Vec<u8>);
+
+    /// Asks the proxy for a tunnel. `addr` is the target as resolved here, for `socks5://`; without
+    /// it the proxy gets the name. The Wire goes on only if the tunnel is open.
+    pub fn open(
+        mut wire: Wire,
+        proxy: &Proxy,
+        host: &Host,
+        addr: Option<IpAddr>,
+        port: u16,
+        deadline: Deadline,
+    ) -> (Tunnel, Option<Wire>) {
+        let began = deadline.elapsed();
+        wire.set_deadline(deadline);
+        let local = addr.filter(|_| proxy.kind == ProxyKind::Socks5);
+        let host = local.map_or_else(|| host.clone(), |ip| Host::Ip(ip, 0));
+        let mut surplus = Vec::new();
+        let (outcome, status, said) = ask(&mut wire, proxy, &host, port, &mut surplus);
+        wire.unread(&surplus);
+        let proxy = format!("{}://{}", scheme(proxy.kind), authority(&proxy.host, proxy.port));
+        let elapsed = deadline.elapsed().saturating_sub(began);
+        let tunnel = Tunnel { proxy, outcome, status, said: Untrusted::new(said), elapsed };
+        (tunnel, (outcome == Outcome::Open).then_some(wire))
+    }
+
+    /// The request and its answer, on anything that ends them in time. What came behind the answer
+    /// is the target's, and goes to `surplus`.
+    pub fn ask(
+        stream: &mut (impl Read + Write),
+        proxy: &Proxy,
+        host: &Host,
+        port: u16,
+        surplus: &mut Vec<u8>,
+    ) -> Answer {
+        let answer = match proxy.kind {
+            ProxyKind::Http => http(stream, &connect_request(proxy, host, port), surplus),
+            ProxyKind::Socks4a => socks4(stream, proxy, host, port),
+            ProxyKind::Socks5 | ProxyKind::Socks5h => socks5(stream, proxy, host, port),
+        };
+        answer.unwrap_or_else(|e| match e.kind() {
+            ErrorKind::TimedOut => (Outcome::Timeout, None, Vec::new()),
+            _ => (Outcome::Closed, None, Vec::new()),
+        })
+    }
+
+    /// Writes the PROXY protocol header with the two ends of this Wire (haproxy,
+    /// doc/proxy-protocol.txt sections 2.1 and 2.2).
+    pub fn send_header(wire: &mut Wire, header: ProxyHeader) -> io::Result<()> {
+        let bytes = header_bytes(header, wire.local(), wire.peer());
+        wire.write_all(&bytes)
+    }
+
+    /// Reads `[scheme://][user[:password]@]host[:port][/]`; without a scheme it is `http://` and
+    /// without a port 1080, whatever the scheme: as curl has it. No error shows the login.
+    pub fn parse(url: &str) -> Result<Proxy, Note> {
+        let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
+        let (login, place) = match rest.rsplit_once('@') {
+            Some((login, place)) => (Some(login), place),
+            None => (None, rest),
+        };
+        let place = place.split(['/', '?', '#']).next().unwrap_or(place);
+        let complain = |key| Err(Note::new(key).with("host", place.escape_default()));
+        let kind = match scheme.to_ascii_lowercase().as_str() {
+            "http" => ProxyKind::Http,
+            "socks4a" => ProxyKind::Socks4a,
+            "socks5" => ProxyKind::Socks5,
+            "socks5h" => ProxyKind::Socks5h,
+            "https" => return complain("usage.proxyhttps"),
+            "socks" | "socks4" => return complain("usage.proxysocks4"),
+            _ => return complain("usage.proxyscheme"),
+        };
+        let dial = Dial::parse(place)?;
+        let login = match login.map(login_parts) {
+            Some(None) => return complain("usage.proxylogin"),
+            login => login.flatten(),
+        };
+        Ok(Proxy { kind, host: dial.host, port: dial.port.unwrap_or(PORT), login })
+    }
+
+    /// The proxy that the usual variables name for this target, as curl reads them: lower case
+    /// first, an empty variable is none, `HTTP_PROXY` does not count (in a CGI program it is the
+    /// client's header "Proxy:"). The variable is named first.
+    pub fn from_environment(
+        vars: impl Fn(&str) -> Option<OsString>,
+        target: &Target,
+    ) -> Option<(String, Result<Proxy, Note>)> {
+        let get =
+            |name: &str| vars(name).filter(|v| !v.is_empty()).and_then(|v| v.into_string().ok());
+        let exempt = get("no_proxy").or_else(|| get("NO_PROXY"));
+        if exempt.is_some_and(|list| is_exempt(&target.host, &list)) {
+            return None;
+        }
+        let service = target.service.or_else(|| usual_service(target.port));
+        let own: &[&str] = match target.tls {
+            TlsMode::Implicit => &["https_proxy", "HTTPS_PROXY"],
+            _ if service.is_some_and(|s| s.name == "http") => &["http_proxy"],
+            _ => &[],
+        };
+        let mut names = own.iter().chain(&["all_proxy", "ALL_PROXY"]);
+        let (name, url) = names.find_map(|name| Some((name.to_string(), get(name)?)))?;
+        Some((name, parse(&url)))
+    }
+
+    /// HTTP CONNECT (RFC 9110 section 9.3.6).
+    fn http(
+        stream: &mut (impl Read + Write),
+        request: &str,
+        surplus: &mut Vec<u8>,
+    ) -> io::Result<Answer> {
+        stream.write_all(request.as_bytes())?;
+        let mut bytes = Vec::new();
+        loop {
+            let start = bytes.get(..HTTP.len()).unwrap_or(&bytes);
+            if !HTTP.starts_with(start) || bytes.len() > HEADER_MAX {
+                return Ok((Outcome::Malformed, None, first_line(&bytes).to_vec()));
+            }
+            if let Some(end) = header_end(&bytes) {
+                *surplus = bytes.split_off(end);
+                // RFC 9110 section 15.2: interim answers come before the one that counts.
+                if bytes.get(9) != Some(&b'1') {
+                    return Ok(judge(&bytes, surplus));
+                }
+                bytes = std::mem::take(surplus);
+                continue;
+            }
+            let mut chunk = [0; 1024];
+            match stream.read(&mut chunk)? {
+                0 => return Ok((Outcome::Closed, None, first_line(&bytes).to_vec())),
+                n => bytes.extend_from_slice(chunk.get(..n).unwrap_or_default()),
+            }
+        }
+    }
+
+    /// The request, with Basic credentials if there are any (RFC 7617).
+    fn connect_request(proxy: &Proxy, host: &Host, port: u16) -> String {
+        let login = proxy.login.as_ref().map_or_else(String::new, |(user, password)| {
+            let token = base64(format!("{user}:{password}").as_bytes());
+            format!("Proxy-Authorization: Basic {token}\r\n")
+        });
+        let at = authority(host, port);
+        format!("CONNECT {at} HTTP/1.1\r\nHost: {at}\r\nUser-Agent: {AGENT}\r\n{login}\r\n")
+    }
+
+    /// What an HTTP answer to CONNECT means.
+    fn judge(header: &[u8], body: &[u8]) -> Answer {
+        let line = first_line(header);
+        let mut words = line.split(|b| *b == b' ').skip(1);
+        let status = words.next().and_then(|w| std::str::from_utf8(w).ok()?.parse::<u16>().ok());
+        let outcome = match status {
+            // RFC 9110 section 9.3.6: Content-Length means nothing in a 2xx to CONNECT, and a
+            // service in the tunnel may speak first. But this is a web server with a page.
+            Some(200..=299) if body.starts_with(b"<") && !is_bare(header) => Outcome::Malformed,
+            Some(200..=299) => Outcome::Open,
+            Some(407) => Outcome::Auth,
+            Some(408 | 504) => Outcome::Timeout,
+            Some(500 | 502 | 503) => Outcome::Unreachable,
+            // What a web server says that is no proxy.
+            None | Some(400 | 501 | 505) => Outcome::Malformed,
+            Some(_) => Outcome::Denied,
+        };
+        // squid's own header, and RFC 9209: they say more than the status.
+        let reason = ["x-squid-error", "proxy-status"].iter().find_map(|name| field(header, name));
+        match reason.filter(|_| outcome != Outcome::Open) {
+            Some(reason) => (outcome, status, [line, b" (", reason, b")"].concat()),
+            None => (outcome, status, line.to_vec()),
+        }
+    }
+
+    /// Whether the header announces no body.
+    fn is_bare(header: &[u8]) -> bool {
+        let page = field(header, "content-type").is_some_and(|t| t.starts_with(b"text/"));
+        !page && field(header, "content-length").is_none_or(|n| n == b"0")
+    }
+
+    /// SOCKS5 (RFC 1928) with user and password (RFC 1929) if there are any. Reads to the byte.
+    fn socks5(
+        stream: &mut (impl Read + Write),
+        proxy: &Proxy,
+        host: &Host,
+        port: u16,
+    ) -> io::Result<Answer> {
+        let methods: &[u8] = if proxy.login.is_some() { &[5, 2, 0, 2] } else { &[5, 1, 0] };
+        stream.write_all(methods)?;
+        match (read_array(stream)?, &proxy.login) {
+            ([5, 0], _) => {}
+            ([5, 2], Some((user, password))) => {
+                let (user, password) = (counted(user), counted(password));
+                stream.write_all(&[&[1], user.as_slice(), &password].concat())?;
+                let [_, status] = read_array(stream)?;
+                if status != 0 {
+                    return Ok((Outcome::Auth, Some(status.into()), "login rejected".into()));
+                }
+            }
+            ([5, _], _) => return Ok((Outcome::Auth, Some(0xff), "no method accepted".into())),
+            (start, _) => return not_socks(stream, &start),
+        }
+        let address = match host {
+            Host::Ip(IpAddr::V4(ip), _) => [&[1], ip.octets().as_slice()].concat(),
+            Host::Ip(IpAddr::V6(ip), _) => [&[4], ip.octets().as_slice()].concat(),
+            Host::Name(name) => [vec![3], counted(bare(name))].concat(),
+        };
+        stream.write_all(&[&[5, 1, 0], address.as_slice(), &port.to_be_bytes()].concat())?;
+        let [version, reply] = read_array(stream)?;
+        if version != 5 {
+            return not_socks(stream, &[version, reply]);
+        }
+        if reply == 0 && !skip_bound_address(stream)? {
+            return Ok((Outcome::Malformed, Some(0), "unknown address type".into()));
+        }
+        Ok(socks_answer(reply, &SOCKS5_REPLIES))
+    }
+
+    /// Reads the rest of a SOCKS5 reply; false if it has an address type that nobody defined.
+    fn skip_bound_address(stream: &mut impl Read) -> io::Result<bool> {
+        let [_, kind] = read_array(stream)?;
+        let length = match kind {
+            1 => 4,
+            3 => u64::from(u8::from_be_bytes(read_array(stream)?)),
+            4 => 16,
+            _ => return Ok(false),
+        };
+        match io::copy(&mut stream.take(length + 2), &mut io::sink())? == length + 2 {
+            true => Ok(true),
+            false => Err(ErrorKind::UnexpectedEof.into()),
+        }
+    }
+
+    /// SOCKS4 with the name behind the address 0.0.0.1 (SOCKS 4A, Ying-Da Lee). An IPv6 address
+    /// goes as a name: the protocol has no other place for it.
+    fn socks4(
+        stream: &mut (impl Read + Write),
+        proxy: &Proxy,
+        host: &Host,
+        port: u16,
+    ) -> io::Result<Answer> {
+        let user = proxy.login.as_ref().map_or("", |(user, _)| user.as_str());
+        let (ip, name) = match host {
+            Host::Ip(IpAddr::V4(ip), _) => (ip.octets(), String::new()),
+            host => ([0, 0, 0, 1], format!("{}\0", bare(&host.to_string()))),
+        };
+        let mut request = [&[4, 1], port.to_be_bytes().as_slice(), &ip].concat();
+        request.extend([user.as_bytes(), &[0], name.as_bytes()].concat());
+        stream.write_all(&request)?;
+        match read_array(stream)? {
+            [0 | 4, code] => {
+                let [_, _, _, _, _, _] = read_array(stream)?;
+                Ok(socks_answer(code, &SOCKS4_REPLIES))
+            }
+            start => not_socks(stream, &start),
+        }
+    }
+
+    /// Looks a reply code up; one that no document names is still a no.
+    fn socks_answer(code: u8, table: &[(u8, Outcome, &str)]) -> Answer {
+        let known = table.iter().find(|(c, ..)| *c == code);
+        let (outcome, said) = known.map_or((Outcome::Unreachable, ""), |(_, o, s)| (*o, *s));
+        (outcome, Some(code.into()), said.into())
+    }
+
+    /// The first line of something that does not speak SOCKS, as far as it comes at once.
+    fn not_socks(stream: &mut impl Read, start: &[u8]) -> io::Result<Answer> {
+        let mut bytes = start.to_vec();
+        let mut chunk = [0; 256];
+        let n = if start.is_ascii() { stream.read(&mut chunk).unwrap_or(0) } else { 0 };
+        bytes.extend_from_slice(chunk.get(..n).unwrap_or_default());
+        Ok((Outcome::Malformed, None, first_line(&bytes).into()))
+    }
+
+    /// The header of the PROXY protocol; both ends of one Wire are of one family.
+    fn header_bytes(header: ProxyHeader, from: SocketAddr, to: SocketAddr) -> Vec<u8> {
+        let (name, family, ips) = match (from.ip(), to.ip()) {
+            (IpAddr::V4(a), IpAddr::V4(b)) => ("TCP4", 0x11, [a.octets(), b.octets()].concat()),
+            (IpAddr::V6(a), IpAddr::V6(b)) => ("TCP6", 0x21, [a.octets(), b.octets()].concat()),
+            _ => return b"PROXY UNKNOWN\r\n".to_vec(),
+        };
+        let (a, b, from_port, to_port) = (from.ip(), to.ip(), from.port(), to.port());
+        if header == ProxyHeader::V1 {
+            return format!("PROXY {name} {a} {b} {from_port} {to_port}\r\n").into_bytes();
+        }
+        let length = if from.is_ipv4() { 12 } else { 36 };
+        let ports = [from_port.to_be_bytes(), to_port.to_be_bytes()].concat();
+        [V2_SIGNATURE, &[0x21, family, 0, length], &ips, &ports].concat()
+    }
+
+    /// User and password, percent-decoded; `None` if no protocol could carry them (RFC 1929: at
+    /// most 255 bytes; RFC 7617: no controls).
+    fn login_parts(login: &str) -> Option<(String, String)> {
+        let (user, password) = login.split_once(':').unwrap_or((login, ""));
+        let parts = (percent_decoded(user)?, percent_decoded(password)?);
+        let fits = |s: &str| s.len() <= LOGIN_MAX && !s.chars().any(char::is_control);
+        (fits(&parts.0) && fits(&parts.1)).then_some(parts)
+    }
+
+    /// `%40` is `@` (RFC 3986 section 2.1); without two digits the sign stays, as in curl.
+    fn percent_decoded(text: &str) -> Option<String> {
+        let mut pieces = text.split('%');
+        let mut out = pieces.next()?.as_bytes().to_vec();
+        for piece in pieces {
+            let digits = piece.get(..2).filter(|d| d.bytes().all(|b| b.is_ascii_hexdigit()));
+            match digits.and_then(|d| u8::from_str_radix(d, 16).ok()) {
+                Some(byte) => out.extend([&[byte], piece.as_bytes().get(2..)?].concat()),
+                None => out.extend([b"%", piece.as_bytes()].concat()),
+            }
+        }
+        String::from_utf8(out).ok()
+    }
+
+    /// NO_PROXY as curl 7.86 and later reads it: `*` alone, a domain and what is below it with or
+    /// without a leading dot, an address, or a range in CIDR notation. The port does not count.
+    fn is_exempt(host: &Host, list: &str) -> bool {
+        let mut entries = list.split([',', ' ', '\t']).filter(|e| !e.is_empty());
+        list.trim() == "*"
+            || entries.any(|entry| match host {
+                Host::Ip(ip, _) => in_range(*ip, entry),
+                Host::Name(name) => in_domain(name, entry),
+            })
+    }
+
+    /// `example.com` is for itself and `www.example.com`, not for `anexample.com`.
+    fn in_domain(name: &str, entry: &str) -> bool {
+        let name = bare(name).to_ascii_lowercase();
+        let entry = bare(entry).to_ascii_lowercase();
+        let domain = entry.strip_prefix('.').unwrap_or(&entry);
+        let above = name.strip_suffix(domain);
+        !domain.is_empty() && above.is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+    }
+
+    /// `10.0.0.0/8`, `fd00::/8`, or one address.
+    fn in_range(ip: IpAddr, entry: &str) -> bool {
+        let (net, bits) = entry.split_once('/').map_or((entry, None), |(n, b)| (n, Some(b)));
+        let net = net.trim_matches(['[', ']']).parse::<IpAddr>();
+        let wide = |ip: IpAddr| match ip {
+            IpAddr::V4(ip) => (u128::from(ip.to_bits()) << 96, 32),
+            IpAddr::V6(ip) => (ip.to_bits(), 128),
+        };
+        let (Ok(net), (ip_bits, size)) = (net, wide(ip)) else { return false };
+        let bits = bits.map_or(Ok(size), str::parse::<u32>).ok().filter(|bits| *bits <= size);
+        let Some(bits) = bits else { return false };
+        let differ = ip_bits ^ wide(net).0;
+        ip.is_ipv4() == net.is_ipv4() && differ.leading_zeros() >= bits
+    }
+
+    /// `host:port`, an IPv6 address in brackets.
+    fn authority(host: &Host, port: u16) -> String {
+        match host {
+            Host::Ip(IpAddr::V6(ip), _) => format!("[{ip}]:{port}"),
+            Host::Ip(ip, _) => format!("{ip}:{port}"),
+            Host::Name(name) => format!("{}:{port}", bare(name)),
+        }
+    }
+
+    /// A name as proxies expect it: without the trailing dot.
+    fn bare(name: &str) -> &str {
+        name.trim_end_matches('.')
+    }
+
+    fn scheme(kind: ProxyKind) -> &'static str {
+        match kind {
+            ProxyKind::Http => "http",
+            ProxyKind::Socks4a => "socks4a",
+            ProxyKind::Socks5 => "socks5",
+            ProxyKind::Socks5h => "socks5h",
+        }
+    }
+
+    /// The length in one byte, then the text; `LOGIN_MAX` and DNS keep it below 256.
+    fn counted(text: &str) -> Vec<u8> {
+        let length = u8::try_from(text.len()).unwrap_or(u8::MAX);
+        let mut out = vec![length];
+        out.extend(text.bytes().take(length.into()));
+        out
+    }
+
+    fn read_array<const N: usize>(stream: &mut impl Read) -> io::Result<[u8; N]> {
+        let mut bytes = [0; N];
+        stream.read_exact(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Where the header ends, its blank line included; bare line feeds count too.
+    fn header_end(bytes: &[u8]) -> Option<usize> {
+        let after =
+            |blank: &[u8]| Some(bytes.windows(blank.len()).position(|w| w == blank)? + blank.len());
+        [after(b"\n\r\n"), after(b"\n\n")].into_iter().flatten().min()
+    }
+
+    /// The value of the first header field of this name.
+    fn field<'a>(header: &'a [u8], name: &str) -> Option<&'a [u8]> {
+        let lines = header.split(|b| *b == b'\n').skip(1);
+        lines.filter_map(|line| line.split_at_checked(name.len())).find_map(|(key, value)| {
+            let value = value.strip_prefix(b":")?;
+            key.eq_ignore_ascii_case(name.as_bytes()).then(|| value.trim_ascii())
+        })
+    }
+
+    fn first_line(bytes: &[u8]) -> &[u8] {
+        bytes.split(|b| *b == b'\n').next().unwrap_or_default().trim_ascii_end()
+    }
+
+    /// Base64 with padding (RFC 4648 section 4).
+    fn base64(bytes: &[u8]) -> String {
+        let mut out = String::new();
+        for chunk in bytes.chunks(3) {
+            let group = chunk.iter().fold(0, |g: u32, b| g << 8 | u32::from(*b));
+            let group = group << (24 - 8 * chunk.len());
+            for i in 0..4 {
+                let digit = BASE64.get((group >> (18 - 6 * i) & 63) as usize);
+                let digit = digit.filter(|_| i <= chunk.len()).unwrap_or(&b'=');
+                out.push(char::from(*digit));
+            }
+        }
+        out
+    }
+
+    /// RFC 1928 section 6. TTL expired is what proxies say when the target's SYNs stay unanswered.
+    const SOCKS5_REPLIES: [(u8, Outcome, &str); 9] = [
+        (0, Outcome::Open, "succeeded"),
+        (1, Outcome::Unreachable, "general SOCKS server failure"),
+        (2, Outcome::Denied, "connection not allowed by ruleset"),
+        (3, Outcome::Unreachable, "network unreachable"),
+        (4, Outcome::Unreachable, "host unreachable"),
+        (5, Outcome::Refused, "connection refused"),
+        (6, Outcome::Timeout, "TTL expired"),
+        (7, Outcome::Denied, "command not supported"),
+        (8, Outcome::Unreachable, "address type not supported"),
+    ];
+
+    /// SOCKS 4 (Ying-Da Lee): 91 says "rejected or failed" without telling which.
+    const SOCKS4_REPLIES: [(u8, Outcome, &str); 4] = [
+        (90, Outcome::Open, "request granted"),
+        (91, Outcome::Denied, "request rejected or failed"),
+        (92, Outcome::Auth, "no identd on the client"),
+        (93, Outcome::Auth, "identd reports another user"),
+    ];
+
+    const V2_SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
+    const AGENT: &str = concat!("reach/", env!("CARGO_PKG_VERSION"));
+    const HTTP: &[u8] = b"HTTP/";
+    const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+    /// curl's default for every kind of proxy: the same variable must mean the same proxy.
+    const PORT: u16 = 1080;
+
+    /// Bytes of an HTTP answer's header: as much as nginx and Apache let a client send.
+    const HEADER_MAX: usize = 16 * 1024;
+
+    /// Bytes of a user name or a password (RFC 1929 section 2).
+    const LOGIN_MAX: usize = 255;
+}
+
 mod greet {
     //! In: an open Wire. Out: what the service said before it was asked anything, and its name.
 
@@ -2439,6 +2937,655 @@ mod greet {
         (b"\xff\xfd", b"", &[], "telnet"),
         (b"\x15\x03", b"", &[], "tls"),
     ];
+}
+
+mod starttls {
+    //! In: a Wire to a service in the clear. Out: the Wire at the point where TLS begins.
+
+    use super::connect::Wire;
+    use super::deadline::Deadline;
+    use super::greet;
+    use super::target;
+    use super::text::{self, Untrusted};
+    use std::io::{ErrorKind, Read, Write};
+    use std::time::Duration;
+
+    use Meaning::{Absent, Bad, Good, More, Unknown};
+    use Step::{Begin, Code, Offers, Say, Weigh, Words};
+
+    /// A dialogue that asked a service to begin TLS, and how it ended.
+    #[derive(Clone)]
+    pub struct Upgrade {
+        pub protocol: &'static str,
+        pub outcome: Outcome,
+        /// What was said, the refusal last. The middle of a long dialogue is left out.
+        pub dialogue: Vec<Line>,
+        pub elapsed: Duration,
+    }
+
+    /// A line, or what is readable of a binary message (hexadecimal if nothing is).
+    #[derive(Clone)]
+    pub struct Line {
+        pub ours: bool,
+        pub text: Untrusted,
+    }
+
+    #[derive(Clone, Copy, PartialEq, Eq)]
+    pub enum Outcome {
+        /// The next byte on the Wire is the ClientHello.
+        Ready,
+        /// The service says what it can, and TLS is not part of it. It was not asked.
+        NotOffered,
+        /// It said no: to STARTTLS, or to this client at all.
+        Refused,
+        Malformed,
+        /// It speaks this protocol instead.
+        WrongProtocol(&'static str),
+        /// Bytes came behind the go-ahead, before TLS.
+        Injected,
+        Closed,
+        Timeout,
+    }
+
+    /// What one line or message of the peer means for the step that reads it.
+    #[derive(Clone, Copy, PartialEq, Eq)]
+    enum Meaning {
+        Good,
+        /// The reply goes on.
+        More,
+        Bad,
+        /// A no that says: this service has no TLS.
+        Absent,
+        /// Part of a reply that has begun; otherwise not this protocol.
+        Unknown,
+    }
+
+    /// Where the first line or message of some bytes ends; `None` as long as that is unknown.
+    type Frame = fn(&[u8]) -> Option<usize>;
+
+    /// One step of a dialogue.
+    enum Step {
+        /// The protocol of the steps that follow, and how its lines or messages end.
+        Begin(&'static str, Frame),
+        /// `{name}` is the target's name, `{local}` this end's address literal.
+        Say(&'static [u8]),
+        /// A reply of three digits, with a hyphen behind them if it goes on (RFC 5321 section
+        /// 4.2.1, RFC 959 section 4.2); 4xx and 5xx are a no. `#` is any digit.
+        Code(&'static str),
+        /// How a line can begin, the first match counts: `#` is a digit, `*` a word.
+        Words(&'static [(&'static [u8], Meaning)]),
+        /// A binary message.
+        Weigh(fn(&[u8]) -> Meaning),
+        /// The reply just read must have this word in it.
+        Offers(&'static str),
+    }
+
+    /// A dialogue under way.
+    struct Dialogue<'a, S> {
+        stream: &'a mut S,
+        /// Everything received, and how much of it has been read as lines or messages.
+        received: Vec<u8>,
+        used: usize,
+        units: usize,
+        /// Where the reply being read began in `received`.
+        reply: usize,
+        /// Replies that ended well, and whether any line at all made sense.
+        good: usize,
+        understood: bool,
+        lines: Vec<Line>,
+    }
+
+    /// Holds the dialogue within one deadline. `name` is what the service is called (XMPP's `to`).
+    /// The Wire goes on only if TLS can begin; TLS is never tried against a no.
+    pub fn upgrade(
+        mut wire: Wire,
+        protocol: &'static str,
+        name: &str,
+        deadline: Deadline,
+    ) -> (Upgrade, Option<Wire>) {
+        let began = deadline.elapsed();
+        wire.set_deadline(deadline);
+        let local = wire.local().ip();
+        // RFC 5321 section 4.1.4: a client without a name of its own gives its address.
+        let local = if local.is_ipv6() { format!("[IPv6:{local}]") } else { format!("[{local}]") };
+        let (mut outcome, mut dialogue) = converse(&mut wire, protocol, name, &local);
+        if outcome == Outcome::Ready {
+            // What was sent right behind the go-ahead is here by now.
+            wire.set_deadline(Deadline::after(INJECTION_WAIT));
+            let mut early = [0; 64];
+            outcome = match wire.read(&mut early).map_err(failed) {
+                Ok(0) => Outcome::Closed,
+                Ok(n) => {
+                    let text = shown(early.get(..n).unwrap_or_default());
+                    dialogue.push(Line { ours: false, text });
+                    Outcome::Injected
+                }
+                Err(Outcome::Timeout) => Outcome::Ready,
+                Err(other) => other,
+            };
+        }
+        let elapsed = deadline.elapsed().saturating_sub(began);
+        let upgrade = Upgrade { protocol, outcome, dialogue, elapsed };
+        (upgrade, (outcome == Outcome::Ready).then_some(wire))
+    }
+
+    /// The dialogue itself, on anything that ends it in time. `local` is this end's address literal.
+    pub fn converse(
+        stream: &mut (impl Read + Write),
+        protocol: &str,
+        name: &str,
+        local: &str,
+    ) -> (Outcome, Vec<Line>) {
+        let mut dialogue = Dialogue::new(stream);
+        let outcome = dialogue.run(protocol, name, local);
+        let rest = dialogue.received.get(dialogue.used..).unwrap_or_default().to_vec();
+        if !rest.is_empty() {
+            dialogue.record(false, &rest);
+        }
+        (outcome, dialogue.lines)
+    }
+
+    /// The protocol of this name, or of the service of this name (`submission` is smtp).
+    pub fn protocol(name: &str) -> Option<&'static str> {
+        let name = target::service(name).ok().and_then(|s| s.starttls).unwrap_or(name);
+        protocols().find(|protocol| *protocol == name)
+    }
+
+    /// All protocols, for help and for errors.
+    pub fn protocols() -> impl Iterator<Item = &'static str> {
+        DIALOGUES.iter().filter_map(|step| match step {
+            Begin(name, _) => Some(*name),
+            _ => None,
+        })
+    }
+
+    impl<'a, S: Read + Write> Dialogue<'a, S> {
+        fn new(stream: &'a mut S) -> Self {
+            let (received, lines) = (Vec::new(), Vec::new());
+            Self {
+                stream,
+                received,
+                used: 0,
+                units: 0,
+                reply: 0,
+                good: 0,
+                understood: false,
+                lines,
+            }
+        }
+
+        /// Takes the steps up to the first that fails. `Ready` has nothing left unread.
+        fn run(&mut self, protocol: &str, name: &str, local: &str) -> Outcome {
+            let mut steps = DIALOGUES.iter();
+            let ours = steps.find(|s| matches!(s, Begin(name, _) if *name == protocol));
+            let Some(Begin(_, frame)) = ours else { return Outcome::Malformed };
+            for step in steps.take_while(|s| !matches!(s, Begin(..))) {
+                let done = match step {
+                    Say(words) => self.say(words, name, local),
+                    Offers(word) if has_word(self.reply(), word) => Ok(()),
+                    Offers(_) => return Outcome::NotOffered,
+                    step => self.hear(step, *frame),
+                };
+                if let Err(outcome) = done {
+                    return self.stranger(protocol).unwrap_or(outcome);
+                }
+            }
+            match self.used == self.received.len() {
+                true => Outcome::Ready,
+                // "SSH-2.0" begins with PostgreSQL's yes: nobody injected that.
+                false => self.stranger(protocol).unwrap_or(Outcome::Injected),
+            }
+        }
+
+        /// Sends one line or message. A name cannot break out of it.
+        fn say(&mut self, words: &[u8], name: &str, local: &str) -> Result<(), Outcome> {
+            let message = match std::str::from_utf8(words) {
+                Ok(text) => {
+                    let plain = |c: &char| c.is_ascii_alphanumeric() || "-._:".contains(*c);
+                    let name = name.chars().filter(plain).collect::<String>();
+                    text.replace("{name}", &name).replace("{local}", local).into_bytes()
+                }
+                Err(_) => words.to_vec(),
+            };
+            self.record(true, &message);
+            self.reply = self.used;
+            self.stream.write_all(&message).map_err(failed)
+        }
+
+        /// Reads one reply to its last line.
+        fn hear(&mut self, step: &Step, frame: Frame) -> Result<(), Outcome> {
+            let mut begun = false;
+            self.reply = self.used;
+            loop {
+                let unit = self.unit(frame)?;
+                let meaning = step.meaning(&unit);
+                self.understood |= meaning != Unknown;
+                match meaning {
+                    Good => {
+                        self.good += 1;
+                        return Ok(());
+                    }
+                    Bad => return Err(Outcome::Refused),
+                    Absent => return Err(Outcome::NotOffered),
+                    More => begun = true,
+                    Unknown if begun || unit.trim_ascii().is_empty() => {}
+                    Unknown => return Err(Outcome::Malformed),
+                }
+            }
+        }
+
+        /// The next line or message, whole.
+        fn unit(&mut self, frame: Frame) -> Result<Vec<u8>, Outcome> {
+            loop {
+                let rest = self.received.get(self.used..).unwrap_or_default();
+                let length = if rest.is_empty() { None } else { frame(rest) };
+                match length.map(|n| (n, rest.get(..n))) {
+                    Some((n, Some(unit))) if n > 0 && self.units < UNITS_MAX => {
+                        let unit = unit.to_vec();
+                        self.used += n;
+                        self.units += 1;
+                        self.record(false, &unit);
+                        return Ok(unit);
+                    }
+                    Some((n, None)) if n <= BYTES_MAX => self.fill()?,
+                    None => self.fill()?,
+                    Some(_) => return Err(Outcome::Malformed),
+                }
+            }
+        }
+
+        /// Reads what has come, at least one byte.
+        fn fill(&mut self) -> Result<(), Outcome> {
+            if self.received.len() > BYTES_MAX {
+                return Err(Outcome::Malformed);
+            }
+            let mut chunk = [0; 1024];
+            match self.stream.read(&mut chunk) {
+                Ok(0) => Err(Outcome::Closed),
+                Ok(n) => {
+                    self.received.extend_from_slice(chunk.get(..n).unwrap_or_default());
+                    Ok(())
+                }
+                Err(e) => Err(failed(e)),
+            }
+        }
+
+        fn reply(&self) -> &[u8] {
+            self.received.get(self.reply..self.used).unwrap_or_default()
+        }
+
+        /// The protocol that lives here instead, if the dialogue failed before it got anywhere.
+        fn stranger(&self, ours: &str) -> Option<Outcome> {
+            let greeting = self.received.get(..self.reply).filter(|g| !g.is_empty());
+            let first = greeting.unwrap_or(&self.received);
+            let name = greet::recognise(first, 0)?;
+            let ours = ours.starts_with(name) || (ours, name) == ("mysql", "mariadb");
+            // `220` may be smtp, lmtp or ftp: what was understood is doubted only by a word in it.
+            let has_name =
+                || first.windows(name.len()).any(|w| w.eq_ignore_ascii_case(name.as_bytes()));
+            let other = !ours && self.good < 2 && (!self.understood || has_name());
+            other.then_some(Outcome::WrongProtocol(name))
+        }
+
+        /// Keeps a line for the report, and the beginning and the end of a long dialogue.
+        fn record(&mut self, ours: bool, bytes: &[u8]) {
+            self.lines.push(Line { ours, text: shown(bytes) });
+            let size = |lines: &[Line]| lines.iter().map(|l| l.text.bytes().len()).sum::<usize>();
+            while self.lines.len() > SHOWN_LINES || size(&self.lines) > SHOWN_BYTES {
+                self.lines.remove(self.lines.len() / 2);
+            }
+        }
+    }
+
+    impl Step {
+        fn meaning(&self, unit: &[u8]) -> Meaning {
+            match self {
+                Code(code) if begins(unit, code.as_bytes()) => match unit.get(3) {
+                    Some(b'-') => More,
+                    _ => Good,
+                },
+                Code(_) if begins(unit, b"4##") || begins(unit, b"5##") => Bad,
+                Words(words) => {
+                    let found = words.iter().find(|(start, _)| begins(unit, start));
+                    found.map_or(Unknown, |(_, meaning)| *meaning)
+                }
+                Weigh(weigh) => weigh(unit),
+                _ => Unknown,
+            }
+        }
+    }
+
+    /// Whether the line begins like the pattern: `#` is a digit, `*` a word; ASCII case is ignored.
+    fn begins(line: &[u8], pattern: &[u8]) -> bool {
+        let mut rest = line;
+        for p in pattern {
+            if *p == b'*' {
+                let end = rest.iter().position(|b| *b == b' ').unwrap_or(rest.len());
+                rest = rest.get(end..).unwrap_or_default();
+                continue;
+            }
+            let Some((b, tail)) = rest.split_first() else { return false };
+            if !(b.eq_ignore_ascii_case(p) || *p == b'#' && b.is_ascii_digit()) {
+                return false;
+            }
+            rest = tail;
+        }
+        true
+    }
+
+    /// Whether a line of the reply has the word, alone between blanks, quotes or brackets.
+    fn has_word(reply: &[u8], word: &str) -> bool {
+        reply.split(|b| *b == b'\n').any(|line| {
+            let coded = begins(line, b"###-") || begins(line, b"### ");
+            let text = line.get(if coded { 4 } else { 0 }..).unwrap_or_default();
+            let mut words = text.split(|b| b" \t\r\"'<>/".contains(b));
+            words.any(|w| w.eq_ignore_ascii_case(word.as_bytes()))
+        })
+    }
+
+    /// A line without its end; of a binary message the readable parts, or its hexadecimal form.
+    fn shown(bytes: &[u8]) -> Untrusted {
+        let bytes = bytes.get(..LINE_SHOWN).unwrap_or(bytes);
+        // No text has these; every LDAP message has 2 and 1 (an INTEGER of one byte).
+        let binary = |b: &u8| matches!(*b, 0..=2 | IAC);
+        if !bytes.iter().any(binary) {
+            return Untrusted::new(bytes.trim_ascii_end());
+        }
+        let printable = |b: &u8| (b' '..=b'~').contains(b);
+        let parts = bytes.split(|b| !printable(b)).filter(|part| part.len() >= READABLE);
+        match parts.collect::<Vec<_>>().join(&b' ') {
+            text if text.is_empty() => Untrusted::new(text::hex(bytes)),
+            text => Untrusted::new(text),
+        }
+    }
+
+    fn failed(error: std::io::Error) -> Outcome {
+        match error.kind() {
+            ErrorKind::TimedOut => Outcome::Timeout,
+            _ => Outcome::Closed,
+        }
+    }
+
+    /// A line, with its line feed.
+    fn line(bytes: &[u8]) -> Option<usize> {
+        Some(bytes.iter().position(|b| *b == b'\n')? + 1)
+    }
+
+    /// An element of an XMPP stream, or the tag that opens or closes the stream.
+    fn element(bytes: &[u8]) -> Option<usize> {
+        let blank = bytes.iter().take_while(|b| b.is_ascii_whitespace()).count();
+        let rest = bytes.get(blank..)?;
+        match rest.first() {
+            _ if blank > 0 => return Some(blank),
+            Some(b'<') => {}
+            _ => return Some(bytes.len()),
+        }
+        let end = rest.iter().position(|b| *b == b'>')? + 1;
+        let tag = rest.get(..end)?;
+        let alone = tag.ends_with(b"/>") || matches!(tag, [_, b'?' | b'/', ..]);
+        if alone || tag.starts_with(b"<stream:stream") {
+            return Some(end);
+        }
+        let name = tag.get(1..)?.split(|b| b" \t\r\n>".contains(b)).next()?;
+        let close = [b"</", name, b">"].concat();
+        Some(rest.windows(close.len()).position(|w| w == close)? + close.len())
+    }
+
+    /// A packet of MySQL's protocol: three bytes of length, a sequence number.
+    fn mysql_packet(bytes: &[u8]) -> Option<usize> {
+        let [a, b, c, _, ..] = bytes else { return None };
+        Some(u32::from_le_bytes([*a, *b, *c, 0]) as usize + 4)
+    }
+
+    /// A TPKT (RFC 1006 section 6).
+    fn tpkt(bytes: &[u8]) -> Option<usize> {
+        match bytes {
+            [3, _, high, low, ..] => Some(usize::from(u16::from_be_bytes([*high, *low]))),
+            [3, ..] => None,
+            _ => Some(usize::MAX),
+        }
+    }
+
+    /// An LDAPMessage, a SEQUENCE (RFC 4511 section 4.1.1).
+    fn ldap_message(bytes: &[u8]) -> Option<usize> {
+        match bytes {
+            [0x30, ..] => ber(bytes).map(|(head, length)| head.saturating_add(length)),
+            _ => Some(usize::MAX),
+        }
+    }
+
+    /// Header and content of a BER element, in bytes; definite lengths only (RFC 4511 section 5.1).
+    fn ber(bytes: &[u8]) -> Option<(usize, usize)> {
+        match bytes {
+            [_, n @ 0..=0x7f, ..] => Some((2, usize::from(*n))),
+            [_, n @ 0x81..=0x84, rest @ ..] => {
+                let size = usize::from(n & 0x7f);
+                let length = rest.get(..size)?.iter().fold(0, |l, b| l << 8 | usize::from(*b));
+                Some((2 + size, length))
+            }
+            [_, _, ..] => Some((2, usize::MAX)),
+            _ => None,
+        }
+    }
+
+    /// PostgreSQL's answer to SSLRequest: one byte, or an ErrorResponse of today or of old.
+    fn postgres_answer(bytes: &[u8]) -> Option<usize> {
+        match bytes {
+            [b'E', 0, a, b, c, ..] => Some(u32::from_be_bytes([0, *a, *b, *c]) as usize + 1),
+            [b'E'] | [b'E', 0, ..] => None,
+            [b'E', ..] => Some(bytes.iter().position(|b| *b == 0)? + 1),
+            _ => Some(1),
+        }
+    }
+
+    /// A telnet command (RFC 854), a subnegotiation (RFC 855), or the text up to the next one.
+    fn telnet_command(bytes: &[u8]) -> Option<usize> {
+        match bytes {
+            [IAC, 250, rest @ ..] => Some(rest.windows(2).position(|w| w == [IAC, 240])? + 4),
+            [IAC, 251..=254, _, ..] => Some(3),
+            [IAC] | [IAC, 251..=254] => None,
+            [IAC, ..] => Some(2),
+            _ => Some(bytes.iter().position(|b| *b == IAC).unwrap_or(bytes.len())),
+        }
+    }
+
+    /// The greeting must have CLIENT_SSL among its capabilities (MySQL protocol, HandshakeV10); an
+    /// ERR packet comes instead if this host is blocked or there are too many connections.
+    fn mysql_greeting(packet: &[u8]) -> Meaning {
+        match packet.get(4..) {
+            Some([0xff, _, _, ..]) => Bad,
+            Some([10, rest @ ..]) => {
+                // The version ends with a NUL; then thread id (4), scramble (8), filler (1).
+                let version = rest.iter().position(|b| *b == 0);
+                let low = version.and_then(|end| rest.get(end + 14..end + 16));
+                match low {
+                    Some([_, high]) if high & 0x08 != 0 => Good,
+                    Some(_) => Absent,
+                    None => Unknown,
+                }
+            }
+            _ => Unknown,
+        }
+    }
+
+    /// The ExtendedResponse to StartTLS (RFC 4511 section 4.14.2): resultCode 0 is the go-ahead.
+    fn ldap_response(message: &[u8]) -> Meaning {
+        let inside = |bytes: &[u8], tag: u8| {
+            let (head, length) = ber(bytes).filter(|_| bytes.first() == Some(&tag))?;
+            let (content, rest) = bytes.get(head..)?.split_at_checked(length)?;
+            Some((content.to_vec(), rest.to_vec()))
+        };
+        let code = || {
+            let (message, _) = inside(message, 0x30)?;
+            let (_id, operation) = inside(&message, 0x02)?;
+            let (response, _) = inside(&operation, 0x78)?;
+            inside(&response, 0x0a)
+        };
+        match code() {
+            Some((code, _)) if code == [0] => Good,
+            Some(_) => Bad,
+            None => Unknown,
+        }
+    }
+
+    /// The X.224 Connection Confirm with an RDP_NEG_RSP or RDP_NEG_FAILURE (MS-RDPBCGR sections
+    /// 2.2.1.2.1 and 2.2.1.2.2); without one, or with protocol 0, it is RDP's own security.
+    fn rdp_confirm(packet: &[u8]) -> Meaning {
+        match (packet.get(5), packet.get(11..)) {
+            (Some(0xd0), Some([] | [2, _, 8, 0, 0, ..] | [3, _, 8, 0, 2, ..])) => Absent,
+            (Some(0xd0), Some([2, _, 8, 0, ..])) => Good,
+            (Some(0xd0), Some([3, ..])) => Bad,
+            _ => Unknown,
+        }
+    }
+
+    /// Who says what, and what it may be answered. A 4xx, 5xx or other no ends any of them.
+    const DIALOGUES: [Step; 76] = [
+        // RFC 3207
+        Begin("smtp", line),
+        Code("220"),
+        Say(b"EHLO {local}\r\n"),
+        Code("250"),
+        Offers("STARTTLS"),
+        Say(b"STARTTLS\r\n"),
+        Code("220"),
+        // RFC 2033 section 4.2: the same, with LHLO
+        Begin("lmtp", line),
+        Code("220"),
+        Say(b"LHLO {local}\r\n"),
+        Code("250"),
+        Offers("STARTTLS"),
+        Say(b"STARTTLS\r\n"),
+        Code("220"),
+        // RFC 9051 section 6.2.1; PREAUTH leaves no state to start TLS in
+        Begin("imap", line),
+        Words(&[(b"* OK", Good), (b"* PREAUTH", Bad), (b"* BYE", Bad)]),
+        Say(b"a1 CAPABILITY\r\n"),
+        Words(&[(b"a1 OK", Good), (b"a1 ", Bad), (b"* BYE", Bad), (b"* ", More)]),
+        Offers("STARTTLS"),
+        Say(b"a2 STARTTLS\r\n"),
+        Words(&[(b"a2 OK", Good), (b"a2 ", Bad), (b"* BYE", Bad), (b"* ", More)]),
+        // RFC 2449, RFC 2595 section 4
+        Begin("pop3", line),
+        Words(&[(b"+OK", Good), (b"-ERR", Bad)]),
+        Say(b"CAPA\r\n"),
+        Words(&[(b".", Good), (b"-ERR", Bad), (b"+OK", More)]),
+        Offers("STLS"),
+        Say(b"STLS\r\n"),
+        Words(&[(b"+OK", Good), (b"-ERR", Bad)]),
+        // RFC 4217 section 4
+        Begin("ftp", line),
+        Code("220"),
+        Say(b"AUTH TLS\r\n"),
+        Code("234"),
+        // RFC 4642
+        Begin("nntp", line),
+        Code("20#"),
+        Say(b"CAPABILITIES\r\n"),
+        Words(&[(b".", Good), (b"4##", Bad), (b"5##", Bad), (b"101", More)]),
+        Offers("STARTTLS"),
+        Say(b"STARTTLS\r\n"),
+        Code("382"),
+        // RFC 5804 sections 1.7 and 2.2
+        Begin("sieve", line),
+        Words(&[(b"OK", Good), (b"NO", Bad), (b"BYE", Bad), (b"\"", More)]),
+        Offers("STARTTLS"),
+        Say(b"STARTTLS\r\n"),
+        Words(&[(b"OK", Good), (b"NO", Bad), (b"BYE", Bad)]),
+        // RFC 6120 section 5; no white space may follow <proceed/> (5.3.3)
+        Begin("xmpp", element),
+        Say(XMPP_CLIENT),
+        Words(XMPP_FEATURES),
+        Offers("starttls"),
+        Say(XMPP_STARTTLS),
+        Words(XMPP_PROCEED),
+        Begin("xmpp-server", element),
+        Say(XMPP_SERVER),
+        Words(XMPP_FEATURES),
+        Offers("starttls"),
+        Say(XMPP_STARTTLS),
+        Words(XMPP_PROCEED),
+        // IRCv3, tls extension. Its capability is not asked for: InspIRCd answers STARTTLS without
+        // having CAP, and says nothing at all to commands that it does not know.
+        Begin("irc", line),
+        Say(b"STARTTLS\r\n"),
+        Words(IRC_ANSWERS),
+        // RFC 4511 section 4.14.1: ExtendedRequest 1.3.6.1.4.1.1466.20037
+        Begin("ldap", ldap_message),
+        Say(b"\x30\x1d\x02\x01\x01\x77\x18\x80\x161.3.6.1.4.1.1466.20037"),
+        Weigh(ldap_response),
+        Begin("mysql", mysql_packet),
+        Weigh(mysql_greeting),
+        Say(MYSQL_SSL_REQUEST),
+        // PostgreSQL protocol, SSLRequest: code 80877103
+        Begin("postgres", postgres_answer),
+        Say(b"\0\0\0\x08\x04\xd2\x16\x2f"),
+        Words(&[(b"S", Good), (b"N", Bad), (b"E", Bad)]),
+        // draft-altman-telnet-starttls-02: WILL, DO, and FOLLOWS from both ends. A server that
+        // does not know the option answers DONT (RFC 854): nobody has to wait for its silence.
+        Begin("telnet", telnet_command),
+        Say(b"\xff\xfb\x2e"),
+        Words(&[(b"\xff\xfd\x2e", Good), (b"\xff\xfe\x2e", Absent), (b"", More)]),
+        Say(b"\xff\xfa\x2e\x01\xff\xf0"),
+        Words(&[(b"\xff\xfa\x2e\x01\xff\xf0", Good), (b"", More)]),
+        // MS-RDPBCGR section 2.2.1.1: X.224 Connection Request, RDP_NEG_REQ for TLS or CredSSP
+        Begin("rdp", tpkt),
+        Say(b"\x03\0\0\x13\x0e\xe0\0\0\0\0\0\x01\0\x08\0\x03\0\0\0"),
+        Weigh(rdp_confirm),
+    ];
+
+    const IRC_ANSWERS: &[(&[u8], Meaning)] = &[
+        (b":* 670 ", Good),
+        (b":* 421 ", Absent),
+        (b":* 451 ", Absent),
+        (b":* 4## ", Bad),
+        (b":* 691 ", Bad),
+        (b"ERROR", Bad),
+        (b":* NOTICE ", More),
+        (b"NOTICE ", More),
+    ];
+
+    /// MySQL protocol, SSLRequest: PROTOCOL_41, SSL, SECURE_CONNECTION and PLUGIN_AUTH, packets of
+    /// 16 MiB, utf8mb4, 23 bytes of nothing.
+    const MYSQL_SSL_REQUEST: &[u8] = b"\x20\0\0\x01\0\x8a\x08\0\0\0\0\x01\x2d\
+        \0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
+
+    const XMPP_CLIENT: &[u8] = b"<?xml version='1.0'?><stream:stream xmlns='jabber:client' \
+        xmlns:stream='http://etherx.jabber.org/streams' to='{name}' version='1.0'>";
+    const XMPP_SERVER: &[u8] = b"<?xml version='1.0'?><stream:stream xmlns='jabber:server' \
+        xmlns:stream='http://etherx.jabber.org/streams' to='{name}' version='1.0'>";
+    const XMPP_STARTTLS: &[u8] = b"<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>";
+    const XMPP_FEATURES: &[(&[u8], Meaning)] = &[
+        (b"<stream:features", Good),
+        (b"<stream:error", Bad),
+        (b"</stream", Bad),
+        (b"<?xml", More),
+        (b"<stream:stream", More),
+    ];
+    const XMPP_PROCEED: &[(&[u8], Meaning)] =
+        &[(b"<proceed", Good), (b"<failure", Bad), (b"<stream:error", Bad), (b"</stream", Bad)];
+
+    /// "Interpret as command" (RFC 854).
+    const IAC: u8 = 255;
+
+    /// Bytes of a whole dialogue: 32 lines of RFC 5321's longest, more than any server says.
+    const BYTES_MAX: usize = 16 * 1024;
+
+    /// Lines or messages of the peer in one dialogue: an endless `250-` ends here.
+    const UNITS_MAX: usize = 128;
+
+    /// Lines and bytes kept for the report.
+    const SHOWN_LINES: usize = 64;
+    const SHOWN_BYTES: usize = 8 * 1024;
+
+    /// Bytes kept of one line: the longest reply line of RFC 5321 section 4.5.3.1.5.
+    const LINE_SHOWN: usize = 512;
+
+    /// Characters in a row that are text and not chance, in a binary message.
+    const READABLE: usize = 4;
+
+    /// How long bytes behind the go-ahead may take: those of the same segment are here at once.
+    const INJECTION_WAIT: Duration = Duration::from_millis(1);
 }
 
 mod x509 {

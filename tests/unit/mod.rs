@@ -2,5 +2,7 @@
 
 mod connect;
 mod resolve;
+mod starttls;
 mod tls;
+mod tunnel;
 mod x509;
