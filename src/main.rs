@@ -800,6 +800,9 @@ mod target {
         pub dial: Option<Dial>,
         pub proxy: Option<Proxy>,
         pub send_proxy: Option<ProxyHeader>,
+        /// The proxy that other programs on this box would use, which reach was not told to:
+        /// the variable's name and the proxy without its login.
+        pub ambient: Option<(String, String)>,
         /// The path of an http(s) URL, to be asked for.
         pub path: Option<String>,
         pub timeouts: Timeouts,
@@ -919,6 +922,7 @@ mod target {
                 dial: None,
                 proxy: None,
                 send_proxy: None,
+                ambient: None,
                 path,
                 timeouts: Timeouts::default(),
             })
@@ -944,6 +948,14 @@ mod target {
 
         /// The host and the port that the first packet goes to.
         pub fn dialled(&self) -> (&Host, u16) {
+            match &self.proxy {
+                Some(proxy) => (&proxy.host, proxy.port),
+                None => self.wanted(),
+            }
+        }
+
+        /// The host and the port at the far end: what a proxy is asked for.
+        pub fn wanted(&self) -> (&Host, u16) {
             match &self.dial {
                 Some(dial) => (&dial.host, dial.port.unwrap_or(self.port)),
                 None => (&self.host, self.port),
@@ -995,6 +1007,29 @@ mod target {
                 Self::Name(name) => f.write_str(name),
                 Self::Ip(ip, 0) => write!(f, "{ip}"),
                 Self::Ip(ip, scope) => write!(f, "{ip}%{scope}"),
+            }
+        }
+    }
+
+    impl Display for Proxy {
+        /// `scheme://host:port`, never the login.
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            let scheme = match self.kind {
+                ProxyKind::Http => "http",
+                ProxyKind::Socks4a => "socks4a",
+                ProxyKind::Socks5 => "socks5",
+                ProxyKind::Socks5h => "socks5h",
+            };
+            write!(f, "{scheme}://{}", self.place())
+        }
+    }
+
+    impl Proxy {
+        /// `host:port`, as reach takes it.
+        pub fn place(&self) -> String {
+            match &self.host {
+                Host::Ip(IpAddr::V6(_), _) => format!("[{}]:{}", self.host, self.port),
+                host => format!("{host}:{}", self.port),
             }
         }
     }
@@ -2337,7 +2372,7 @@ mod tunnel {
         let mut surplus = Vec::new();
         let (outcome, status, said) = ask(&mut wire, proxy, &host, port, &mut surplus);
         wire.unread(&surplus);
-        let proxy = format!("{}://{}", scheme(proxy.kind), authority(&proxy.host, proxy.port));
+        let proxy = proxy.to_string();
         let elapsed = deadline.elapsed().saturating_sub(began);
         let tunnel = Tunnel { proxy, outcome, status, said: Untrusted::new(said), elapsed };
         (tunnel, (outcome == Outcome::Open).then_some(wire))
@@ -5318,9 +5353,11 @@ mod probe {
     use super::deadline::Deadline;
     use super::greet::{self, Greeting};
     use super::resolve::{self, Family, Lookup, Source};
+    use super::starttls::{self, Upgrade};
     use super::sys::SocketOptions;
-    use super::target::{First, Host, Target, TlsMode};
+    use super::target::{First, Host, ProxyKind, Target, TlsMode};
     use super::tls::{self, Handshake, ServerNameChoice, Trust};
+    use super::tunnel::{self, Tunnel};
     use std::net::{IpAddr, SocketAddr, SocketAddrV6};
     use std::time::{Duration, SystemTime};
 
@@ -5346,7 +5383,10 @@ mod probe {
     pub struct Probe {
         /// Seconds since 1970, by this box's clock.
         pub started: i64,
+        /// Of the host that is dialled: the target, or the proxy.
         pub lookup: Lookup,
+        /// Of the target behind a proxy that wants an address.
+        pub beyond: Option<Lookup>,
         /// One for each address, in the order of the lookup.
         pub paths: Vec<Path>,
         pub elapsed: Duration,
@@ -5355,7 +5395,9 @@ mod probe {
     /// What happened at one address; a step that was not reached is `None`.
     pub struct Path {
         pub attempt: Attempt,
+        pub tunnel: Option<Tunnel>,
         pub greeting: Option<Greeting>,
+        pub upgrade: Option<Upgrade>,
         pub handshake: Option<Handshake>,
         /// A second connection that sent nothing, after TLS found the first one closed.
         pub idle: Option<Greeting>,
@@ -5365,7 +5407,9 @@ mod probe {
     pub enum Step<'a> {
         Lookup(&'a Lookup),
         Attempt(&'a Attempt),
+        Tunnel(&'a Tunnel),
         Greeting(SocketAddr, &'a Greeting),
+        Upgrade(SocketAddr, &'a Upgrade),
         /// With this box's time, in seconds since 1970.
         Handshake(SocketAddr, &'a Handshake, i64),
     }
@@ -5387,25 +5431,43 @@ mod probe {
         watch(Step::Lookup(&lookup));
         let addrs: Vec<SocketAddr> =
             lookup.addrs.iter().map(|ip| socket_addr(*ip, port, host)).collect();
+        let beyond = beyond(target, options);
+        if let Some(lookup) = &beyond {
+            watch(Step::Lookup(lookup));
+        }
+        let known = beyond.as_ref().map(|lookup| lookup.addrs.first().copied());
+        let walk = |addr| Walk { addr, beyond: known.flatten(), target, options, watch };
         let paths = match addrs.as_slice() {
-            [one] => vec![walk(*one, target, options, watch)],
-            many => walk_all(many, target, options, watch),
+            // Without an address there is nothing to ask the proxy for.
+            _ if known == Some(None) => Vec::new(),
+            [one] => vec![walk(*one).steps()],
+            many => walk_all(many, &walk),
         };
-        Probe { started, lookup, paths, elapsed: clock.elapsed() }
+        Probe { started, lookup, beyond, paths, elapsed: clock.elapsed() }
+    }
+
+    /// `socks5://` wants the target's address from this box; every other proxy gets the name.
+    fn beyond(target: &Target, options: &Options) -> Option<Lookup> {
+        target.proxy.as_ref().filter(|proxy| proxy.kind == ProxyKind::Socks5)?;
+        match target.wanted().0 {
+            Host::Ip(..) => None,
+            Host::Name(name) => {
+                let limit = Deadline::after(target.timeouts.dns);
+                Some(resolve::resolve(name, options.family, &options.resolver, limit))
+            }
+        }
     }
 
     /// One thread for each address; each is bounded by its own deadlines, so joining is too.
-    fn walk_all(
+    fn walk_all<'a>(
         addrs: &[SocketAddr],
-        target: &Target,
-        options: &Options,
-        watch: Watch<'_>,
+        walk: &(dyn Fn(SocketAddr) -> Walk<'a> + Sync),
     ) -> Vec<Path> {
         std::thread::scope(|scope| {
             let start = |addr: &SocketAddr| {
-                let addr = *addr;
-                let walk = move || walk(addr, target, options, watch);
-                std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, walk)
+                let walk = walk(*addr);
+                let thread = std::thread::Builder::new().stack_size(STACK);
+                thread.spawn_scoped(scope, move || walk.steps())
             };
             let started: Vec<_> = addrs.iter().map(|addr| (addr, start(addr))).collect();
             // Without a thread (limits of the box) the address is tried here, one after the other.
@@ -5413,55 +5475,106 @@ mod probe {
                 .into_iter()
                 .filter_map(|(addr, thread)| match thread {
                     Ok(handle) => handle.join().ok(),
-                    Err(_) => Some(walk(*addr, target, options, watch)),
+                    Err(_) => Some(walk(*addr).steps()),
                 })
                 .collect()
         })
     }
 
-    /// The steps at one address, as far as they go.
-    fn walk(addr: SocketAddr, target: &Target, options: &Options, watch: Watch<'_>) -> Path {
-        let limit = Deadline::after(target.timeouts.connect);
-        let (attempt, wire) = connect::connect(addr, &options.socket, limit);
-        watch(Step::Attempt(&attempt));
-        let mut path = Path { attempt, greeting: None, handshake: None, idle: None };
-        let Some(wire) = wire.filter(|_| !options.connect_only) else { return path };
-        match target.tls {
-            TlsMode::Implicit => secure(wire, addr, target, options, watch, &mut path),
-            TlsMode::Never | TlsMode::Upgrade(_) => {
-                let limit = greeting_limit(target, options);
-                let (greeting, _wire) = greet::greet(wire, target.port, Deadline::after(limit));
-                watch(Step::Greeting(addr, &greeting));
-                path.greeting = Some(greeting);
-            }
-        }
-        path
+    /// The way to one address, with all that its steps need to know.
+    struct Walk<'a> {
+        addr: SocketAddr,
+        /// The target's address, where the proxy wants it.
+        beyond: Option<IpAddr>,
+        target: &'a Target,
+        options: &'a Options,
+        watch: Watch<'a>,
     }
 
-    /// The handshake, and if the peer hung up on it, whether it also hangs up on silence: that
-    /// tells a balancer without a backend from a server that dislikes the ClientHello.
-    fn secure(
-        wire: Wire,
-        addr: SocketAddr,
-        target: &Target,
-        options: &Options,
-        watch: Watch<'_>,
-        path: &mut Path,
-    ) {
-        let limit = Deadline::after(target.timeouts.tls);
-        let choice = tls_options(target, options);
-        let now = unix_now();
-        let (handshake, _session) = tls::handshake(wire, &choice, &options.trust, now, limit);
-        watch(Step::Handshake(addr, &handshake, now));
-        let hung_up = matches!(handshake.outcome, tls::Outcome::Closed | tls::Outcome::Reset);
-        if hung_up && handshake.first.is_empty() && options.extra {
-            let limit = Deadline::after(target.timeouts.connect.min(target.timeouts.tls));
-            if let (_, Some(wire)) = connect::connect(addr, &options.socket, limit) {
-                let wait = Deadline::after(target.timeouts.greet);
-                path.idle = Some(greet::greet(wire, target.port, wait).0);
+    impl Walk<'_> {
+        /// The steps at this address, as far as they go.
+        fn steps(&self) -> Path {
+            let (mut path, wire) = self.reach_out();
+            let Some(wire) = wire.filter(|_| !self.options.connect_only) else { return path };
+            match self.target.tls {
+                TlsMode::Never => {
+                    let limit = Deadline::after(greeting_limit(self.target, self.options));
+                    let (greeting, _wire) = greet::greet(wire, self.target.port, limit);
+                    (self.watch)(Step::Greeting(self.addr, &greeting));
+                    path.greeting = Some(greeting);
+                }
+                TlsMode::Implicit => self.secure(wire, &mut path),
+                TlsMode::Upgrade(protocol) => {
+                    if let Some(wire) = self.upgrade(wire, protocol, &mut path) {
+                        self.secure(wire, &mut path);
+                    }
+                }
             }
+            path
         }
-        path.handshake = Some(handshake);
+
+        /// The first leg: TCP, and through the proxy if there is one. The Wire ends at the target.
+        fn reach_out(&self) -> (Path, Option<Wire>) {
+            let limit = Deadline::after(self.target.timeouts.connect);
+            let (attempt, wire) = connect::connect(self.addr, &self.options.socket, limit);
+            (self.watch)(Step::Attempt(&attempt));
+            let mut path = Path {
+                attempt,
+                tunnel: None,
+                greeting: None,
+                upgrade: None,
+                handshake: None,
+                idle: None,
+            };
+            let mut wire = match (wire, &self.target.proxy) {
+                (Some(wire), Some(proxy)) => {
+                    let (host, port) = self.target.wanted();
+                    let limit = Deadline::after(self.target.timeouts.reply);
+                    let (tunnel, wire) = tunnel::open(wire, proxy, host, self.beyond, port, limit);
+                    (self.watch)(Step::Tunnel(&tunnel));
+                    path.tunnel = Some(tunnel);
+                    wire
+                }
+                (wire, _) => wire,
+            };
+            if let (Some(wire), Some(header)) = (&mut wire, self.target.send_proxy) {
+                // If this fails, the next step will see why.
+                let _ = tunnel::send_header(wire, header);
+            }
+            (path, wire)
+        }
+
+        /// In the clear up to the point where TLS begins.
+        fn upgrade(&self, wire: Wire, protocol: &'static str, path: &mut Path) -> Option<Wire> {
+            let limit = Deadline::after(self.target.timeouts.reply);
+            let name = self.target.certificate_name();
+            let (upgrade, wire) = starttls::upgrade(wire, protocol, &name, limit);
+            (self.watch)(Step::Upgrade(self.addr, &upgrade));
+            path.upgrade = Some(upgrade);
+            wire
+        }
+
+        /// The handshake, and if the peer hung up on it, whether it also hangs up on silence: that
+        /// tells a balancer without a backend from a server that dislikes the ClientHello.
+        fn secure(&self, wire: Wire, path: &mut Path) {
+            let limit = Deadline::after(self.target.timeouts.tls);
+            let choice = tls_options(self.target, self.options);
+            let now = unix_now();
+            let (handshake, _session) =
+                tls::handshake(wire, &choice, &self.options.trust, now, limit);
+            (self.watch)(Step::Handshake(self.addr, &handshake, now));
+            let hung_up = matches!(handshake.outcome, tls::Outcome::Closed | tls::Outcome::Reset);
+            let direct = path.tunnel.is_none() && path.upgrade.is_none();
+            if hung_up && handshake.first.is_empty() && direct && self.options.extra {
+                let limit = self.target.timeouts.connect.min(self.target.timeouts.tls);
+                let limit = Deadline::after(limit);
+                if let (_, Some(wire)) = connect::connect(self.addr, &self.options.socket, limit) {
+                    let wait = Deadline::after(self.target.timeouts.greet);
+                    path.idle = Some(greet::greet(wire, self.target.port, wait).0);
+                }
+            }
+            path.handshake = Some(handshake);
+        }
     }
 
     /// What the TLS step needs to know of the target.
@@ -5516,10 +5629,12 @@ mod verdict {
     use super::greet::{self, End, Greeting};
     use super::probe::{Path, Probe};
     use super::resolve::{self, Failure, Lookup};
+    use super::starttls::{self, Upgrade};
     use super::sys::{Fault, Icmp};
     use super::target::{First, Target, usual_service};
     use super::text::{self, Lang, Note, Untrusted, utc};
     use super::tls::{self, ClientAuth, Demand, Flaw, Handshake, Judgement, Source, Trusts, Weak};
+    use super::tunnel::{self, Tunnel};
     use super::x509::Certificate;
     use std::net::{IpAddr, SocketAddr};
 
@@ -5601,7 +5716,7 @@ mod verdict {
             probe.paths.iter().map(|p| (p, of_path(p, target, probe.started, policy))).collect();
         let (good, bad): (Vec<_>, Vec<_>) = paths.into_iter().partition(|(_, f)| f.keyword == "ok");
         let mut finding = match (good.is_empty(), bad.is_empty()) {
-            (true, true) => of_lookup(&probe.lookup),
+            (true, true) => of_names(probe, target),
             (false, true) => merge(good),
             (true, false) => worst(bad),
             (false, false) => partial(good, bad),
@@ -5611,11 +5726,20 @@ mod verdict {
             ("partial", true) => EXIT_STRICT,
             _ => KEYWORDS.iter().find(|(k, _)| *k == finding.keyword).map_or(70, |(_, e)| *e),
         };
-        let mut args = finding.args;
+        if let Some((variable, proxy)) = &target.ambient {
+            let note = Note::new("why.ambient").with("variable", variable);
+            finding.why.push(note.with("proxy", Untrusted::new(proxy.as_bytes())));
+        }
+        // The proxy goes before a `by` of the finding: the texts of proxy.* name the proxy.
+        let mut args: Vec<(&'static str, String)> = match &target.proxy {
+            Some(proxy) if finding.keyword.starts_with("proxy.") => vec![("by", proxy.place())],
+            _ => Vec::new(),
+        };
+        args.extend(finding.args);
         let common = [
             ("target", target.to_string()),
             ("host", target.host.to_string()),
-            ("port", target.dialled().1.to_string()),
+            ("port", target.wanted().1.to_string()),
             ("name", target.certificate_name()),
         ];
         args.extend(common);
@@ -5671,6 +5795,21 @@ mod verdict {
         Note::new("why.other").with("addr", path.attempt.addr).with("keyword", finding.keyword)
     }
 
+    /// No address to try: the target's name, or the proxy's.
+    fn of_names(probe: &Probe, target: &Target) -> Finding {
+        let lookup = probe.beyond.as_ref().filter(|_| !probe.lookup.addrs.is_empty());
+        let mut finding = of_lookup(lookup.unwrap_or(&probe.lookup));
+        if target.proxy.is_some() && lookup.is_none() {
+            finding.why.push(
+                Note::new("why.other")
+                    .with("addr", &probe.lookup.name)
+                    .with("keyword", finding.keyword),
+            );
+            finding.keyword = "proxy.dns";
+        }
+        finding
+    }
+
     /// The name gave no address.
     fn of_lookup(lookup: &Lookup) -> Finding {
         let resolve::Outcome::Failed(failure) = lookup.outcome else {
@@ -5700,10 +5839,15 @@ mod verdict {
     /// One address: the first step that failed, or `ok` with what is worth knowing.
     fn of_path(path: &Path, target: &Target, now: i64, policy: Policy) -> Finding {
         let found = of_attempt(&path.attempt)
+            .or_else(|| path.tunnel.as_ref().and_then(of_tunnel))
             .or_else(|| path.greeting.as_ref().and_then(|g| of_greeting(g, target)))
+            .or_else(|| path.upgrade.as_ref().and_then(of_upgrade))
             .or_else(|| path.handshake.as_ref().and_then(|h| of_handshake(h, path, target)))
             .or_else(|| path.handshake.as_ref().and_then(|h| of_certificate(h, now, policy)));
         let mut finding = found.unwrap_or_else(|| Finding::new("ok"));
+        if target.proxy.is_some() {
+            finding = of_leg(finding, path);
+        }
         finding.why.extend(notes(path, target, now, policy));
         let attempt = &path.attempt;
         let local = attempt.local.filter(|l| !l.ip().is_unspecified());
@@ -5711,6 +5855,62 @@ mod verdict {
             .arg("addr", attempt.addr)
             .arg("ip", attempt.addr.ip())
             .arg("local", local.map_or(String::new(), |l| l.ip().to_string()))
+    }
+
+    /// With a proxy on the way: whose failure it is. TCP ends at the proxy, and a connection that
+    /// ends without a byte after the tunnel was open may have been ended by either.
+    fn of_leg(mut finding: Finding, path: &Path) -> Finding {
+        let keyword = finding.keyword;
+        match keyword.split_once('.') {
+            Some(("tcp", _)) if path.tunnel.is_none() => finding.keyword = "proxy.connect",
+            Some(("tcp", _)) => finding.keyword = "proxy.closed",
+            _ => return finding,
+        }
+        finding.arg("detail", keyword)
+    }
+
+    /// What the proxy made of the target.
+    fn of_tunnel(tunnel: &Tunnel) -> Option<Finding> {
+        use tunnel::Outcome;
+        let keyword = match tunnel.outcome {
+            Outcome::Open => return None,
+            Outcome::Auth => "proxy.auth",
+            Outcome::Denied => "proxy.denied",
+            Outcome::Refused => "proxy.refused",
+            Outcome::Unreachable => "proxy.unreachable",
+            // The proxy did answer: it is the target that did not.
+            Outcome::Timeout if tunnel.status.is_some() => "proxy.unreachable",
+            Outcome::Timeout => "proxy.timeout",
+            Outcome::Closed => "proxy.closed",
+            Outcome::Malformed => "proxy.malformed",
+        };
+        let said = Note::new("why.said").with("line", &tunnel.said);
+        let finding = Finding::new(keyword).arg("detail", &tunnel.said);
+        Some(if tunnel.said.is_empty() { finding } else { finding.why(said) })
+    }
+
+    /// The STARTTLS dialogue.
+    fn of_upgrade(upgrade: &Upgrade) -> Option<Finding> {
+        use starttls::Outcome;
+        let keyword = match upgrade.outcome {
+            Outcome::Ready => return None,
+            Outcome::NotOffered => "starttls.notoffered",
+            Outcome::Refused => "starttls.refused",
+            Outcome::Malformed | Outcome::WrongProtocol(_) => "starttls.malformed",
+            Outcome::Injected => "starttls.injected",
+            Outcome::Closed => "starttls.closed",
+            Outcome::Timeout => "starttls.timeout",
+        };
+        let last = upgrade.dialogue.iter().rfind(|line| !line.ours).map(|line| &line.text);
+        let detail = last.map_or(String::new(), ToString::to_string);
+        let mut finding = Finding::new(keyword).arg("service", upgrade.protocol);
+        if let Outcome::WrongProtocol(seen) = upgrade.outcome {
+            finding = finding.why(Note::new("why.speaks").with("service", seen));
+        }
+        if let Some(line) = last {
+            finding = finding.why(Note::new("why.said").with("line", line));
+        }
+        Some(finding.arg("detail", detail))
     }
 
     /// What did not fail but matters: late connects, trust by one side only, odd greetings.
@@ -6381,10 +6581,12 @@ mod report {
     use super::greet::{End, Greeting};
     use super::probe::{Path, Probe, Step};
     use super::resolve::{Answer, Failure, Lookup, Source};
+    use super::starttls::{self, Upgrade};
     use super::sys::{Fault, Icmp};
     use super::target::{Target, TlsMode};
     use super::text::{self, Lang, Note, hex, json_string, utc, width};
     use super::tls::{self, ClientAuth, Handshake};
+    use super::tunnel::{self, Tunnel};
     use super::verdict::{self, Verdict};
     use super::x509::Certificate;
     use std::io::{self, Write};
@@ -6437,15 +6639,21 @@ mod report {
         /// Neither good nor bad.
         Neutral,
         NotReached,
+        /// The row goes on with the one above.
+        Blank,
     }
 
     /// The line above the steps.
     pub fn heading(target: &Target, style: Style) -> String {
-        let line = match &target.dial {
+        let mut line = match &target.dial {
             Some(dial) => Note::new("row.dialled").with("target", target).with("at", &dial.host),
             None => Note::new("row.target").with("target", target),
-        };
-        format!("{}\n\n", line.render(style.lang))
+        }
+        .render(style.lang);
+        if let Some(proxy) = &target.proxy {
+            line += &Note::new("row.through").with("proxy", proxy).render(style.lang);
+        }
+        line + "\n\n"
     }
 
     /// The rows of a step that has just ended.
@@ -6453,7 +6661,9 @@ mod report {
         match step {
             Step::Lookup(lookup) => lookup_rows(lookup, style),
             Step::Attempt(attempt) => attempt_row(attempt, style),
+            Step::Tunnel(tunnel) => tunnel_row(tunnel, style),
             Step::Greeting(addr, greeting) => greeting_row(*addr, greeting, style),
+            Step::Upgrade(addr, upgrade) => upgrade_rows(*addr, upgrade, style),
             Step::Handshake(addr, handshake, now) => handshake_rows(*addr, handshake, *now, style),
         }
     }
@@ -6517,11 +6727,12 @@ mod report {
             Mark::Fail => ("step.fail", RED),
             Mark::Neutral => ("step.neutral", PLAIN),
             Mark::NotReached => ("step.notreached", PLAIN),
+            Mark::Blank => ("", PLAIN),
         };
-        let word = text::message(style.lang, key).unwrap_or(key);
-        let mut line = format!("  {step:<6} {}", paint(word, colour, style));
+        let word = text::message(style.lang, key).unwrap_or_default();
+        let mut line = format!("  {step:<8} {}", paint(word, colour, style));
         line += &" ".repeat(MARK.saturating_sub(width(word)) + 1);
-        let indent = 2 + 6 + 1 + MARK + 1;
+        let indent = 2 + 8 + 1 + MARK + 1;
         line += &wrap(detail, indent, style.width);
         if let Some(took) = took {
             let time = format!("{} ms", millis(took, 1));
@@ -6668,6 +6879,32 @@ mod report {
             .with("name", verdict::icmp_name(icmp))
     }
 
+    /// The proxy row: its own words.
+    fn tunnel_row(tunnel: &Tunnel, style: Style) -> String {
+        let good = tunnel.outcome == tunnel::Outcome::Open;
+        let key = if good { "row.tunnel" } else { "row.notunnel" };
+        let note = Note::new(key).with("proxy", &tunnel.proxy).with("said", &tunnel.said);
+        let mark = if good { Mark::Ok } else { Mark::Fail };
+        row("proxy", mark, &note.render(style.lang), Some(tunnel.elapsed), style)
+    }
+
+    /// The starttls row, and with `-v` the dialogue under it.
+    fn upgrade_rows(addr: SocketAddr, upgrade: &Upgrade, style: Style) -> String {
+        let good = upgrade.outcome == starttls::Outcome::Ready;
+        let last = upgrade.dialogue.iter().rfind(|line| !line.ours);
+        let said = last.map_or(String::new(), |line| line.text.to_string());
+        let key = if good { "row.upgrade" } else { "row.noupgrade" };
+        let note = Note::new(key).with("protocol", upgrade.protocol).with("said", said);
+        let mark = if good { Mark::Ok } else { Mark::Fail };
+        let detail = note.with("addr", addr).render(style.lang);
+        let mut rows = row("starttls", mark, &detail, Some(upgrade.elapsed), style);
+        for line in upgrade.dialogue.iter().filter(|_| style.verbose) {
+            let arrow = if line.ours { ">" } else { "<" };
+            rows += &row("", Mark::Blank, &format!("{arrow} {}", line.text), None, style);
+        }
+        rows
+    }
+
     /// The greet row.
     fn greeting_row(addr: SocketAddr, greeting: &Greeting, style: Style) -> String {
         let line = greeting.headline();
@@ -6777,7 +7014,7 @@ mod report {
             .with("signature", &c.signature)
             .with("sha256", hex(&c.sha256))
             .render(style.lang);
-        row("", Mark::Neutral, &detail, None, style)
+        row("", Mark::Blank, &detail, None, style)
     }
 
     /// The whole probe as one line of JSON; the fields are documented in the README.
@@ -6791,6 +7028,7 @@ mod report {
             .number("started", probe.started)
             .ms("ms", probe.elapsed)
             .raw("dns", json_lookup(&probe.lookup))
+            .raw("dns_beyond", opt(probe.beyond.as_ref().map(json_lookup)))
             .raw("paths", array(probe.paths.iter().map(json_path)));
         object = object.raw("verdict", json_verdict(verdict, style));
         object.end() + "\n"
@@ -6855,10 +7093,34 @@ mod report {
 
     fn json_path(path: &Path) -> String {
         let greeting = path.greeting.as_ref().map(json_greeting);
+        let tunnel = |t: &Tunnel| {
+            Object::new()
+                .text("proxy", &t.proxy)
+                .text("outcome", if t.outcome == tunnel::Outcome::Open { "open" } else { "failed" })
+                .raw("status", opt(t.status))
+                .raw("said", text::json(t.said.bytes()))
+                .ms("ms", t.elapsed)
+                .end()
+        };
+        let upgrade = |u: &Upgrade| {
+            let lines = u.dialogue.iter().map(|line| {
+                let who = if line.ours { "sent" } else { "received" };
+                Object::new().raw(who, text::json(line.text.bytes())).end()
+            });
+            let ready = u.outcome == starttls::Outcome::Ready;
+            Object::new()
+                .text("protocol", u.protocol)
+                .text("outcome", if ready { "ready" } else { "failed" })
+                .raw("dialogue", array(lines))
+                .ms("ms", u.elapsed)
+                .end()
+        };
         Object::new()
             .text("address", &path.attempt.addr.to_string())
             .raw("tcp", json_attempt(&path.attempt))
+            .raw("proxy", opt(path.tunnel.as_ref().map(tunnel)))
             .raw("greet", opt(greeting))
+            .raw("starttls", opt(path.upgrade.as_ref().map(upgrade)))
             .raw("tls", opt(path.handshake.as_ref().map(json_handshake)))
             .raw("idle", opt(path.idle.as_ref().map(json_greeting)))
             .end()
@@ -7164,10 +7426,12 @@ mod cli {
     use super::probe::Options;
     use super::report::Style;
     use super::resolve::{self, Family};
+    use super::starttls;
     use super::sys::{self, SocketOptions};
-    use super::target::{Dial, Host, Sni, Target, TlsMode};
+    use super::target::{Dial, Host, Proxy, ProxyHeader, Sni, Target, TlsMode};
     use super::text::{self, Lang, Note, shown};
     use super::tls::{BadFile, ClientIdentity, Trust, Versions};
+    use super::tunnel;
     use super::verdict::Policy;
     use lexopt::{Arg, Parser, ValueExt};
     use std::ffi::OsString;
@@ -7215,6 +7479,9 @@ mod cli {
         servers: Vec<SocketAddr>,
         pid: Option<u32>,
         tls: Option<bool>,
+        starttls: Option<&'static str>,
+        proxy: Option<ProxyChoice>,
+        send_proxy: Option<ProxyHeader>,
         sni: Option<Sni>,
         alpn: Vec<Vec<u8>>,
         versions: Option<Versions>,
@@ -7230,6 +7497,13 @@ mod cli {
         json: bool,
         quiet: bool,
         verbose: bool,
+    }
+
+    /// `--proxy`.
+    enum ProxyChoice {
+        /// As the environment says for each target.
+        Environment,
+        Given(Proxy),
     }
 
     /// `--timeout` for every step, and the options for one step.
@@ -7401,6 +7675,14 @@ mod cli {
                 "--pid" => self.pid = Some(number(&word()?, "--pid")?),
                 "--tls" => self.set_tls(true)?,
                 "--no-tls" => self.set_tls(false)?,
+                "--starttls" => self.starttls = Some(parse_starttls(&word()?)?),
+                "--proxy" => {
+                    self.proxy = Some(match word()?.as_str() {
+                        "env" => ProxyChoice::Environment,
+                        url => ProxyChoice::Given(tunnel::parse(url)?),
+                    });
+                }
+                "--send-proxy" => self.send_proxy = Some(parse_header(&word()?)?),
                 "--servername" | "--sni" => self.set_sni(parse_sni(&word()?)?)?,
                 "--no-servername" => self.set_sni(Sni::Absent)?,
                 "--alpn" => self.alpn = parse_alpn(&word()?)?,
@@ -7474,6 +7756,7 @@ mod cli {
                 (self.pem.is_some(), "--pem"),
                 (self.no_verify, "--no-verify"),
                 (self.tls == Some(true), "--tls"),
+                (self.starttls.is_some(), "--starttls"),
             ];
             given.into_iter().find(|(given, _)| *given).map(|(_, name)| name)
         }
@@ -7568,7 +7851,8 @@ mod cli {
             if let Some(sni) = &self.sni {
                 target.sni = sni.clone();
             }
-            let upgrade = target.service.and_then(|s| s.starttls);
+            target.send_proxy = self.send_proxy;
+            let upgrade = self.starttls.or(target.service.and_then(|s| s.starttls));
             match (self.tls, self.tls_option(), upgrade) {
                 (Some(false), _, _) => target.tls = TlsMode::Never,
                 _ if self.connect_only => target.tls = TlsMode::Never,
@@ -7576,8 +7860,26 @@ mod cli {
                 (_, Some(_), None) => target.tls = TlsMode::Implicit,
                 _ => {}
             }
+            self.proxy_for(&mut target)?;
             self.fits(&target)?;
             Ok(target)
+        }
+
+        /// The proxy to go through; without `--proxy`, the one that others would use, to be told.
+        fn proxy_for(&self, target: &mut Target) -> Result<(), Note> {
+            if let Some(ProxyChoice::Given(proxy)) = &self.proxy {
+                target.proxy = Some(proxy.clone());
+                return Ok(());
+            }
+            let ambient = tunnel::from_environment(|name| std::env::var_os(name), target);
+            match (&self.proxy, ambient) {
+                (Some(_), Some((_, proxy))) => target.proxy = Some(proxy?),
+                (None, Some((variable, Ok(proxy)))) => {
+                    target.ambient = Some((variable, proxy.to_string()));
+                }
+                _ => {}
+            }
+            Ok(())
         }
 
         /// An address literal of one family cannot be dialled with the other.
@@ -7673,6 +7975,20 @@ mod cli {
         let bad = || Note::new("usage.address").with("option", "--dns");
         let server = parse_addr(text, DNS_PORT).filter(|s| s.port() > 0);
         server.ok_or_else(|| bad().with("typed", shown(text)))
+    }
+
+    fn parse_starttls(text: &str) -> Result<&'static str, Note> {
+        let known = || starttls::protocols().collect::<Vec<_>>().join(" ");
+        let bad = || Note::new("usage.starttls").with("typed", shown(text)).with("known", known());
+        starttls::protocol(text).ok_or_else(bad)
+    }
+
+    fn parse_header(text: &str) -> Result<ProxyHeader, Note> {
+        match text {
+            "v1" => Ok(ProxyHeader::V1),
+            "v2" => Ok(ProxyHeader::V2),
+            _ => Err(Note::new("usage.sendproxy").with("typed", shown(text))),
+        }
     }
 
     fn parse_sni(text: &str) -> Result<Sni, Note> {
