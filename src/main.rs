@@ -770,7 +770,7 @@ mod target {
     //! In: a target as somebody types it. Out: what to dial, what to call it, what to speak there.
 
     use super::deadline::Timeouts;
-    use super::text::Note;
+    use super::text::{Note, Untrusted};
     use std::fmt::{self, Display};
     use std::net::{IpAddr, Ipv6Addr};
 
@@ -879,7 +879,7 @@ mod target {
             let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
             let (authority, path) = rest.split_at_checked(end).unwrap_or((rest, ""));
             if service.is_none() && !path.is_empty() {
-                return Err(Note::new("usage.path").with("typed", typed));
+                return Err(Note::new("usage.path").with("typed", Untrusted::new(typed)));
             }
             // A login in the URL is not needed to connect, and must not be shown.
             let place = authority.rsplit_once('@').map_or(authority, |(_, place)| place);
@@ -887,10 +887,14 @@ mod target {
             let host = Host::parse(host)?;
             let port = match (own_port, port, service) {
                 (Some(own), None, _) | (None, Some(own), _) => parse_port(own)?,
+                // `::1:443` is an address as it stands, and nobody means that.
+                (None, None, _) if place.contains(':') && !place.starts_with('[') => {
+                    return Err(Note::new("usage.brackets").with("typed", Untrusted::new(typed)));
+                }
                 (None, None, Some(service)) => service.port,
-                (None, None, None) => return Err(Note::new("usage.noport").with("host", &host)),
+                (None, None, None) => return Err(Note::new("usage.noport").with("host", place)),
                 (Some(_), Some(_), _) => {
-                    return Err(Note::new("usage.twoports").with("typed", typed));
+                    return Err(Note::new("usage.twoports").with("typed", Untrusted::new(typed)));
                 }
             };
             let implicit = service.map_or(TLS_PORTS.contains(&port), |s| s.tls);
@@ -955,7 +959,7 @@ mod target {
             if let Some(ip) = parse_scoped(bare)? {
                 return Ok(ip);
             }
-            let complain = |key| Err(Note::new(key).with("host", text.escape_default()));
+            let complain = |key| Err(Note::new(key).with("host", Untrusted::new(text)));
             if text.is_empty() {
                 return complain("usage.nohost");
             }
@@ -4807,7 +4811,7 @@ mod verdict {
                 let finding = Finding::new("tls.legacy").arg("detail", &name);
                 finding.why(Note::new("why.version").with("version", name))
             }
-            Outcome::Protocol(why) => Finding::new("tls.alert")
+            Outcome::Protocol(why) => Finding::new("tls.protocol")
                 .arg("detail", why)
                 .why(Note::new("why.tlsprotocol").with("error", why)),
         })
@@ -5140,6 +5144,7 @@ mod verdict {
         ("tls.plaintext", 50),
         ("tls.legacy", 50),
         ("tls.sni", 50),
+        ("tls.protocol", 50),
         ("tls.alert", 50),
         ("tls.clientcert", 52),
         ("cert.malformed", 51),
@@ -5994,7 +5999,7 @@ mod cli {
     use super::resolve::{self, Family};
     use super::sys::{self, SocketOptions};
     use super::target::{Dial, Host, Sni, Target, TlsMode};
-    use super::text::{self, Lang, Note};
+    use super::text::{self, Lang, Note, Untrusted};
     use super::tls::{BadFile, ClientIdentity, Trust, Versions};
     use super::verdict::Policy;
     use lexopt::{Arg, Parser, ValueExt};
@@ -6373,7 +6378,11 @@ mod cli {
             let mut rest = words.iter().map(String::as_str).peekable();
             while let Some(word) = rest.next() {
                 let alone = Target::parse(word, None);
-                let is_port = |next: &&str| alone.is_err() && !next.contains([':', '.', '/']);
+                // Digits alone are no host, so also behind a target that has its port.
+                let is_port = |next: &&str| {
+                    next.bytes().all(|b| b.is_ascii_digit())
+                        || alone.is_err() && !next.contains([':', '.', '/'])
+                };
                 let target = match rest.next_if(is_port) {
                     Some(port) => Target::parse(word, Some(port))?,
                     None => alone?,
@@ -6459,7 +6468,8 @@ mod cli {
             BadFile::UnsupportedKey => "usage.unsupportedkey",
             BadFile::KeyMismatch => "usage.keymismatch",
         };
-        let note = Note::new(key).with("option", option).with("file", file.display());
+        let file = Untrusted::new(file.as_os_str().as_encoded_bytes());
+        let note = Note::new(key).with("option", option).with("file", file);
         match bad {
             BadFile::Unreadable(error) => note.with("error", error),
             _ => note,
