@@ -16,3 +16,5 @@ mod servers_work;
 mod support;
 /// The support itself: a zoo that lies would make every other test worthless.
 mod support_works;
+/// What cannot be meant, what is typed by habit, and the help.
+mod usage;

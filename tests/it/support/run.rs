@@ -11,8 +11,10 @@ use std::fs::OpenOptions;
 use std::io::{Read, Write};
 use std::ops::Range;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::process::{ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
@@ -405,6 +407,28 @@ impl fmt::Display for Outcome {
     }
 }
 
+/// Checks every case, some of them side by side, and fails at the end if any has failed: a table
+/// of cases is one test, and one wrong row must not hide the others.
+#[track_caller]
+pub fn each<C: Sync>(cases: &[C], check: impl Fn(&C) + Sync) {
+    let next = AtomicUsize::new(0);
+    let failed = AtomicUsize::new(0);
+    let work = || {
+        while let Some(case) = cases.get(next.fetch_add(1, Ordering::SeqCst)) {
+            if catch_unwind(AssertUnwindSafe(|| check(case))).is_err() {
+                failed.fetch_add(1, Ordering::SeqCst);
+            }
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 0..SIDE_BY_SIDE.min(cases.len()) {
+            thread::Builder::new().name(test_name()).spawn_scoped(scope, work).unwrap();
+        }
+    });
+    let failed = failed.into_inner();
+    assert!(failed == 0, "{failed} of {} cases failed, see above", cases.len());
+}
+
 /// The binary runs under an emulator, which cannot do everything.
 pub fn emulated() -> bool {
     std::env::var_os("REACH_EMULATED").is_some_and(|value| value == "1")
@@ -552,6 +576,8 @@ const RUN_MAX: Duration = Duration::from_secs(30);
 const SOON: Duration = Duration::from_secs(10);
 /// After the process has ended its pipes have, too.
 const PIPE_END_MAX: Duration = Duration::from_secs(2);
+/// Cases of one table at a time: most of them wait for a limit.
+const SIDE_BY_SIDE: usize = 8;
 /// Not an exit status: killed at the limit.
 const HUNG: i32 = -1;
 const UNWANTED: [&str; 10] = [
