@@ -6094,6 +6094,22 @@ mod cli {
         }
     }
 
+    /// The arguments without a good `--lang`, which `language` has read: a command may follow it.
+    fn without_language(args: &[OsString]) -> Vec<OsString> {
+        let mut args = args.iter().peekable();
+        let mut rest = Vec::new();
+        let good = |value: &str| parse_language(value).is_some();
+        while let Some(arg) = args.next() {
+            let text = arg.to_str().unwrap_or_default();
+            let joined = text.strip_prefix("--lang=").is_some_and(good);
+            let next = |value: &&OsString| value.to_str().is_some_and(good);
+            if !joined && !(text == "--lang" && args.next_if(next).is_some()) {
+                rest.push(arg.clone());
+            }
+        }
+        rest
+    }
+
     fn parse_language(text: &str) -> Option<Lang> {
         match text {
             "en" => Some(Lang::En),
@@ -6104,6 +6120,7 @@ mod cli {
 
     /// Reads the command line, without the program's name.
     pub fn parse(args: Vec<OsString>, lang: Lang) -> Result<Command, Note> {
+        let args = without_language(&args);
         let mut parser = Parser::from_args(args.clone());
         let first = args.first().map(|a| a.to_string_lossy()).unwrap_or_default();
         if let Some(name) = COMPANIONS.iter().find(|name| **name == first) {
