@@ -10,6 +10,8 @@
 
 /// The layout that keeps one large file readable.
 mod layout;
+/// What happens to the output when nobody reads it, or everybody can.
+mod pipes;
 /// The real servers offer what the tests expect of them.
 mod servers_work;
 /// What the tests stand on: the runner, the zoo, names, certificates, networks.

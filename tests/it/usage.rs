@@ -256,6 +256,39 @@ fn the_help_has_every_topic_in_both_languages() {
 }
 
 #[test]
+fn the_language_is_taken_from_the_locale_or_anywhere_on_the_command_line() {
+    let ja = help("exit", "ja");
+    for args in [
+        &["--lang", "ja", "help", "exit"][..],
+        &["help", "--lang", "ja", "exit"],
+        &["help", "exit", "--lang=ja"],
+        &["--lang=ja", "help", "exit"],
+    ] {
+        assert_eq!(Run::new(args).run().status(0).stdout, ja);
+    }
+    let refused = |env: &[(&str, &str)], args: &[&str]| {
+        let run = Run::new(args).arg("127.0.0.1:1").without_env("LC_ALL");
+        env.iter().fold(run, |run, (key, value)| run.env(key, value)).run().stdout
+    };
+    let (english, japanese) = ("refused the connection", "接続を拒否されました");
+    for (env, args, wanted) in [
+        (&[][..], &[][..], english),
+        (&[("LANG", "ja_JP.UTF-8")], &[], japanese),
+        (&[("LC_MESSAGES", "ja_JP.eucJP")], &[], japanese),
+        (&[("LC_ALL", "ja")], &[], japanese),
+        (&[("LC_ALL", "C"), ("LANG", "ja_JP.UTF-8")], &[], english),
+        (&[("LC_ALL", ""), ("LANG", "ja_JP.UTF-8")], &[], japanese),
+        (&[("LANG", "de_DE.UTF-8")], &[], english),
+        (&[("LANG", "ja_JP.UTF-8")], &["--lang", "en"], english),
+        (&[("LANG", "en_US.UTF-8")], &["--lang=ja"], japanese),
+    ] {
+        let said = refused(env, args);
+        assert!(said.contains(wanted), "{env:?} {args:?}: {said}");
+    }
+    Run::new(["--lang", "ja", "selftest", "now"]).run().status(2).complains("引数は");
+}
+
+#[test]
 fn each_habit_of_the_article_is_answered_by_a_page() {
     for (topic, typed) in [
         ("telnet", "telnet HOST PORT"),
