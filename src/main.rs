@@ -1171,7 +1171,7 @@ mod resolve {
         pub dropped: usize,
         /// The name that answered, with search suffix and final dot; else the name as given.
         pub name: Untrusted,
-        /// The server that was first to give an address.
+        /// The first in the order of the configuration that gave an address in time.
         pub server: Option<SocketAddr>,
         /// Every question: names in the order tried, servers as configured, A before AAAA.
         pub answers: Vec<Answer>,
@@ -1428,8 +1428,8 @@ mod resolve {
         lookup
     }
 
-    /// Asks every server for every kind at once. Also returns who first had an address; from
-    /// then on the others get only a grace. `None` is a name that cannot be asked.
+    /// Asks every server for every kind at once; once one has an address, the others get only a
+    /// grace. Also returns the first in order that has one. `None` is a name that cannot be asked.
     fn ask_all(
         name: &str,
         kinds: &[Kind],
@@ -1448,10 +1448,9 @@ mod resolve {
             send_off(question, answers.len() - 1, &report);
         }
         drop(report); // so that the last answer ends the loop
-        let (mut first, mut until) = (None, clock);
+        let mut until = clock;
         while let Ok((index, answer)) = reports.recv_timeout(left(until) + SLACK) {
             let server = answer.server;
-            first = first.or(answer.result.is_ok().then_some(server));
             if let Some(slot) = answers.get_mut(index) {
                 *slot = answer;
             }
@@ -1463,6 +1462,9 @@ mod resolve {
             answer.pending = clock.remaining().is_some();
             answer.elapsed = clock.elapsed();
         }
+        // Of servers that disagree the first in the configuration is the one that libc believes;
+        // which was quicker by a millisecond is no reason.
+        let first = answers.iter().find(|a| a.result.is_ok()).map(|a| a.server);
         Some((answers, first))
     }
 
@@ -4519,7 +4521,10 @@ mod verdict {
         let mut by = servers.clone();
         by.dedup();
         by.truncate(3);
-        Finding::new(keyword).arg("by", by.join(", ")).arg("detail", &lookup.name)
+        let mut kinds: Vec<String> = lookup.answers.iter().map(|a| a.kind.to_string()).collect();
+        kinds.dedup();
+        kinds.truncate(2);
+        Finding::new(keyword).arg("by", by.join(", ")).arg("detail", kinds.join(" / "))
     }
 
     /// The stable keyword of a name server's answer.
@@ -5067,10 +5072,23 @@ mod verdict {
     /// Two name servers that say different things about the same name, or leave one question open.
     fn disagreements(lookup: &Lookup) -> Vec<Note> {
         let mut notes = Vec::new();
-        let Some(good) = lookup.answers.iter().find(|a| a.result.is_ok()) else { return notes };
+        let chosen = |a: &&resolve::Answer| a.result.is_ok() && Some(a.server) == lookup.server;
+        let Some(good) = lookup.answers.iter().find(chosen) else { return notes };
+        let same = |addrs: &[IpAddr], kind| {
+            let of = |a: &&resolve::Answer| a.server == good.server && a.kind == kind;
+            let own = lookup.answers.iter().find(of).and_then(|a| a.result.as_ref().ok());
+            own.is_some_and(|own| {
+                own.len() == addrs.len() && own.iter().all(|addr| addrs.contains(addr))
+            })
+        };
         for answer in lookup.answers.iter().filter(|a| a.name == good.name && !a.pending) {
             let note = match &answer.result {
-                Err(Failure::NoData) | Ok(_) => continue,
+                Err(Failure::NoData) => continue,
+                Ok(addrs) if answer.server == good.server || same(addrs, answer.kind) => continue,
+                Ok(addrs) => {
+                    let addrs: Vec<String> = addrs.iter().map(ToString::to_string).collect();
+                    Note::new("why.otheraddress").with("addrs", addrs.join(", "))
+                }
                 Err(failure) if answer.server == good.server => {
                     let said = dns_keyword(*failure);
                     Note::new("why.lostkind").with("kind", answer.kind).with("said", said)
@@ -5216,7 +5234,7 @@ mod report {
     use super::verdict::{self, Verdict};
     use super::x509::Certificate;
     use std::io::{self, Write};
-    use std::net::SocketAddr;
+    use std::net::{IpAddr, SocketAddr};
     use std::time::Duration;
 
     /// How a person wants to read it.
@@ -5364,7 +5382,7 @@ mod report {
 
     /// The dns rows: one for each server and name asked.
     fn lookup_rows(lookup: &Lookup, style: Style) -> String {
-        let addrs = join(&lookup.addrs);
+        let addrs = few(&lookup.addrs.iter().collect::<Vec<_>>());
         let took = Some(lookup.elapsed);
         match lookup.source {
             Source::Literal => String::new(),
@@ -5407,7 +5425,7 @@ mod report {
             let said = if same { said.into_iter().take(1).collect() } else { said };
             base("row.denied").with("said", said.join(", ")).render(style.lang)
         } else {
-            let mut detail = base("row.answered").with("addrs", join(&addrs)).render(style.lang);
+            let mut detail = base("row.answered").with("addrs", few(&addrs)).render(style.lang);
             for (answer, failure) in failures().filter(|(_, f)| *f != Failure::NoData) {
                 let said = failure_text(answer, failure, style);
                 detail += &format!("; {}: {said}", answer.kind);
@@ -5417,8 +5435,8 @@ mod report {
         if mine.iter().any(|a| a.tcp) {
             detail += &format!(" ({})", say("row.overtcp", style));
         }
-        for alias in mine.iter().flat_map(|a| &a.cname).take(1) {
-            detail += &format!(" (CNAME {alias})");
+        if let Some(answer) = mine.iter().find(|a| !a.cname.is_empty()) {
+            detail += &format!(" (CNAME {})", join(&answer.cname));
         }
         let harmless = failures().all(|(_, f)| matches!(f, Failure::NxDomain | Failure::NoData));
         let mark = match (addrs.is_empty(), lookup.addrs.is_empty()) {
@@ -5845,6 +5863,20 @@ mod report {
         items.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
     }
 
+    /// The first few addresses, each once, and how many more there are.
+    fn few(addrs: &[&IpAddr]) -> String {
+        let mut once: Vec<&IpAddr> = Vec::new();
+        for addr in addrs {
+            if !once.contains(addr) {
+                once.push(addr);
+            }
+        }
+        let more = once.len().saturating_sub(ADDRESSES);
+        once.truncate(ADDRESSES);
+        let more = if more > 0 { format!(", … (+{more})") } else { String::new() };
+        join(&once) + &more
+    }
+
     /// A name server: its port only where it is not 53.
     fn show_server(server: SocketAddr) -> String {
         if server.port() == 53 { server.ip().to_string() } else { server.to_string() }
@@ -5894,6 +5926,9 @@ mod report {
 
     /// Columns of `why`, `guess`, `next` and their translations.
     const LABEL: usize = 5;
+
+    /// Addresses in a dns row; the others are counted, and have their tcp rows.
+    const ADDRESSES: usize = 8;
 
     /// Names of a certificate in its row; the others are counted.
     const NAMES: usize = 4;
