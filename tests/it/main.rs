@@ -12,6 +12,8 @@
 mod layout;
 /// What happens to the output when nobody reads it, or everybody can.
 mod pipes;
+/// Every way in which a name server can fail, and this box's own files.
+mod resolve;
 /// The real servers offer what the tests expect of them.
 mod servers_work;
 /// What the tests stand on: the runner, the zoo, names, certificates, networks.

@@ -298,10 +298,12 @@ impl Outcome {
         self
     }
 
-    /// Stdout holds the text.
+    /// Stdout holds the text, perhaps broken over lines where it has blanks.
     #[track_caller]
     pub fn says(&self, text: &str) -> &Outcome {
-        assert!(self.stdout.contains(text), "does not say {text:?}\n{self}");
+        let unbroken = || self.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+        let said = self.stdout.contains(text) || unbroken().contains(text);
+        assert!(said, "does not say {text:?}\n{self}");
         self
     }
 
