@@ -353,7 +353,7 @@ mod sys {
     //! In: addresses and socket options. Out: open sockets, and what the kernel knows about them.
     //! The only `unsafe` code. Nothing here needs privilege except `enter_network_namespace`.
 
-    use std::ffi::c_int;
+    use std::ffi::{CString, c_int};
     use std::fs::File;
     use std::io::{self, Error, ErrorKind};
     use std::mem;
@@ -609,6 +609,13 @@ mod sys {
         checked(unsafe { libc::setns(namespace.as_raw_fd(), libc::CLONE_NEWNET) }).map(drop)
     }
 
+    /// The number of an interface in this thread's network; /sys may show another one, or nothing.
+    pub fn interface_index(name: &str) -> Option<u32> {
+        let name = CString::new(name).ok()?;
+        // SAFETY: a string that ends in zero and is only read.
+        Some(unsafe { libc::if_nametoindex(name.as_ptr()) }).filter(|index| *index > 0)
+    }
+
     /// The name in errno(3) of an error that sockets give.
     pub fn errno_name(errno: i32) -> Option<&'static str> {
         ERRNO_NAMES.iter().find(|(number, _)| *number == errno).map(|(_, name)| *name)
@@ -770,6 +777,7 @@ mod target {
     //! In: a target as somebody types it. Out: what to dial, what to call it, what to speak there.
 
     use super::deadline::Timeouts;
+    use super::sys;
     use super::text::{Note, Untrusted};
     use std::fmt::{self, Display};
     use std::net::{IpAddr, Ipv6Addr};
@@ -1048,11 +1056,7 @@ mod target {
             return Ok(text.parse().ok().map(|ip| Host::Ip(ip, 0)));
         };
         let Ok(ip) = addr.parse::<Ipv6Addr>() else { return Ok(None) };
-        let sys = || {
-            let known = !zone.contains('/') && !zone.starts_with('.');
-            known.then(|| std::fs::read_to_string(format!("/sys/class/net/{zone}/ifindex")).ok())?
-        };
-        let scope = zone.parse().ok().or_else(|| sys()?.trim().parse().ok());
+        let scope = zone.parse().ok().or_else(|| sys::interface_index(zone));
         match scope {
             Some(scope) => Ok(Some(Host::Ip(IpAddr::V6(ip), scope))),
             None => Err(Note::new("usage.scope").with("zone", zone.escape_default())),
@@ -1160,6 +1164,7 @@ mod resolve {
     use ring::rand::{SecureRandom, SystemRandom};
 
     use super::deadline::Deadline;
+    use super::sys;
     use super::text::Untrusted;
 
     /// What became of a host name.
@@ -1873,19 +1878,11 @@ mod resolve {
         let (addr, scope) = word.split_once('%').unwrap_or((word, ""));
         Some(match addr.parse().ok()? {
             IpAddr::V4(addr) => (addr, DNS_PORT).into(),
-            IpAddr::V6(addr) => SocketAddrV6::new(addr, DNS_PORT, 0, scope_id(scope)).into(),
+            IpAddr::V6(addr) => {
+                let scope = scope.parse().ok().or_else(|| sys::interface_index(scope));
+                SocketAddrV6::new(addr, DNS_PORT, 0, scope.unwrap_or_default()).into()
+            }
         })
-    }
-
-    /// The number of an interface, from the list that follows this thread's network namespace.
-    fn scope_id(scope: &str) -> u32 {
-        let list = read_file(Path::new("/proc/thread-self/net/if_inet6")).unwrap_or_default();
-        let index = |line: &str| {
-            let mut words = line.split_whitespace();
-            let index = u32::from_str_radix(words.nth(1)?, 16).ok()?;
-            (words.next_back()? == scope).then_some(index)
-        };
-        scope.parse().ok().or_else(|| list.lines().find_map(index)).unwrap_or_default()
     }
 
     /// More addresses than anybody dials; each becomes a row and a socket.
@@ -2261,7 +2258,7 @@ mod connect {
 mod greet {
     //! In: an open Wire. Out: what the service said before it was asked anything, and its name.
 
-    use super::connect::Wire;
+    use super::connect::{Attempt, Outcome, Wire};
     use super::deadline::Deadline;
     use super::text::Untrusted;
     use std::io::{ErrorKind, Read};
@@ -2321,6 +2318,17 @@ mod greet {
         /// first line.
         pub fn headline(&self) -> Untrusted {
             headline(self.banner.bytes())
+        }
+
+        /// A RST that was quicker than the first read, if that is how the connect ended.
+        pub fn of_reset(attempt: &Attempt) -> Option<Self> {
+            let (banner, elapsed) = (Untrusted::default(), attempt.elapsed);
+            (attempt.outcome == Outcome::Reset).then_some(Self {
+                banner,
+                service: None,
+                end: End::Reset,
+                elapsed,
+            })
         }
 
         pub fn is_silent(&self) -> bool {
@@ -4297,10 +4305,14 @@ mod probe {
         let hung_up = matches!(handshake.outcome, tls::Outcome::Closed | tls::Outcome::Reset);
         if hung_up && handshake.first.is_empty() && options.extra {
             let limit = Deadline::after(target.timeouts.connect.min(target.timeouts.tls));
-            if let (_, Some(wire)) = connect::connect(addr, &options.socket, limit) {
-                let wait = Deadline::after(target.timeouts.greet);
-                path.idle = Some(greet::greet(wire, target.port, wait).0);
-            }
+            let (attempt, wire) = connect::connect(addr, &options.socket, limit);
+            path.idle = match wire {
+                Some(wire) => {
+                    let wait = Deadline::after(target.timeouts.greet);
+                    Some(greet::greet(wire, target.port, wait).0)
+                }
+                None => Greeting::of_reset(&attempt),
+            };
         }
         path.handshake = Some(handshake);
     }
