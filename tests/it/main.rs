@@ -8,6 +8,8 @@
     clippy::unwrap_used
 )]
 
+/// What the network says to a SYN, by real faults in a network of our own.
+mod connect;
 /// The layout that keeps one large file readable.
 mod layout;
 /// What happens to the output when nobody reads it, or everybody can.
