@@ -4279,7 +4279,9 @@ mod probe {
             TlsMode::Implicit => secure(wire, addr, target, options, watch, &mut path),
             TlsMode::Never | TlsMode::Upgrade(_) => {
                 let limit = greeting_limit(target, options);
-                let (greeting, _wire) = greet::greet(wire, target.port, Deadline::after(limit));
+                // What the bytes leave open, the service that was named settles.
+                let port = target.service.map_or(target.port, |s| s.port);
+                let (greeting, _wire) = greet::greet(wire, port, Deadline::after(limit));
                 watch(Step::Greeting(addr, &greeting));
                 path.greeting = Some(greeting);
             }
