@@ -10,6 +10,8 @@
 
 /// What the network says to a SYN, by real faults in a network of our own.
 mod connect;
+/// What a service says before it is asked.
+mod greet;
 /// The layout that keeps one large file readable.
 mod layout;
 /// What happens to the output when nobody reads it, or everybody can.
