@@ -4096,7 +4096,7 @@ mod tls {
     const ISSUER_BYTES: usize = 1024;
 
     /// Bytes kept from the start of an exchange: enough to recognise any greeting.
-    const FIRST_MAX: usize = 512;
+    pub const FIRST_MAX: usize = 512;
 
     /// The shortest wait for an alert after a TLS 1.3 handshake. Two round trips would do,
     /// but a busy server thinks before it refuses.
@@ -4816,12 +4816,12 @@ mod verdict {
             }
             Outcome::Timeout => {
                 let note = Note::new("why.tlsslow").with("ms", ms);
-                Finding::new("tls.timeout").why(note.with("bytes", handshake.first.len()))
+                let more = if handshake.first.len() < tls::FIRST_MAX { "" } else { "+" };
+                let bytes = format!("{}{more}", handshake.first.len());
+                Finding::new("tls.timeout").why(note.with("bytes", bytes))
             }
-            Outcome::Closed | Outcome::ClosedAfter => {
-                of_hangup("tls.closed", "tcp.closed", handshake, path)
-            }
-            Outcome::Reset => of_hangup("tls.reset", "tcp.reset", handshake, path),
+            Outcome::Closed | Outcome::ClosedAfter => of_hangup("tls.closed", handshake, path),
+            Outcome::Reset => of_hangup("tls.reset", handshake, path),
             Outcome::Network(errno) => Finding::new("tls.reset")
                 .arg("detail", os_error(errno))
                 .why(Note::new("why.errno").with("error", os_error(errno))),
@@ -4845,25 +4845,20 @@ mod verdict {
         }
     }
 
-    /// The peer hung up on the ClientHello - or does so on everybody, even on silence.
-    fn of_hangup(
-        tls: &'static str,
-        tcp: &'static str,
-        handshake: &Handshake,
-        path: &Path,
-    ) -> Finding {
+    /// The peer hung up on the ClientHello - or does so on everybody, even on silence. How it does
+    /// that shows on silence only: closing with our bytes unread is a RST whatever was meant.
+    fn of_hangup(keyword: &'static str, handshake: &Handshake, path: &Path) -> Finding {
         let idle = path.idle.as_ref().filter(|g| g.banner.is_empty());
-        match idle.map(|g| g.end) {
-            Some(End::Closed | End::Reset) => idle.map_or(Finding::new(tcp), |g| hung_up(tcp, g)),
-            _ => {
-                let ms = handshake.elapsed.as_millis();
-                let mut finding =
-                    Finding::new(tls).why(Note::new("why.hellohungup").with("ms", ms));
-                if idle.is_some() {
-                    finding = finding.why(Note::new("why.idleopen"));
-                }
-                finding
-            }
+        match idle.map(|g| (g.end, g)) {
+            Some((End::Closed, g)) => return hung_up("tcp.closed", g),
+            Some((End::Reset, g)) => return hung_up("tcp.reset", g),
+            _ => {}
+        }
+        let ms = handshake.elapsed.as_millis();
+        let finding = Finding::new(keyword).why(Note::new("why.hellohungup").with("ms", ms));
+        match idle {
+            Some(_) => finding.why(Note::new("why.idleopen")),
+            None => finding,
         }
     }
 
@@ -5591,7 +5586,8 @@ mod report {
             Outcome::Plaintext => {
                 Note::new("row.plaintext").with("line", super::greet::headline(&handshake.first))
             }
-            Outcome::Timeout => Note::new("row.tlssilent"),
+            Outcome::Timeout if handshake.first.is_empty() => Note::new("row.tlssilent"),
+            Outcome::Timeout => Note::new("row.tlsslow"),
             Outcome::Closed | Outcome::ClosedAfter => Note::new("row.tlsclosed"),
             Outcome::Network(e) => Note::new("row.local").with("error", verdict::os_error(e)),
             Outcome::Version(v) => {
@@ -5957,6 +5953,7 @@ mod check {
     use super::probe::{self, Options, Probe, Step};
     use super::report::{self, Output, Style};
     use super::target::Target;
+    use super::text::Untrusted;
     use super::verdict::{self, Policy, Verdict};
     use std::io;
     use std::path::PathBuf;
@@ -6023,8 +6020,11 @@ mod check {
                 say(&(rest + &report::verdict(&verdict, style)));
             }
         }
-        if let Some(path) = &check.pem {
-            std::fs::write(path, pem(&probe))?;
+        let pem = pem(&probe);
+        if let Some(path) = check.pem.as_ref().filter(|_| !pem.is_empty()) {
+            let file = Untrusted::new(path.as_os_str().as_encoded_bytes());
+            std::fs::write(path, pem)
+                .map_err(|e| io::Error::new(e.kind(), format!("{file}: {e}")))?;
         }
         Ok(verdict)
     }
