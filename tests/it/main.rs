@@ -24,5 +24,7 @@ mod servers_work;
 mod support;
 /// The support itself: a zoo that lies would make every other test worthless.
 mod support_works;
+/// How far the handshake came, and who ended it.
+mod tls;
 /// What cannot be meant, what is typed by habit, and the help.
 mod usage;
