@@ -361,14 +361,18 @@ impl Outcome {
         all.remove(0)
     }
 
-    /// The verdict's keyword: from the JSON if it is JSON, else the word that opens the first
-    /// unindented line behind the steps.
+    /// The verdict's keyword: from the JSON if it is JSON, else the word that opens the only line,
+    /// or the first unindented line behind the steps.
     #[track_caller]
     pub fn keyword(&self) -> String {
         if self.stdout.starts_with('{') {
             let last = self.json().pop().unwrap();
             let keyword = last["verdict"]["keyword"].as_str().map(str::to_owned);
             return keyword.unwrap_or_else(|| panic!("no verdict.keyword\n{self}"));
+        }
+        if self.stdout.lines().count() == 1 {
+            // -q
+            return self.stdout.split_whitespace().next().unwrap_or_default().to_owned();
         }
         let steps = self.stdout.lines().skip_while(|line| !line.starts_with(' '));
         let verdict = steps
