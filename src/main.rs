@@ -5382,7 +5382,11 @@ mod report {
             let time = format!("{:.1} ms", took.as_secs_f64() * 1000.0);
             let last = line.rsplit('\n').next().unwrap_or("");
             let used = if line.contains('\n') { width(last) } else { indent + width(detail) };
-            let gap = style.width.saturating_sub(used + time.len()).max(2);
+            let mut gap = style.width.saturating_sub(used + time.len());
+            if gap < 2 {
+                line += "\n";
+                gap = style.width.saturating_sub(time.len());
+            }
             line += &" ".repeat(gap);
             line += &time;
         }
@@ -5919,6 +5923,9 @@ mod report {
                 out += "\n";
                 out += &" ".repeat(indent);
                 used = 0;
+                if word == " " {
+                    continue;
+                }
             }
             out += word;
             used += width(word);
