@@ -372,7 +372,7 @@ mod sys {
     //! In: addresses and socket options. Out: open sockets, and what the kernel knows about them.
     //! The only `unsafe` code. Nothing here needs privilege except `enter_network_namespace`.
 
-    use std::ffi::c_int;
+    use std::ffi::{CString, c_int};
     use std::fs::File;
     use std::io::{self, Error, ErrorKind};
     use std::mem;
@@ -628,6 +628,13 @@ mod sys {
         checked(unsafe { libc::setns(namespace.as_raw_fd(), libc::CLONE_NEWNET) }).map(drop)
     }
 
+    /// The number of an interface in this thread's network; /sys may show another one, or nothing.
+    pub fn interface_index(name: &str) -> Option<u32> {
+        let name = CString::new(name).ok()?;
+        // SAFETY: a string that ends in zero and is only read.
+        Some(unsafe { libc::if_nametoindex(name.as_ptr()) }).filter(|index| *index > 0)
+    }
+
     /// The address to bind for any source of the peer's family; a string would bring in musl's
     /// whole resolver.
     pub fn unspecified(peer: &SocketAddr) -> SocketAddr {
@@ -783,6 +790,7 @@ mod target {
     //! In: a target as somebody types it. Out: what to dial, what to call it, what to speak there.
 
     use super::deadline::Timeouts;
+    use super::sys;
     use super::text::{Note, shown};
     use std::fmt::{self, Display};
     use std::net::{IpAddr, Ipv6Addr};
@@ -895,7 +903,7 @@ mod target {
             let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
             let (authority, path) = rest.split_at_checked(end).unwrap_or((rest, ""));
             if service.is_none() && !path.is_empty() {
-                return Err(Note::new("usage.path").with("typed", typed));
+                return Err(Note::new("usage.path").with("typed", shown(typed)));
             }
             // A login in the URL is not needed to connect, and must not be shown.
             let place = authority.rsplit_once('@').map_or(authority, |(_, place)| place);
@@ -903,10 +911,14 @@ mod target {
             let host = Host::parse(host)?;
             let port = match (own_port, port, service) {
                 (Some(own), None, _) | (None, Some(own), _) => parse_port(own)?,
+                // `::1:443` is an address as it stands, and nobody means that.
+                (None, None, _) if place.contains(':') && !place.starts_with('[') => {
+                    return Err(Note::new("usage.brackets").with("typed", shown(typed)));
+                }
                 (None, None, Some(service)) => service.port,
-                (None, None, None) => return Err(no_port(&host)),
+                (None, None, None) => return Err(Note::new("usage.noport").with("host", place)),
                 (Some(_), Some(_), _) => {
-                    return Err(Note::new("usage.twoports").with("typed", typed));
+                    return Err(Note::new("usage.twoports").with("typed", shown(typed)));
                 }
             };
             let implicit = service.map_or(TLS_PORTS.contains(&port), |s| s.tls);
@@ -1100,11 +1112,7 @@ mod target {
             return Ok(text.parse().ok().map(|ip| Host::Ip(ip, 0)));
         };
         let Ok(ip) = addr.parse::<Ipv6Addr>() else { return Ok(None) };
-        let sys = || {
-            let known = !zone.contains('/') && !zone.starts_with('.');
-            known.then(|| std::fs::read_to_string(format!("/sys/class/net/{zone}/ifindex")).ok())?
-        };
-        let scope = zone.parse().ok().or_else(|| sys()?.trim().parse().ok());
+        let scope = zone.parse().ok().or_else(|| sys::interface_index(zone));
         match scope {
             Some(scope) => Ok(Some(Host::Ip(IpAddr::V6(ip), scope))),
             None => Err(Note::new("usage.scope").with("zone", shown(zone))),
@@ -1224,7 +1232,7 @@ mod resolve {
         pub dropped: usize,
         /// The name that answered, with search suffix and final dot; else the name as given.
         pub name: Untrusted,
-        /// The server that was first to give an address.
+        /// The first in the order of the configuration that gave an address in time.
         pub server: Option<SocketAddr>,
         /// Every question: names in the order tried, servers as configured, A before AAAA.
         pub answers: Vec<Answer>,
@@ -1481,8 +1489,8 @@ mod resolve {
         lookup
     }
 
-    /// Asks every server for every kind at once. Also returns who first had an address; from
-    /// then on the others get only a grace. `None` is a name that cannot be asked.
+    /// Asks every server for every kind at once; once one has an address, the others get only a
+    /// grace. Also returns the first in order that has one. `None` is a name that cannot be asked.
     fn ask_all(
         name: &str,
         kinds: &[Kind],
@@ -1501,10 +1509,9 @@ mod resolve {
             send_off(question, answers.len() - 1, &report);
         }
         drop(report); // so that the last answer ends the loop
-        let (mut first, mut until) = (None, clock);
+        let mut until = clock;
         while let Ok((index, answer)) = reports.recv_timeout(left(until) + SLACK) {
             let server = answer.server;
-            first = first.or(answer.result.is_ok().then_some(server));
             if let Some(slot) = answers.get_mut(index) {
                 *slot = answer;
             }
@@ -1516,6 +1523,9 @@ mod resolve {
             answer.pending = clock.remaining().is_some();
             answer.elapsed = clock.elapsed();
         }
+        // Of servers that disagree the first in the configuration is the one that libc believes;
+        // which was quicker by a millisecond is no reason.
+        let first = answers.iter().find(|a| a.result.is_ok()).map(|a| a.server);
         Some((answers, first))
     }
 
@@ -1923,19 +1933,11 @@ mod resolve {
         let (addr, scope) = word.split_once('%').unwrap_or((word, ""));
         Some(match addr.parse().ok()? {
             IpAddr::V4(addr) => (addr, DNS_PORT).into(),
-            IpAddr::V6(addr) => SocketAddrV6::new(addr, DNS_PORT, 0, scope_id(scope)).into(),
+            IpAddr::V6(addr) => {
+                let scope = scope.parse().ok().or_else(|| sys::interface_index(scope));
+                SocketAddrV6::new(addr, DNS_PORT, 0, scope.unwrap_or_default()).into()
+            }
         })
-    }
-
-    /// The number of an interface, from the list that follows this thread's network namespace.
-    fn scope_id(scope: &str) -> u32 {
-        let list = read_file(Path::new("/proc/thread-self/net/if_inet6")).unwrap_or_default();
-        let index = |line: &str| {
-            let mut words = line.split_whitespace();
-            let index = u32::from_str_radix(words.nth(1)?, 16).ok()?;
-            (words.next_back()? == scope).then_some(index)
-        };
-        scope.parse().ok().or_else(|| list.lines().find_map(index)).unwrap_or_default()
     }
 
     /// More addresses than anybody dials; each becomes a row and a socket.
@@ -2806,7 +2808,7 @@ mod tunnel {
 mod greet {
     //! In: an open Wire. Out: what the service said before it was asked anything, and its name.
 
-    use super::connect::Wire;
+    use super::connect::{Attempt, Outcome, Wire};
     use super::deadline::Deadline;
     use super::text::Untrusted;
     use std::io::{ErrorKind, Read};
@@ -2866,6 +2868,17 @@ mod greet {
         /// first line.
         pub fn headline(&self) -> Untrusted {
             headline(self.banner.bytes())
+        }
+
+        /// A RST that was quicker than the first read, if that is how the connect ended.
+        pub fn of_reset(attempt: &Attempt) -> Option<Self> {
+            let (banner, elapsed) = (Untrusted::default(), attempt.elapsed);
+            (attempt.outcome == Outcome::Reset).then_some(Self {
+                banner,
+                service: None,
+                end: End::Reset,
+                elapsed,
+            })
         }
 
         pub fn is_silent(&self) -> bool {
@@ -5282,7 +5295,7 @@ mod tls {
     const ISSUER_BYTES: usize = 1024;
 
     /// Bytes kept from the start of an exchange: enough to recognise any greeting.
-    const FIRST_MAX: usize = 512;
+    pub const FIRST_MAX: usize = 512;
 
     /// The shortest wait for an alert after a TLS 1.3 handshake. Two round trips would do,
     /// but a busy server thinks before it refuses.
@@ -5499,7 +5512,9 @@ mod probe {
             match self.target.tls {
                 TlsMode::Never => {
                     let limit = Deadline::after(greeting_limit(self.target, self.options));
-                    let (greeting, _wire) = greet::greet(wire, self.target.port, limit);
+                    // What the bytes leave open, the service that was named settles.
+                    let port = self.target.service.map_or(self.target.port, |s| s.port);
+                    let (greeting, _wire) = greet::greet(wire, port, limit);
                     (self.watch)(Step::Greeting(self.addr, &greeting));
                     path.greeting = Some(greeting);
                 }
@@ -5568,10 +5583,14 @@ mod probe {
             if hung_up && handshake.first.is_empty() && direct && self.options.extra {
                 let limit = self.target.timeouts.connect.min(self.target.timeouts.tls);
                 let limit = Deadline::after(limit);
-                if let (_, Some(wire)) = connect::connect(self.addr, &self.options.socket, limit) {
-                    let wait = Deadline::after(self.target.timeouts.greet);
-                    path.idle = Some(greet::greet(wire, self.target.port, wait).0);
-                }
+                let (attempt, wire) = connect::connect(self.addr, &self.options.socket, limit);
+                path.idle = match wire {
+                    Some(wire) => {
+                        let wait = Deadline::after(self.target.timeouts.greet);
+                        Some(greet::greet(wire, self.target.port, wait).0)
+                    }
+                    None => Greeting::of_reset(&attempt),
+                };
             }
             path.handshake = Some(handshake);
         }
@@ -5819,7 +5838,10 @@ mod verdict {
         let mut by: Vec<String> = lookup.answers.iter().map(|a| show_server(a.server)).collect();
         by.dedup();
         by.truncate(SHOWN_SERVERS);
-        Finding::new(keyword).arg("by", by.join(", ")).arg("detail", &lookup.name)
+        let mut kinds: Vec<String> = lookup.answers.iter().map(|a| a.kind.to_string()).collect();
+        kinds.dedup();
+        kinds.truncate(2);
+        Finding::new(keyword).arg("by", by.join(", ")).arg("detail", kinds.join(" / "))
     }
 
     /// The stable keyword of a name server's answer.
@@ -6158,12 +6180,12 @@ mod verdict {
             }
             Outcome::Timeout => {
                 let note = Note::new("why.tlsslow").with("ms", ms);
-                Finding::new("tls.timeout").why(note.with("bytes", handshake.first.len()))
+                let more = if handshake.first.len() < tls::FIRST_MAX { "" } else { "+" };
+                let bytes = format!("{}{more}", handshake.first.len());
+                Finding::new("tls.timeout").why(note.with("bytes", bytes))
             }
-            Outcome::Closed | Outcome::ClosedAfter => {
-                of_hangup("tls.closed", "tcp.closed", handshake, path)
-            }
-            Outcome::Reset => of_hangup("tls.reset", "tcp.reset", handshake, path),
+            Outcome::Closed | Outcome::ClosedAfter => of_hangup("tls.closed", handshake, path),
+            Outcome::Reset => of_hangup("tls.reset", handshake, path),
             Outcome::Network(errno) => Finding::new("tls.reset")
                 .arg("detail", os_error(errno))
                 .why(Note::new("why.errno").with("error", os_error(errno))),
@@ -6175,7 +6197,7 @@ mod verdict {
             Outcome::Protocol("chain") => Finding::new("cert.policy")
                 .arg("detail", "> 64 KiB")
                 .why(Note::new("why.hugechain")),
-            Outcome::Protocol(why) => Finding::new("tls.alert")
+            Outcome::Protocol(why) => Finding::new("tls.protocol")
                 .arg("detail", why)
                 .why(Note::new("why.tlsprotocol").with("error", why)),
         })
@@ -6190,25 +6212,20 @@ mod verdict {
         }
     }
 
-    /// The peer hung up on the ClientHello - or does so on everybody, even on silence.
-    fn of_hangup(
-        tls: &'static str,
-        tcp: &'static str,
-        handshake: &Handshake,
-        path: &Path,
-    ) -> Finding {
+    /// The peer hung up on the ClientHello - or does so on everybody, even on silence. How it does
+    /// that shows on silence only: closing with our bytes unread is a RST whatever was meant.
+    fn of_hangup(keyword: &'static str, handshake: &Handshake, path: &Path) -> Finding {
         let idle = path.idle.as_ref().filter(|g| g.banner.is_empty());
-        match idle.map(|g| g.end) {
-            Some(End::Closed | End::Reset) => idle.map_or(Finding::new(tcp), |g| hung_up(tcp, g)),
-            _ => {
-                let ms = handshake.elapsed.as_millis();
-                let mut finding =
-                    Finding::new(tls).why(Note::new("why.hellohungup").with("ms", ms));
-                if idle.is_some() {
-                    finding = finding.why(Note::new("why.idleopen"));
-                }
-                finding
-            }
+        match idle.map(|g| (g.end, g)) {
+            Some((End::Closed, g)) => return hung_up("tcp.closed", g),
+            Some((End::Reset, g)) => return hung_up("tcp.reset", g),
+            _ => {}
+        }
+        let ms = handshake.elapsed.as_millis();
+        let finding = Finding::new(keyword).why(Note::new("why.hellohungup").with("ms", ms));
+        match idle {
+            Some(_) => finding.why(Note::new("why.idleopen")),
+            None => finding,
         }
     }
 
@@ -6431,10 +6448,23 @@ mod verdict {
     /// Two name servers that say different things about the same name, or leave one question open.
     fn disagreements(lookup: &Lookup) -> Vec<Note> {
         let mut notes = Vec::new();
-        let Some(good) = lookup.answers.iter().find(|a| a.result.is_ok()) else { return notes };
+        let chosen = |a: &&resolve::Answer| a.result.is_ok() && Some(a.server) == lookup.server;
+        let Some(good) = lookup.answers.iter().find(chosen) else { return notes };
+        let same = |addrs: &[IpAddr], kind| {
+            let of = |a: &&resolve::Answer| a.server == good.server && a.kind == kind;
+            let own = lookup.answers.iter().find(of).and_then(|a| a.result.as_ref().ok());
+            own.is_some_and(|own| {
+                own.len() == addrs.len() && own.iter().all(|addr| addrs.contains(addr))
+            })
+        };
         for answer in lookup.answers.iter().filter(|a| a.name == good.name && !a.pending) {
             let note = match &answer.result {
-                Err(Failure::NoData) | Ok(_) => continue,
+                Err(Failure::NoData) => continue,
+                Ok(addrs) if answer.server == good.server || same(addrs, answer.kind) => continue,
+                Ok(addrs) => {
+                    let addrs: Vec<String> = addrs.iter().map(ToString::to_string).collect();
+                    Note::new("why.otheraddress").with("addrs", addrs.join(", "))
+                }
                 Err(failure) if answer.server == good.server => {
                     let said = dns_keyword(*failure);
                     Note::new("why.lostkind").with("kind", answer.kind).with("said", said)
@@ -6516,6 +6546,7 @@ mod verdict {
         ("tls.plaintext", 50),
         ("tls.legacy", 50),
         ("tls.sni", 50),
+        ("tls.protocol", 50),
         ("tls.alert", 50),
         ("tls.clientcert", 52),
         ("cert.malformed", 51),
@@ -6590,7 +6621,7 @@ mod report {
     use super::verdict::{self, Verdict};
     use super::x509::Certificate;
     use std::io::{self, Write};
-    use std::net::SocketAddr;
+    use std::net::{IpAddr, SocketAddr};
     use std::time::Duration;
 
     /// How a person wants to read it.
@@ -6738,7 +6769,11 @@ mod report {
             let time = format!("{} ms", millis(took, 1));
             let last = line.rsplit('\n').next().unwrap_or("");
             let used = if line.contains('\n') { width(last) } else { indent + width(detail) };
-            let gap = style.width.saturating_sub(used + time.len()).max(2);
+            let mut gap = style.width.saturating_sub(used + time.len());
+            if gap < 2 {
+                line += "\n";
+                gap = style.width.saturating_sub(time.len());
+            }
             line += &" ".repeat(gap);
             line += &time;
         }
@@ -6747,7 +6782,7 @@ mod report {
 
     /// The dns rows: one for each server and name asked.
     fn lookup_rows(lookup: &Lookup, style: Style) -> String {
-        let addrs = join(&lookup.addrs);
+        let addrs = few(&lookup.addrs.iter().collect::<Vec<_>>());
         let took = Some(lookup.elapsed);
         match lookup.source {
             Source::Literal => String::new(),
@@ -6790,7 +6825,7 @@ mod report {
             let said = if same { said.into_iter().take(1).collect() } else { said };
             base("row.denied").with("said", said.join(", ")).render(style.lang)
         } else {
-            let mut detail = base("row.answered").with("addrs", join(&addrs)).render(style.lang);
+            let mut detail = base("row.answered").with("addrs", few(&addrs)).render(style.lang);
             for (answer, failure) in failures().filter(|(_, f)| *f != Failure::NoData) {
                 let said = failure_text(answer, failure, style);
                 detail += &format!("; {}: {said}", answer.kind);
@@ -6800,8 +6835,8 @@ mod report {
         if mine.iter().any(|a| a.tcp) {
             detail += &format!(" ({})", say("row.overtcp", style));
         }
-        for alias in mine.iter().flat_map(|a| &a.cname).take(1) {
-            detail += &format!(" (CNAME {alias})");
+        if let Some(answer) = mine.iter().find(|a| !a.cname.is_empty()) {
+            detail += &format!(" (CNAME {})", join(&answer.cname));
         }
         let harmless = failures().all(|(_, f)| matches!(f, Failure::NxDomain | Failure::NoData));
         let mark = match (addrs.is_empty(), lookup.addrs.is_empty()) {
@@ -6968,7 +7003,8 @@ mod report {
             Outcome::Plaintext => {
                 Note::new("row.plaintext").with("line", super::greet::headline(&handshake.first))
             }
-            Outcome::Timeout => Note::new("row.tlssilent"),
+            Outcome::Timeout if handshake.first.is_empty() => Note::new("row.tlssilent"),
+            Outcome::Timeout => Note::new("row.tlsslow"),
             Outcome::Closed | Outcome::ClosedAfter => Note::new("row.tlsclosed"),
             Outcome::Network(e) => Note::new("row.local").with("error", verdict::os_error(e)),
             Outcome::Version(v) => {
@@ -7279,6 +7315,20 @@ mod report {
         items.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
     }
 
+    /// The first few addresses, each once, and how many more there are.
+    fn few(addrs: &[&IpAddr]) -> String {
+        let mut once: Vec<&IpAddr> = Vec::new();
+        for addr in addrs {
+            if !once.contains(addr) {
+                once.push(addr);
+            }
+        }
+        let more = once.len().saturating_sub(ADDRESSES);
+        once.truncate(ADDRESSES);
+        let more = if more > 0 { format!(", … (+{more})") } else { String::new() };
+        join(&once) + &more
+    }
+
     fn paint(word: &str, colour: &str, style: Style) -> String {
         if style.colour && !colour.is_empty() {
             format!("\x1b[{colour}m{word}\x1b[0m")
@@ -7306,6 +7356,9 @@ mod report {
                 out += "\n";
                 out += &" ".repeat(indent);
                 used = 0;
+                if word == " " {
+                    continue;
+                }
             }
             out += word;
             used += width(word);
@@ -7324,6 +7377,9 @@ mod report {
     /// Columns of `why`, `guess`, `next` and their translations.
     const LABEL: usize = 5;
 
+    /// Addresses in a dns row; the others are counted, and have their tcp rows.
+    const ADDRESSES: usize = 8;
+
     /// Names of a certificate in its row; the others are counted.
     const NAMES: usize = 4;
 
@@ -7337,6 +7393,7 @@ mod check {
     use super::probe::{self, Options, Probe, Step};
     use super::report::{self, Output, Style};
     use super::target::Target;
+    use super::text::Untrusted;
     use super::verdict::{self, Policy, Verdict};
     use std::io;
     use std::path::PathBuf;
@@ -7403,8 +7460,11 @@ mod check {
                 say(&(rest + &report::verdict(&verdict, style)));
             }
         }
-        if let Some(path) = &check.pem {
-            std::fs::write(path, pem(&probe))?;
+        let pem = pem(&probe);
+        if let Some(path) = check.pem.as_ref().filter(|_| !pem.is_empty()) {
+            let file = Untrusted::new(path.as_os_str().as_encoded_bytes());
+            std::fs::write(path, pem)
+                .map_err(|e| io::Error::new(e.kind(), format!("{file}: {e}")))?;
         }
         Ok(verdict)
     }
@@ -7429,7 +7489,7 @@ mod cli {
     use super::starttls;
     use super::sys::{self, SocketOptions};
     use super::target::{Dial, Host, Proxy, ProxyHeader, Sni, Target, TlsMode};
-    use super::text::{self, Lang, Note, shown};
+    use super::text::{self, Lang, Note, Untrusted, shown};
     use super::tls::{BadFile, ClientIdentity, Trust, Versions};
     use super::tunnel;
     use super::verdict::Policy;
@@ -7535,6 +7595,22 @@ mod cli {
         }
     }
 
+    /// The arguments without a good `--lang`, which `language` has read: a command may follow it.
+    fn without_language(args: &[OsString]) -> Vec<OsString> {
+        let mut args = args.iter().peekable();
+        let mut rest = Vec::new();
+        let good = |value: &str| parse_language(value).is_some();
+        while let Some(arg) = args.next() {
+            let text = arg.to_str().unwrap_or_default();
+            let joined = text.strip_prefix("--lang=").is_some_and(good);
+            let next = |value: &&OsString| value.to_str().is_some_and(good);
+            if !joined && !(text == "--lang" && args.next_if(next).is_some()) {
+                rest.push(arg.clone());
+            }
+        }
+        rest
+    }
+
     fn parse_language(text: &str) -> Option<Lang> {
         match text {
             "en" => Some(Lang::En),
@@ -7545,6 +7621,7 @@ mod cli {
 
     /// Reads the command line, without the program's name.
     pub fn parse(args: Vec<OsString>, lang: Lang) -> Result<Command, Note> {
+        let args = without_language(&args);
         let mut parser = Parser::from_args(args.clone());
         let first = args.first().map(|a| a.to_string_lossy()).unwrap_or_default();
         if let Some(name) = COMPANIONS.iter().find(|name| **name == first) {
@@ -7831,7 +7908,11 @@ mod cli {
             let mut rest = words.iter().map(String::as_str).peekable();
             while let Some(word) = rest.next() {
                 let alone = Target::parse(word, None);
-                let is_port = |next: &&str| alone.is_err() && !next.contains([':', '.', '/']);
+                // Digits alone are no host, so also behind a target that has its port.
+                let is_port = |next: &&str| {
+                    next.bytes().all(|b| b.is_ascii_digit())
+                        || alone.is_err() && !next.contains([':', '.', '/'])
+                };
                 let target = match rest.next_if(is_port) {
                     Some(port) => Target::parse(word, Some(port))?,
                     None => alone?,
@@ -7936,7 +8017,8 @@ mod cli {
             BadFile::UnsupportedKey => "usage.unsupportedkey",
             BadFile::KeyMismatch => "usage.keymismatch",
         };
-        let note = Note::new(key).with("option", option).with("file", file.display());
+        let file = Untrusted::new(file.as_os_str().as_encoded_bytes());
+        let note = Note::new(key).with("option", option).with("file", file);
         match bad {
             BadFile::Unreadable(error) => note.with("error", error),
             _ => note,

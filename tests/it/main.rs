@@ -8,11 +8,31 @@
     clippy::unwrap_used
 )]
 
+/// What is wrong with a certificate, and who trusts it.
+mod certificate;
+/// What the network says to a SYN, by real faults in a network of our own.
+mod connect;
+/// Every step ends at its limit, whatever the peer does.
+mod deadlines;
+/// What a service says before it is asked.
+mod greet;
 /// The layout that keeps one large file readable.
 mod layout;
+/// What happens to the output when nobody reads it, or everybody can.
+mod pipes;
+/// What people read in two languages, and programs in one.
+mod report;
+/// Every way in which a name server can fail, and this box's own files.
+mod resolve;
+/// The proof that the file works on a box.
+mod selftest;
 /// The real servers offer what the tests expect of them.
 mod servers_work;
 /// What the tests stand on: the runner, the zoo, names, certificates, networks.
 mod support;
 /// The support itself: a zoo that lies would make every other test worthless.
 mod support_works;
+/// How far the handshake came, and who ended it.
+mod tls;
+/// What cannot be meant, what is typed by habit, and the help.
+mod usage;

@@ -11,8 +11,10 @@ use std::fs::OpenOptions;
 use std::io::{Read, Write};
 use std::ops::Range;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::process::{ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
@@ -296,10 +298,12 @@ impl Outcome {
         self
     }
 
-    /// Stdout holds the text.
+    /// Stdout holds the text, perhaps broken over lines where it has blanks.
     #[track_caller]
     pub fn says(&self, text: &str) -> &Outcome {
-        assert!(self.stdout.contains(text), "does not say {text:?}\n{self}");
+        let unbroken = || self.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+        let said = self.stdout.contains(text) || unbroken().contains(text);
+        assert!(said, "does not say {text:?}\n{self}");
         self
     }
 
@@ -357,14 +361,18 @@ impl Outcome {
         all.remove(0)
     }
 
-    /// The verdict's keyword: from the JSON if it is JSON, else the word that opens the first
-    /// unindented line behind the steps.
+    /// The verdict's keyword: from the JSON if it is JSON, else the word that opens the only line,
+    /// or the first unindented line behind the steps.
     #[track_caller]
     pub fn keyword(&self) -> String {
         if self.stdout.starts_with('{') {
             let last = self.json().pop().unwrap();
             let keyword = last["verdict"]["keyword"].as_str().map(str::to_owned);
             return keyword.unwrap_or_else(|| panic!("no verdict.keyword\n{self}"));
+        }
+        if self.stdout.lines().count() == 1 {
+            // -q
+            return self.stdout.split_whitespace().next().unwrap_or_default().to_owned();
         }
         let steps = self.stdout.lines().skip_while(|line| !line.starts_with(' '));
         let verdict = steps
@@ -403,6 +411,28 @@ impl fmt::Display for Outcome {
         writeln!(f, "-- stderr:\n{}", self.stderr)?;
         write!(f, "-- exit {} after {:?}", self.status, self.elapsed)
     }
+}
+
+/// Checks every case, some of them side by side, and fails at the end if any has failed: a table
+/// of cases is one test, and one wrong row must not hide the others.
+#[track_caller]
+pub fn each<C: Sync>(cases: &[C], check: impl Fn(&C) + Sync) {
+    let next = AtomicUsize::new(0);
+    let failed = AtomicUsize::new(0);
+    let work = || {
+        while let Some(case) = cases.get(next.fetch_add(1, Ordering::SeqCst)) {
+            if catch_unwind(AssertUnwindSafe(|| check(case))).is_err() {
+                failed.fetch_add(1, Ordering::SeqCst);
+            }
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 0..SIDE_BY_SIDE.min(cases.len()) {
+            thread::Builder::new().name(test_name()).spawn_scoped(scope, work).unwrap();
+        }
+    });
+    let failed = failed.into_inner();
+    assert!(failed == 0, "{failed} of {} cases failed, see above", cases.len());
 }
 
 /// The binary runs under an emulator, which cannot do everything.
@@ -552,6 +582,8 @@ const RUN_MAX: Duration = Duration::from_secs(30);
 const SOON: Duration = Duration::from_secs(10);
 /// After the process has ended its pipes have, too.
 const PIPE_END_MAX: Duration = Duration::from_secs(2);
+/// Cases of one table at a time: most of them wait for a limit.
+const SIDE_BY_SIDE: usize = 8;
 /// Not an exit status: killed at the limit.
 const HUNG: i32 = -1;
 const UNWANTED: [&str; 10] = [

@@ -14,7 +14,7 @@ use rustls::server::{Acceptor, WebPkiClientVerifier};
 use rustls::{ProtocolVersion, RootCertStore, ServerConfig, ServerConnection};
 use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::{self, JoinHandle};
@@ -833,7 +833,12 @@ impl FullBacklog {
 
 /// On loopback.
 pub fn full_backlog() -> FullBacklog {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    full_backlog_at("127.0.0.1:0")
+}
+
+/// On this address of loopback.
+pub fn full_backlog_at(addr: impl ToSocketAddrs) -> FullBacklog {
+    let listener = TcpListener::bind(addr).unwrap();
     let addr = listener.local_addr().unwrap();
     FullBacklog::fill(listener, addr, || sys::socket_here(false, libc::SOCK_STREAM).unwrap())
 }

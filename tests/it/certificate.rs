@@ -1,0 +1,383 @@
+//! What is wrong with a certificate, gravest first; and who trusts it: Mozilla's roots, this
+//! box's own bundle, or the file that was named.
+
+use crate::support::net::{Setup, World};
+use crate::support::pki::{Ca, Identity, Leaf, Pki, days};
+use crate::support::run::{Outcome, Run, each, skip, test_name};
+use crate::support::zoo::{self, Script, Server, Tls};
+use serde_json::json;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+const NAME: &str = "good.test";
+
+fn serve(identity: &Identity) -> Server {
+    zoo::tls(Tls::with(identity).build()).serve()
+}
+
+/// A check of `name` at this server with `--ca` the root of the PKI.
+#[track_caller]
+fn reach(server: &Server, name: &str, pki: &Pki, args: &[&str]) -> Outcome {
+    bare(server, name).arg("--ca").arg(pki.dir().join("ca.pem")).args(args).run()
+}
+
+/// The same with whatever this box trusts.
+fn bare(server: &Server, name: &str) -> Run {
+    let target = if name.contains(':') { format!("[{name}]") } else { name.to_owned() };
+    let run = Run::new([format!("{target}:{}", server.port()), "--tls".into()]);
+    run.arg("--connect-to=127.0.0.1")
+}
+
+fn pki() -> Pki {
+    let pki = Pki::new();
+    pki.ca_file();
+    pki
+}
+
+#[test]
+fn every_flaw_has_its_keyword_and_its_evidence() {
+    let pki = pki();
+    let sign = |leaf: Leaf| pki.intermediate.sign(leaf);
+    let expired_ca = pki.root.intermediate_until("Old Intermediate", days(-5));
+    let cases: Vec<(&str, Identity, &str, &str)> = vec![
+        ("good", pki.good(&[NAME]), "ok", "90 days left"),
+        ("expired", pki.expired(&[NAME]), "cert.expired", "CN=good.test expired on"),
+        ("expired for 3 days", pki.expired(&[NAME]), "cert.expired", ", 3 days ago"),
+        ("old issuer", expired_ca.sign(Leaf::new(&[NAME])), "cert.expired", "Old Intermediate"),
+        ("not yet", pki.not_yet_valid(&[NAME]), "cert.notyet", "is valid only from"),
+        (
+            "other name",
+            pki.wrong_host(),
+            "cert.name",
+            "names in it: other.example, *.other.example",
+        ),
+        ("CN only", pki.no_san(NAME), "cert.name", "it has no subject alternative name"),
+        ("no CN", pki.no_common_name(&[NAME]), "ok", ""),
+        ("self-signed", pki.self_signed(&[NAME]), "cert.selfsigned", "issuer and subject are the"),
+        ("self-signed CA", pki.self_signed_ca(&[NAME]), "cert.selfsigned", "CN=good.test"),
+        ("no intermediate", pki.incomplete_chain(&[NAME]), "cert.incomplete", "Test Intermediate"),
+        ("unknown root", pki.untrusted_root(&[NAME]), "cert.untrusted", "CN=Unknown Root, O=Test"),
+        (
+            "unknown root, sent",
+            pki.untrusted_root_sent(&[NAME]),
+            "cert.untrusted",
+            "the chain ends with the root CN=Unknown Root",
+        ),
+        ("wrong order", pki.reversed_chain(&[NAME]), "ok", ""),
+        ("truncated", pki.truncated(&[NAME]), "cert.malformed", "not valid DER"),
+        ("bad length", pki.bad_length(&[NAME]), "cert.malformed", "not valid DER"),
+        ("no bytes", pki.good(&[NAME]).with_broken_leaf(Vec::clear), "cert.malformed", ""),
+        ("CA as leaf", sign(Leaf::new(&[NAME]).ca_true()), "cert.policy", "CA:TRUE"),
+        (
+            "for clients",
+            sign(Leaf::new(&[NAME]).client_auth_only()),
+            "cert.policy",
+            "extendedKeyUsage without serverAuth",
+        ),
+        ("60 deep", pki.deep_chain(&[NAME], 60), "cert.policy", "chain too long"),
+        ("wild", pki.good(&["*.test"]), "cert.name", "names in it: *.test"),
+        ("wildcard", pki.good(&["*.good.test", NAME]), "ok", "good.test"),
+    ];
+    each(&cases, |(what, identity, keyword, says)| {
+        let server = serve(identity);
+        let outcome = reach(&server, NAME, &pki, &[]);
+        let exit = if *keyword == "ok" { 0 } else { 51 };
+        assert_eq!(
+            (outcome.keyword().as_str(), outcome.status),
+            (*keyword, exit),
+            "{what}{outcome}"
+        );
+        outcome.says(says).harmless().within(Duration::from_secs(2));
+        // Forgiven, and told nevertheless.
+        let forgiven = bare(&server, NAME).arg("--no-verify").run();
+        forgiven.status(0).verdict("ok");
+        if exit == 51 {
+            assert!(!outcome.stdout.contains("  cert   ok"), "{outcome}");
+            outcome.says("next").says_not("answers.");
+        }
+    });
+}
+
+#[test]
+fn weak_keys_and_hashes_break_the_rules_of_today() {
+    let pki = pki();
+    for (identity, rule) in
+        [(pki.rsa_1024(&[NAME]), "RSA 1024 bit"), (pki.sha1_signed(&[NAME]), "RSA-SHA1")]
+    {
+        let identity = match identity {
+            Ok(identity) => identity,
+            Err(reason) => return skip(&test_name(), &reason),
+        };
+        // Trusted as its own root, so that nothing is left but the rule.
+        pki.file("self.pem", identity.chain_pem());
+        let (chain, key) = pki.files("weak", &identity);
+        let server = s_server(&chain, &key);
+        let outcome = Run::new([format!("{NAME}:{}", server.port("tls")), "--tls".into()])
+            .args(["--connect-to=127.0.0.1", "--ca"])
+            .arg(pki.dir().join("self.pem"))
+            .run();
+        // A self-signed certificate's own signature proves nothing, so its hash is no weakness.
+        match rule {
+            "RSA 1024 bit" => outcome.status(51).verdict("cert.policy").says(rule),
+            _ => outcome.status(0).verdict("ok"),
+        };
+        let doubted = Run::new([format!("{NAME}:{}", server.port("tls")), "--tls".into()])
+            .args(["--connect-to=127.0.0.1"])
+            .run();
+        doubted.status(51).verdict("cert.selfsigned");
+    }
+}
+
+/// rustls will not serve a weak key; OpenSSL will.
+fn s_server(chain: &Path, key: &Path) -> crate::support::servers::Server {
+    let (chain, key) = (chain.to_string_lossy(), key.to_string_lossy());
+    let lax = ["-cipher", "ALL:@SECLEVEL=0", "-cert", &*chain, "-key", &*key];
+    crate::support::servers::s_server(&lax)
+}
+
+#[test]
+fn several_flaws_are_all_told_and_the_gravest_gives_the_name() {
+    let pki = pki();
+    let identity = Ca::root("Unknown Root")
+        .intermediate("Unknown Intermediate")
+        .sign(Leaf::new(&["other.example"]).expired(40).client_auth_only());
+    let server = serve(&identity);
+    let outcome = reach(&server, NAME, &pki, &[]);
+    outcome.status(51).verdict("cert.expired");
+    outcome.says("40 days ago").says("names in it: other.example").says("Unknown Root");
+    outcome.says("extendedKeyUsage without serverAuth");
+    let object = reach(&server, NAME, &pki, &["--json"]).object();
+    let flaws = json!(["cert.expired", "cert.name", "cert.untrusted", "cert.policy"]);
+    assert_eq!(object["paths"][0]["tls"]["flaws"], flaws);
+    // With --no-verify all of them are evidence still.
+    let forgiven = bare(&server, NAME).arg("--no-verify").run();
+    forgiven.status(0).says("40 days ago").says("names in it: other.example");
+}
+
+#[test]
+fn names_are_compared_as_browsers_do() {
+    let pki = pki();
+    let names = ["good.test", "*.wild.test", "127.0.0.1", "::1", "xn--r8jz45g.test"];
+    let server = serve(&pki.good(&names));
+    let cases = [
+        ("good.test", "ok"),
+        ("GOOD.Test", "ok"),
+        ("good.test.", "ok"),
+        ("a.wild.test", "ok"),
+        ("A.WILD.test", "ok"),
+        ("xn--r8jz45g.test", "ok"),
+        ("127.0.0.1", "ok"),
+        ("::1", "ok"),
+        ("wild.test", "cert.name"),
+        ("a.b.wild.test", "cert.name"),
+        ("agood.test", "cert.name"),
+        ("good.test.evil.example", "cert.name"),
+        ("127.0.0.2", "cert.name"),
+        ("::2", "cert.name"),
+    ];
+    each(&cases, |(name, keyword)| {
+        reach(&server, name, &pki, &[]).verdict(keyword);
+    });
+    // The name that was asked for as SNI is the one that must be there.
+    reach(&server, "elsewhere.test", &pki, &["--servername", "a.wild.test"]).status(0);
+}
+
+#[test]
+fn bytes_that_a_terminal_would_obey_stay_on_one_line() {
+    let pki = pki();
+    let server = serve(&pki.painted());
+    for args in [&[][..], &["-v"], &["-q"], &["--json"], &["--lang", "ja"], &["--no-servername"]] {
+        let outcome = reach(&server, "good.example", &pki, args);
+        outcome.status(51).verdict("cert.name").harmless();
+    }
+    let outcome = reach(&server, "good.example", &pki, &["-v"]);
+    outcome.says("\\x1b]0;owned").says("\\u{202e}").says("\\r\\nForged: yes\\x00end");
+    // A NUL does not end a name: what stands before it is not covered.
+    outcome.says("good.example\\x00.evil.example");
+    let object = reach(&server, "good.example", &pki, &["--json"]).object();
+    assert_eq!(object["paths"][0]["tls"]["chain"][0]["names"][2], json!({"hex": "fffe80"}));
+}
+
+#[test]
+fn large_chains_and_long_lists_of_names_cost_little() {
+    let pki = pki();
+    let server = serve(&pki.thousand_sans());
+    let outcome = reach(&server, "host-500.example", &pki, &[]);
+    outcome.status(0).says("host-000.example, host-001.example").says("… (+996)");
+    assert!(outcome.stdout.len() < 2000, "{outcome}");
+    reach(&server, "host-x.example", &pki, &[]).verdict("cert.name").says("… (+995)");
+
+    // 60 intermediates and a chain of a megabyte are refused, not held in memory.
+    let mut identity = pki.good(&[NAME]);
+    let filler = identity.chain[1].clone();
+    identity.chain.extend(std::iter::repeat_n(filler, 2500));
+    let large = serve(&identity);
+    let outcome = reach(&large, NAME, &pki, &[]);
+    assert_ne!(outcome.status, 0, "{outcome}");
+    outcome.within(Duration::from_secs(2)).harmless();
+}
+
+#[test]
+fn an_issuer_that_publishes_itself_is_where_the_missing_certificate_is() {
+    let pki = pki();
+    // authorityInfoAccess with one caIssuers URL, RFC 5280 section 4.2.2.1.
+    let url = b"http://ca.example/intermediate.crt";
+    let access = [
+        crate::support::pki::tlv(0x06, &[0x2b, 6, 1, 5, 5, 7, 0x30, 2]),
+        crate::support::pki::tlv(0x86, url),
+    ];
+    let access = crate::support::pki::tlv(0x30, &access.concat());
+    let access = crate::support::pki::tlv(0x30, &access);
+    let leaf = Leaf::new(&[NAME]).extension(&[1, 3, 6, 1, 5, 5, 7, 1, 1], access);
+    let server = serve(&pki.intermediate.sign(leaf).incomplete());
+    let outcome = reach(&server, NAME, &pki, &[]);
+    outcome.status(51).verdict("cert.incomplete");
+    outcome.says("its issuer's certificate is published at http://ca.example/intermediate.crt");
+    outcome.says("send the full chain; missing: CN=Test Intermediate, O=Test");
+    // With nothing but the box's own roots it is the server's fault as well.
+    bare(&server, NAME).run().verdict("cert.incomplete");
+}
+
+#[test]
+fn a_leaf_alone_without_a_hint_may_be_either_sides_fault() {
+    let pki = pki();
+    let server = serve(&pki.root.sign(Leaf::new(&[NAME])));
+    reach(&server, NAME, &pki, &[]).status(0).verdict("ok");
+    let outcome = bare(&server, NAME).run();
+    outcome.status(51).verdict("cert.untrusted");
+    outcome.says("only the certificate itself was sent; its issuer CN=Test Root, O=Test");
+}
+
+#[test]
+fn a_root_of_the_right_name_with_another_key_is_named_so() {
+    let (pki, twin) = (pki(), Pki::new());
+    let server = serve(&twin.good(&[NAME]));
+    let outcome = reach(&server, NAME, &pki, &[]);
+    outcome.status(51).verdict("cert.untrusted");
+    outcome.says("a root named CN=Test Root, O=Test is known here, but with another key");
+}
+
+// ---- who trusts it
+
+#[test]
+fn the_file_that_was_named_is_asked_instead_of_everything_else() {
+    let pki = pki();
+    let server = serve(&pki.good(&[NAME]));
+    let outcome = reach(&server, NAME, &pki, &[]);
+    outcome.status(0).says_not("Mozilla").says_not("CA bundle");
+    let other = Pki::new();
+    let path = other.file("ca.pem", Ca::root("Another Root").root_pem());
+    let outcome = bare(&server, NAME).arg("--ca").arg(path).run();
+    outcome.status(51).verdict("cert.untrusted").says("Test Root");
+    // The leaf itself, or an intermediate, may be named as well.
+    let own = other.file("leaf.pem", pki.self_signed(&[NAME]).chain_pem());
+    bare(&server, NAME).arg("--ca").arg(own).run().verdict("cert.untrusted");
+    let pinned = pki.self_signed(&[NAME]);
+    let pin = other.file("pin.pem", pinned.chain_pem());
+    bare(&serve(&pinned), NAME).arg("--ca").arg(pin).run().status(0).verdict("ok");
+}
+
+#[test]
+fn the_box_trusts_what_its_variables_name() {
+    let pki = pki();
+    let server = serve(&pki.good(&[NAME]));
+    let ca = pki.dir().join("ca.pem");
+    let outcome = bare(&server, NAME).env("SSL_CERT_FILE", &ca).run();
+    outcome.status(0).verdict("ok").says("only this box's own list trusts it:");
+    outcome.says(&ca.to_string_lossy());
+
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::copy(&ca, dir.path().join("0a1b2c3d.0")).unwrap();
+    std::fs::write(dir.path().join("README"), "no certificate").unwrap();
+    let outcome = bare(&server, NAME).env("SSL_CERT_DIR", dir.path()).run();
+    outcome.status(0).verdict("ok").says(&dir.path().to_string_lossy());
+
+    // Named, and of no use: the next place is asked, as other programs do.
+    let outcome = bare(&server, NAME).env("SSL_CERT_FILE", "/nonexistent").run();
+    outcome.status(51).verdict("cert.untrusted");
+    // An option that was given is not overruled by the environment.
+    let other = pki.file("other.pem", Ca::root("Another Root").root_pem());
+    let run = bare(&server, NAME).env("SSL_CERT_FILE", &ca).arg("--ca").arg(other).run();
+    run.status(51).verdict("cert.untrusted");
+}
+
+/// A world with its own /etc/ssl and /etc/pki; a server of the zoo stands in it.
+fn boxed(setup: Setup, identity: &Identity) -> Option<(World, Server)> {
+    let world = setup.start()?;
+    let listener = world.tcp(crate::support::net::HERE, "127.0.0.1:0");
+    let server = zoo::tls(Tls::with(identity).build()).serve_on(listener);
+    Some((world, server))
+}
+
+#[test]
+fn a_box_without_a_bundle_says_so() {
+    let pki = pki();
+    let setup = Setup::new().without_etc("ssl").without_etc("pki");
+    let Some((world, server)) = boxed(setup, &pki.good(&[NAME])) else { return };
+    let outcome = bare(&server, NAME).within(&world).run();
+    outcome.status(51).verdict("cert.untrusted");
+    outcome.says("this box has no CA bundle; only Mozilla's built-in roots were asked");
+    let named = bare(&server, NAME).arg("--ca").arg(pki.dir().join("ca.pem")).within(&world).run();
+    named.status(0).verdict("ok").says_not("CA bundle");
+}
+
+#[test]
+fn the_bundle_of_every_distribution_is_found_and_named() {
+    let pki = pki();
+    let places = [
+        "/etc/ssl/certs/ca-certificates.crt",
+        "/etc/pki/tls/certs/ca-bundle.crt",
+        "/etc/ssl/ca-bundle.pem",
+        "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+        "/etc/ssl/cert.pem",
+        "/etc/ssl/certs/0a1b2c3d.0",
+    ];
+    let identity = pki.good(&[NAME]);
+    each(&places, |place| {
+        let script = format!(
+            "mkdir -p $(dirname {place}); cat >{place} <<'END'\n{}END",
+            pki.root.root_pem()
+        );
+        let setup = Setup::new().without_etc("ssl").without_etc("pki").script(&script);
+        let Some((world, server)) = boxed(setup, &identity) else { return };
+        let outcome = bare(&server, NAME).within(&world).run();
+        outcome.status(0).verdict("ok").says("only this box's own list trusts it:");
+        outcome.says(place.trim_end_matches("/0a1b2c3d.0"));
+    });
+}
+
+#[test]
+fn trust_in_vain_names_both_lists_and_their_sizes() {
+    let pki = pki();
+    let setup = Setup::new().without_etc("ssl").without_etc("pki");
+    let setup = setup.script(&format!(
+        "mkdir -p /etc/ssl; cat >/etc/ssl/cert.pem <<'END'\n{}END",
+        Ca::root("Another Root").root_pem()
+    ));
+    let Some((world, server)) = boxed(setup, &pki.untrusted_root(&[NAME])) else { return };
+    let outcome = bare(&server, NAME).within(&world).run();
+    outcome.verdict("cert.untrusted").says("roots of Mozilla, and the 1 of /etc/ssl/cert.pem");
+}
+
+#[test]
+fn certificates_expire_to_the_second_and_days_are_whole() {
+    let pki = pki();
+    let ago = |seconds: u64| SystemTime::now() - Duration::from_secs(seconds);
+    let leaf = |from, to| pki.intermediate.sign(Leaf::new(&[NAME]).valid(from, to));
+    let server = serve(&leaf(days(-10), ago(1)));
+    reach(&server, NAME, &pki, &[]).verdict("cert.expired").says(", 0 days ago");
+    let server = serve(&leaf(days(-10), SystemTime::now() + Duration::from_secs(86_400 + 3600)));
+    reach(&server, NAME, &pki, &[]).status(0).says("1 days left");
+    let server = serve(&leaf(SystemTime::now() + Duration::from_secs(7200), days(9)));
+    reach(&server, NAME, &pki, &[]).verdict("cert.notyet").says("in 0 days");
+}
+
+#[test]
+fn a_flawed_certificate_gets_no_application_data() {
+    let pki = pki();
+    let script = Script::new().tls(Tls::with(&pki.expired(&[NAME])).build()).stall();
+    let server = script.serve();
+    reach(&server, NAME, &pki, &[]).status(51);
+    server.soon("the visit has ended", |visits| visits.iter().all(|visit| visit.finished));
+    assert_eq!(server.visit(0).text(), "");
+}

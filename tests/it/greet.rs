@@ -1,0 +1,231 @@
+//! What a service says before it is asked: recognised, escaped, and judged only where somebody
+//! has named the service.
+
+use crate::support::animals::PAINT;
+use crate::support::run::{Outcome, Run, each};
+use crate::support::servers::shared;
+use crate::support::zoo::{self, Script, Server};
+use std::time::Duration;
+
+const fn ms(count: u64) -> Duration {
+    Duration::from_millis(count)
+}
+
+fn says(banner: impl AsRef<[u8]>) -> Script {
+    Script::new().send(banner).stall()
+}
+
+#[track_caller]
+fn reach(server: &Server, args: &[&str]) -> Outcome {
+    Run::new([server.addr().to_string()]).args(args).run()
+}
+
+/// With the scheme of the service, which makes the greeting count.
+#[track_caller]
+fn named(service: &str, server: &Server, args: &[&str]) -> Outcome {
+    Run::new([format!("{service}://{}", server.addr())]).args(args).run()
+}
+
+#[test]
+fn every_service_that_speaks_first_is_recognised() {
+    let sieve = "\"IMPLEMENTATION\" \"x\"\r\n\"STARTTLS\"\r\nOK \"ready\"\r\n";
+    let xmpp = "<?xml version='1.0'?><stream:stream id='1'><stream:error/></stream:stream>";
+    let cases = [
+        ("ssh", "SSH-2.0-OpenSSH_9.2p1 Debian-2", zoo::ssh()),
+        ("ssh", "SSH-2.0-OpenSSH_9.2p1", zoo::ssh_with_preamble()),
+        ("smtp", "220 mail.example ESMTP", says("220 mail.example ESMTP\r\n")),
+        ("smtp", "220-mail.example hello", says("220-mail.example hello\r\n220 ready\r\n")),
+        ("lmtp", "220 mail.example LMTP", says("220 mail.example LMTP ready\r\n")),
+        ("ftp", "220 (vsFTPd 3.0.3)", says("220 (vsFTPd 3.0.3)\r\n")),
+        ("pop3", "+OK ready", says("+OK ready\r\n")),
+        ("imap", "* OK [CAPABILITY IMAP4rev1] hi", says("* OK [CAPABILITY IMAP4rev1] hi\r\n")),
+        ("imap", "* PREAUTH", zoo::imap_preauth()),
+        ("sieve", "\"IMPLEMENTATION\" \"x\"", says(sieve)),
+        ("mysql", "8.0.36-test", zoo::mysql(true)),
+        ("mysql", "Too many connections", zoo::mysql_error(1040, "Too many connections")),
+        ("mariadb", "5.5.5-10.11.6-MariaDB", says(b"\x1e\0\0\0\x0a5.5.5-10.11.6-MariaDB\0abcdef")),
+        ("vnc", "RFB 003.008", zoo::vnc()),
+        ("irc", ":irc.example NOTICE", zoo::irc()),
+        ("nntp", "200 news.example ready", zoo::nntp()),
+        ("http", "HTTP/1.0 400 Bad Request", says("HTTP/1.0 400 Bad Request\r\n\r\n")),
+        ("redis", "-DENIED Redis is running", zoo::redis_denied()),
+        ("redis", "-ERR max number of clients", says("-ERR max number of clients reached\r\n")),
+        ("xmpp", "<?xml version='1.0'?>", says(xmpp)),
+        ("rsync", "@RSYNCD: 31.0", says("@RSYNCD: 31.0\n")),
+        ("telnet", "\\xff\\xfd\\x18", says(b"\xff\xfd\x18\xff\xfd\x20login: ")),
+        ("amqp", "AMQP\\x00\\x00\\t\\x01", says(b"AMQP\0\0\x09\x01")),
+    ];
+    each(&cases, |(service, line, script)| {
+        let server = script.clone().serve();
+        let outcome = reach(&server, &[]);
+        outcome.status(0).verdict("ok").harmless().says(&format!("{service}: {line}"));
+        let object = reach(&server, &["--json"]).object();
+        assert_eq!(object["paths"][0]["greet"]["service"], *service, "{object:#}");
+    });
+}
+
+#[test]
+fn a_complete_greeting_is_not_waited_for() {
+    let cases =
+        [zoo::ssh(), zoo::ssh_with_preamble(), zoo::mysql(true), zoo::vnc(), zoo::imap_preauth()];
+    each(&cases, |script| {
+        let server = script.clone().serve();
+        reach(&server, &["--greet-timeout=5s"]).status(0).within(ms(500));
+        assert_eq!(reach(&server, &["--json"]).object()["paths"][0]["greet"]["end"], "complete");
+    });
+}
+
+#[test]
+fn a_greeting_that_comes_in_pieces_is_read_to_its_end() {
+    let script = Script::new().dribble("Welcome.\r\nSSH-2.0-x\r\n", 5).stall();
+    let server = script.serve();
+    reach(&server, &[]).status(0).says("ssh: SSH-2.0-x");
+    let many = Script::new().send("220-a\r\n220-").wait(50).send("b\r\n220 c\r\n").stall().serve();
+    let object = reach(&many, &["--json"]).object();
+    assert_eq!(object["paths"][0]["greet"]["banner"], "220-a\r\n220-b\r\n220 c\r\n");
+}
+
+#[test]
+fn silence_is_normal_and_costs_300_ms() {
+    for script in [zoo::mute(), zoo::deaf()] {
+        let server = script.serve();
+        let outcome = reach(&server, &[]);
+        outcome.status(0).verdict("ok").took(ms(300)..ms(550));
+        outcome.says("silent for 30").says("normal where the client speaks first");
+        reach(&server, &["--greet-timeout=100ms"]).took(ms(100)..ms(350));
+        // A longer limit for the steps does not make every check wait so long.
+        reach(&server, &["--timeout=5s"]).took(ms(300)..ms(550));
+        reach(&server, &["--timeout=100ms"]).took(ms(100)..ms(350));
+    }
+}
+
+#[test]
+fn nothing_is_said_to_a_service_that_was_not_asked_for() {
+    let server = zoo::mute().serve();
+    reach(&server, &[]);
+    server.soon("the visit has ended", |visits| visits.iter().all(|visit| visit.finished));
+    assert_eq!(server.visit(0).text(), "");
+}
+
+#[test]
+fn an_odd_greeting_is_noted_and_judged_only_where_a_service_was_named() {
+    let cases = [
+        (zoo::smtp_554(), "smtp", "reply.rejected", "greeted with an error: 554 5.7.1"),
+        (zoo::smtp_421(), "smtp", "reply.rejected", "greeted with an error: 421 4.7.0"),
+        (zoo::imap_bye(), "imap", "reply.rejected", "greeted with an error: * BYE too many"),
+        (
+            zoo::mysql_error(1130, "Host is not allowed to connect"),
+            "mysql",
+            "reply.rejected",
+            "greeted with an error: Host is not allowed",
+        ),
+        (zoo::half_line(), "smtp", "reply.closed", "it said this and hung up: 220 srv.exam"),
+        (zoo::chatterbox(), "smtp", "reply.toolong", "the greeting never ended"),
+        (zoo::chatterbox_lines(), "smtp", "reply.toolong", "the greeting never ended"),
+        (zoo::dribbler(100), "smtp", "reply.timeout", "xx"),
+        (zoo::ssh(), "smtp", "reply.protocol", "ssh: SSH-2.0"),
+        (zoo::vnc(), "imap", "reply.protocol", "vnc: RFB"),
+        (says("hello\r\nworld\r\n"), "ssh", "reply.timeout", "hello"),
+        (zoo::painter(), "smtp", "reply.garbage", "220 \\x1b]52;c;"),
+        (says(b"\0\xff\xfe\x80\x00\r\n"), "smtp", "reply.timeout", "\\x00\\xff\\xfe\\x80"),
+        (says(b"220 \0\xff\xfe\x80\x00\r\n"), "smtp", "reply.garbage", "\\x00\\xff\\xfe\\x80"),
+        (zoo::mute(), "ssh", "reply.silent", "silent for"),
+        (zoo::late_hangup(100), "ssh", "tcp.closed", ""),
+    ];
+    each(&cases, |(script, service, keyword, note)| {
+        let server = script.clone().serve();
+        let unnamed = reach(&server, &[]);
+        unnamed.harmless().within(ms(1000));
+        match keyword.starts_with("tcp.") {
+            true => unnamed.status(23).verdict(keyword),
+            false => unnamed.status(0).verdict("ok").says(note),
+        };
+        let judged = named(service, &server, &["--reply-timeout=600ms"]);
+        judged.verdict(keyword).harmless().within(ms(1000));
+        judged.status(if keyword.starts_with("tcp.") { 23 } else { 60 });
+    });
+}
+
+#[test]
+fn a_service_of_another_kind_is_named_on_both_sides() {
+    let server = zoo::ssh().serve();
+    let outcome = named("smtp", &server, &[]);
+    outcome.status(60).verdict("reply.protocol");
+    outcome.says(&format!("{} speaks ssh, not smtp.", server.addr()));
+    outcome.says("it said: SSH-2.0-OpenSSH_9.2p1");
+    let ja = named("smtp", &server, &["--lang", "ja"]);
+    ja.says("smtp ではなく ssh です");
+}
+
+#[test]
+fn a_named_service_is_ok_when_it_greets_as_it_should() {
+    let cases = [
+        ("ssh", zoo::ssh()),
+        ("ssh", zoo::ssh_with_preamble()),
+        ("smtp", says("220 mail.example ESMTP\r\n")),
+        ("submission", says("220 mail.example ESMTP\r\n")),
+        ("lmtp", says("220 mail.example LMTP\r\n")),
+        ("ftp", says("220 ftp.example FTP\r\n")),
+        ("pop3", says("+OK\r\n")),
+        ("imap", says("* OK IMAP4rev1\r\n")),
+        ("mysql", zoo::mysql(false)),
+        ("mariadb", zoo::mysql(false)),
+        ("nntp", zoo::nntp()),
+        ("vnc", zoo::vnc()),
+        ("rsync", says("@RSYNCD: 31.0\n")),
+        ("sieve", says("\"IMPLEMENTATION\" \"x\"\r\nOK\r\n")),
+        // The client speaks first: silence is fine.
+        ("irc", zoo::irc()),
+        ("irc", zoo::mute()),
+        ("xmpp", zoo::mute()),
+        ("ldap", zoo::mute()),
+        ("postgres", zoo::mute()),
+        ("mqtt", zoo::mute()),
+        ("kafka", zoo::mute()),
+        // An FTP server needs no word that says FTP.
+        ("ftp", says("220 ready\r\n")),
+    ];
+    each(&cases, |(service, script)| {
+        named(service, &script.clone().serve(), &[]).status(0).verdict("ok");
+    });
+}
+
+#[test]
+fn a_named_service_that_speaks_first_gets_the_time_of_a_reply() {
+    let slow = Script::new().wait(700).send("SSH-2.0-slow\r\n").stall().serve();
+    reach(&slow, &[]).verdict("ok").says("silent for").within(ms(600));
+    named("ssh", &slow, &[]).verdict("ok").says("SSH-2.0-slow").took(ms(700)..ms(1000));
+    let given = named("ssh", &slow, &["--greet-timeout=200ms"]);
+    given.status(60).verdict("reply.silent").took(ms(200)..ms(450));
+    let mute = zoo::mute().serve();
+    let outcome = named("ssh", &mute, &["--reply-timeout=500ms"]);
+    outcome.verdict("reply.silent").took(ms(500)..ms(750)).says("no greeting comes");
+}
+
+#[test]
+fn escape_sequences_in_a_banner_are_shown_not_obeyed() {
+    let server = zoo::painter().serve();
+    for args in [&[][..], &["-v"], &["-q"], &["--lang", "ja"], &["--json"]] {
+        reach(&server, args).status(0).harmless();
+        named("smtp", &server, args).status(60).harmless();
+    }
+    let outcome = reach(&server, &[]);
+    outcome.says("\\x1b]52;c;ZWNobyBvd25lZA==\\x07").says("\\u{9b}31m").says("\\u{202e}gpj.exe");
+    // A carriage return forges no row of ours.
+    let rows = outcome.stdout.lines().filter(|line| line.starts_with("  tcp "));
+    assert_eq!(rows.count(), 1, "{outcome}");
+    let object = reach(&server, &["--json"]).object();
+    let hex: String = PAINT.iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(object["paths"][0]["greet"]["banner"]["hex"], hex);
+}
+
+#[test]
+fn a_real_sshd_is_recognised() {
+    let sshd = shared::sshd();
+    for target in [sshd.addr("ssh"), format!("ssh://{}", sshd.addr("ssh"))] {
+        let outcome = Run::new([target]).run();
+        outcome.status(0).verdict("ok").says("ssh: SSH-2.0-OpenSSH").within(ms(1000));
+    }
+    let wrong = Run::new([format!("imap://{}", sshd.addr("ssh"))]).run();
+    wrong.status(60).verdict("reply.protocol").says("speaks ssh, not imap");
+}

@@ -1,0 +1,488 @@
+//! The handshake: how far it came, who ended it and how, and what was seen on the way. Never `ok`
+//! for a handshake that failed.
+
+use crate::support::pki::{Ca, Leaf, Pki};
+use crate::support::run::{Outcome, Run, each};
+use crate::support::servers::{self, shared};
+use crate::support::zoo::{self, Script, Server, Tls};
+use serde_json::Value;
+use std::time::Duration;
+
+const fn ms(count: u64) -> Duration {
+    Duration::from_millis(count)
+}
+
+/// A chain for `good.test` and a file with its root.
+fn good() -> (Pki, Tls) {
+    let pki = Pki::new();
+    pki.ca_file();
+    let tls = Tls::with(&pki.good(&["good.test"])).build();
+    (pki, tls)
+}
+
+/// `good.test` at this server, trusting the root of this PKI.
+#[track_caller]
+fn reach(server: &Server, pki: &Pki, args: &[&str]) -> Outcome {
+    let run = Run::new([format!("good.test:{}", server.port()), "--connect-to=127.0.0.1".into()]);
+    run.arg("--ca").arg(pki.dir().join("ca.pem")).args(args).run()
+}
+
+/// The handshake of the only path, as JSON.
+fn tls(server: &Server, pki: &Pki, args: &[&str]) -> Value {
+    let args: Vec<&str> = [&["--json"], args].concat();
+    reach(server, pki, &args).harmless().object()["paths"][0]["tls"].clone()
+}
+
+/// What must hold for every failed handshake, peers.md 4b: never a word of success.
+#[track_caller]
+fn no_ok(outcome: &Outcome) {
+    assert!(!outcome.stdout.contains("\n  tls    ok"), "a step that failed is ok\n{outcome}");
+    // A client certificate is asked for when the server's own is proven.
+    let proven = outcome.keyword() == "tls.clientcert";
+    assert!(proven || !outcome.stdout.contains("\n  cert   ok"), "{outcome}");
+    assert_ne!(outcome.status, 0, "{outcome}");
+    outcome.says_not("answers.").says_not("0 (ok)");
+}
+
+#[test]
+fn every_way_to_break_a_handshake_has_its_keyword() {
+    let cases: &[(&str, Script, &str, &str)] = &[
+        ("alert", zoo::alert(2, 40), "tls.alert", "handshake_failure (40)"),
+        ("alert", zoo::alert(2, 80), "tls.alert", "internal_error (80)"),
+        ("alert", zoo::alert(2, 120), "tls.alert", "no_application_protocol (120)"),
+        ("alert", zoo::alert(2, 200), "tls.alert", "unknown (200)"),
+        ("alert", zoo::alert(1, 40), "tls.alert", "handshake_failure (40)"),
+        ("alert", zoo::alert(2, 112), "tls.sni", "unrecognized_name (112)"),
+        ("alert", zoo::alert(2, 70), "tls.legacy", "protocol_version (70)"),
+        ("alert", zoo::alert(2, 86), "tls.legacy", "inappropriate_fallback (86)"),
+        ("version", zoo::old_hello(0x0301), "tls.legacy", "TLS 1.0"),
+        ("version", zoo::old_hello(0x0302), "tls.legacy", "TLS 1.1"),
+        ("version", zoo::old_hello(0x0300), "tls.legacy", "SSL 3.0"),
+        ("closed", zoo::hello_then_close(), "tls.closed", "hung up"),
+        ("closed", zoo::alert(2, 0), "tls.closed", "hung up"),
+        ("reset", zoo::hello_then_reset(), "tls.reset", "hung up"),
+        ("timeout", zoo::hello_then_mute(), "tls.timeout", "nothing came back"),
+        ("timeout", zoo::mute(), "tls.timeout", "nothing came back"),
+        ("timeout", zoo::deaf(), "tls.timeout", "nothing came back"),
+        ("timeout", zoo::half_hello(), "tls.timeout", "bytes came in"),
+        ("alert", zoo::warning_then_mute(112), "tls.sni", "unrecognized_name (112)"),
+        ("plaintext", zoo::random_record(), "tls.plaintext", "\\x9c\\x01\\xff\\x807"),
+        ("plaintext", zoo::tls_plain_http(), "tls.plaintext", "this is http"),
+        ("plaintext", zoo::ssh(), "tls.plaintext", "this is ssh"),
+        ("plaintext", zoo::ssh_with_preamble(), "tls.plaintext", "this is ssh"),
+        ("plaintext", zoo::smtp_554(), "tls.plaintext", "this is smtp"),
+        ("plaintext", zoo::mysql(true), "tls.plaintext", "this is mysql"),
+        ("plaintext", zoo::vnc(), "tls.plaintext", "this is vnc"),
+        ("plaintext", zoo::irc(), "tls.plaintext", "this is irc"),
+        ("plaintext", zoo::imap_preauth(), "tls.plaintext", "this is imap"),
+        ("plaintext", zoo::redis_error(), "tls.plaintext", "this is redis"),
+        ("plaintext", zoo::redis_denied(), "tls.plaintext", "this is redis"),
+        ("plaintext", zoo::painter(), "tls.plaintext", "\\x1b]52"),
+        ("plaintext", zoo::chatterbox(), "tls.plaintext", "xxxxxxxx"),
+    ];
+    let pki = Pki::new();
+    pki.ca_file();
+    each(cases, |(outcome, script, keyword, says)| {
+        let server = script.clone().serve();
+        let said = reach(&server, &pki, &["--tls", "--timeout=600ms"]);
+        said.verdict(keyword).status(50).says(says).harmless().within(ms(1150));
+        no_ok(&said);
+        let json = tls(&server, &pki, &["--tls", "--timeout=600ms"]);
+        assert_eq!(json["outcome"], *outcome, "{json:#}");
+        assert_eq!((&json["version"], &json["flaws"]), (&Value::Null, &Value::Array(vec![])));
+    });
+}
+
+#[test]
+fn what_the_port_speaks_instead_of_tls_comes_with_the_command_to_type() {
+    let pki = Pki::new();
+    pki.ca_file();
+    let server = zoo::tls_plain_http().serve();
+    let outcome = reach(&server, &pki, &[]);
+    outcome.verdict("tls.plaintext").says("does not speak TLS: http").says("400 Bad Request");
+    outcome.says(&format!("reach good.test:{} --no-tls", server.port())).says("--starttls");
+}
+
+#[test]
+fn a_good_handshake_shows_version_suite_group_alpn_and_names() {
+    let (pki, config) = good();
+    let server = zoo::tls(config).serve();
+    let outcome = reach(&server, &pki, &[]);
+    outcome
+        .status(0)
+        .verdict("ok")
+        .says("TLS 1.3, TLS_AES_256_GCM_SHA384, X25519")
+        .says("SNI good.test");
+    outcome.says("cert   ok").says("good.test  issuer Test Intermediate").says("days left");
+    let json = tls(&server, &pki, &[]);
+    assert_eq!(json["version"], "TLS 1.3");
+    assert_eq!(json["group"], "X25519");
+    assert_eq!(json["sni"], "good.test");
+    assert_eq!(json["client_certificate"], "notrequested");
+    assert_eq!(json["chain"].as_array().unwrap().len(), 2);
+    assert_eq!(server.visit(0).sni.as_deref(), Some("good.test"));
+    assert_eq!(server.visit(0).text(), "", "no application data");
+}
+
+#[test]
+fn a_slow_or_oddly_cut_handshake_is_a_handshake() {
+    let pki = Pki::new();
+    pki.ca_file();
+    let identity = pki.good(&["good.test"]);
+    for tls in [
+        Tls::with(&identity).one_byte_records().build(),
+        Tls::with(&identity).only_12().one_byte_records().build(),
+        Tls::with(&identity).only_12().build(),
+        Tls::with(&identity).only_13().build(),
+    ] {
+        let server = zoo::tls(tls).serve();
+        reach(&server, &pki, &[]).status(0).verdict("ok");
+    }
+    let server = zoo::no_close_notify(Tls::with(&identity).build()).serve();
+    reach(&server, &pki, &[]).status(0).verdict("ok");
+}
+
+#[test]
+fn the_version_that_was_asked_for_is_the_only_one_offered() {
+    let pki = Pki::new();
+    pki.ca_file();
+    let identity = pki.good(&["good.test"]);
+    let both = zoo::tls(Tls::with(&identity).build()).serve();
+    assert_eq!(tls(&both, &pki, &["--tls-version=1.2"])["version"], "TLS 1.2");
+    assert_eq!(tls(&both, &pki, &["--tls-version=1.3"])["version"], "TLS 1.3");
+    let only_12 = zoo::tls(Tls::with(&identity).only_12().build()).serve();
+    let outcome = reach(&only_12, &pki, &["--tls-version=1.3"]);
+    outcome.verdict("tls.legacy").says("protocol_version (70)");
+    no_ok(&outcome);
+}
+
+#[test]
+fn alpn_is_offered_and_its_answer_shown() {
+    let pki = Pki::new();
+    pki.ca_file();
+    let identity = pki.good(&["good.test"]);
+    let server = zoo::tls(Tls::with(&identity).alpn(&["http/1.1", "h2"]).build()).serve();
+    reach(&server, &pki, &["--alpn", "h2,http/1.1"]).status(0).says("ALPN http/1.1");
+    assert_eq!(server.visit(0).alpn_offered, ["h2", "http/1.1"]);
+    assert_eq!(tls(&server, &pki, &["--alpn=h2"])["alpn"], "h2");
+    assert_eq!(tls(&server, &pki, &[])["alpn"], Value::Null);
+    let refused = reach(&server, &pki, &["--alpn", "smtp"]);
+    refused.verdict("tls.alert").says("no_application_protocol (120)");
+    no_ok(&refused);
+}
+
+#[test]
+fn the_name_in_the_hello_is_the_host_or_what_was_asked_for() {
+    let (pki, config) = good();
+    let server = zoo::tls(config).serve();
+    let sni = |args: &[&str]| {
+        let outcome = reach(&server, &pki, args);
+        (outcome, server.visit(server.visits() - 1).sni)
+    };
+    assert_eq!(sni(&[]).1.as_deref(), Some("good.test"));
+    let (outcome, name) = sni(&["--no-servername"]);
+    assert_eq!(name, None);
+    outcome.status(0).says("no SNI");
+    let (outcome, name) = sni(&["--servername", "other.test"]);
+    assert_eq!(name.as_deref(), Some("other.test"));
+    outcome.status(51).verdict("cert.name").says("SNI other.test");
+    assert_eq!(sni(&["--sni=other.test"]).1.as_deref(), Some("other.test"));
+    // An address is never sent.
+    let addr = server.addr().to_string();
+    Run::new([&*addr, "--tls", "--no-verify"]).run().status(0).says("no SNI");
+    assert_eq!(server.visit(server.visits() - 1).sni, None);
+    // A final dot is for the name server only.
+    let dotted = format!("good.test.:{}", server.port());
+    let run = Run::new([&*dotted, "--connect-to=127.0.0.1"]).arg("--ca");
+    run.arg(pki.dir().join("ca.pem")).run().status(0);
+    assert_eq!(server.visit(server.visits() - 1).sni.as_deref(), Some("good.test"));
+}
+
+/// The options of a client certificate.
+fn client(pki: &Pki, ca: &Ca, name: &str) -> [String; 4] {
+    let (cert, key) = pki.files(name, &ca.sign(Leaf::client(name)));
+    let path = |path: std::path::PathBuf| path.to_string_lossy().into_owned();
+    ["--cert".into(), path(cert), "--key".into(), path(key)]
+}
+
+#[test]
+fn a_client_certificate_is_required_requested_accepted_or_rejected() {
+    let pki = Pki::new();
+    pki.ca_file();
+    let identity = pki.good(&["good.test"]);
+    let (right, wrong) = (Ca::root("Client Root"), Ca::root("Wrong Root"));
+    let root = right.root_der();
+    let (mine, other) = (client(&pki, &right, "mine"), client(&pki, &wrong, "other"));
+    let mine: Vec<&str> = mine.iter().map(String::as_str).collect();
+    let other: Vec<&str> = other.iter().map(String::as_str).collect();
+    for (version, required) in [
+        ("TLS 1.2", Tls::with(&identity).only_12().client_required(root).build()),
+        ("TLS 1.3", Tls::with(&identity).only_13().client_required(root).build()),
+    ] {
+        let server = zoo::tls(required).serve();
+        let outcome = reach(&server, &pki, &[]);
+        outcome.status(52).verdict("tls.clientcert").says("--cert FILE --key FILE");
+        outcome.says("asked for a client certificate, got none, and sent alert");
+        outcome.says("issuers that the server accepts: CN=Client Root, O=Test");
+        if version == "TLS 1.3" {
+            outcome.says("it came after the handshake, as TLS 1.3 does");
+            outcome.says("certificate_required (116)");
+        }
+        no_ok(&outcome);
+        let rejected = reach(&server, &pki, &other);
+        rejected.status(52).verdict("tls.clientcert");
+        no_ok(&rejected);
+        reach(&server, &pki, &mine).status(0).verdict("ok").says(version);
+        assert_eq!(server.visit(server.visits() - 1).client_certificates, 1);
+        assert_eq!(tls(&server, &pki, &mine)["client_certificate"], "sent");
+    }
+    for wanted in [
+        Tls::with(&identity).only_12().client_wanted(root).build(),
+        Tls::with(&identity).only_13().client_wanted(root).build(),
+    ] {
+        let server = zoo::tls(wanted).serve();
+        let outcome = reach(&server, &pki, &[]);
+        outcome.status(0).verdict("ok").says("asked for a client certificate and let");
+        assert_eq!(tls(&server, &pki, &[])["client_certificate"], "requested");
+        reach(&server, &pki, &mine).status(0).says_not("asked for a client");
+    }
+    let plain = zoo::tls(Tls::with(&identity).build()).serve();
+    assert_eq!(tls(&plain, &pki, &mine)["client_certificate"], "notrequested");
+}
+
+#[test]
+fn the_chain_is_shown_although_the_certificate_is_bad() {
+    let pki = Pki::new();
+    pki.ca_file();
+    let server = zoo::tls(Tls::with(&pki.expired(&["good.test"])).build()).serve();
+    let outcome = reach(&server, &pki, &["-v"]);
+    outcome.verdict("cert.expired").says("TLS 1.3").says("0: CN=good.test").says("SHA-256");
+    outcome.says("1: CN=Test Intermediate, O=Test; issuer CN=Test Root, O=Test");
+    let json = tls(&server, &pki, &[]);
+    assert_eq!((&json["outcome"], &json["version"]), (&"done".into(), &"TLS 1.3".into()));
+    assert_eq!(json["flaws"], serde_json::json!(["cert.expired"]));
+}
+
+#[test]
+fn session_secrets_go_to_the_file_that_sslkeylogfile_names() {
+    let (pki, config) = good();
+    let server = zoo::tls(config).serve();
+    let file = pki.dir().join("keys");
+    let target = format!("good.test:{}", server.port());
+    let run = Run::new([&*target, "--connect-to=127.0.0.1", "--ca"]).arg(pki.dir().join("ca.pem"));
+    run.env("SSLKEYLOGFILE", &file).run().status(0);
+    let keys = std::fs::read_to_string(&file).unwrap();
+    for label in ["CLIENT_HANDSHAKE_TRAFFIC_SECRET ", "SERVER_TRAFFIC_SECRET_0 "] {
+        assert!(keys.contains(label), "{keys}");
+    }
+    reach(&server, &pki, &[]).status(0);
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), keys, "written without being asked");
+}
+
+#[test]
+fn a_diagnostic_second_connection_is_made_only_where_it_may_be() {
+    let pki = Pki::new();
+    pki.ca_file();
+    let server = zoo::hello_then_close().next(zoo::mute()).serve();
+    let outcome = reach(&server, &pki, &["--tls"]);
+    outcome.verdict("tls.closed").says("a second connection that sent nothing stayed open");
+    assert_eq!(server.visits(), 2);
+    assert_eq!(server.visit(1).text(), "");
+    let server = zoo::hello_then_close().next(zoo::mute()).serve();
+    reach(&server, &pki, &["--tls", "--no-extra"]).verdict("tls.closed");
+    assert_eq!(server.visits(), 1);
+    // A balancer without a backend hangs up on everybody: that is not about TLS.
+    let server = zoo::hangup().serve();
+    reach(&server, &pki, &["--tls"]).status(23);
+}
+
+// ---- real servers
+
+/// A name at a port of a real server, trusting its root.
+#[track_caller]
+fn real(server: &servers::Server, name: &str, port: &str, args: &[&str]) -> Outcome {
+    let target = format!("{name}:{}", server.port(port));
+    let run = Run::new([&*target, "--tls", "--connect-to=127.0.0.1", "--ca"]).arg(server.ca());
+    run.args(args).run()
+}
+
+#[test]
+fn nginx_sends_another_certificate_without_sni_and_with_another_name() {
+    let nginx = shared::nginx();
+    let names = |args: &[&str]| {
+        let args: Vec<&str> = [&["--json"], args].concat();
+        let object = real(nginx, "shop.example", "https", &args).object();
+        object["paths"][0]["tls"]["chain"][0]["names"][0].as_str().unwrap().to_owned()
+    };
+    real(nginx, "shop.example", "https", &[]).status(0).verdict("ok");
+    assert_eq!(names(&[]), "other.test");
+    assert_eq!(names(&["--no-servername"]), "localhost");
+    assert_eq!(names(&["--servername", "good.test"]), "localhost");
+    // The article's case: the address alone gets the certificate of the default host.
+    let outcome = real(nginx, "shop.example", "https", &["--no-servername"]);
+    outcome.status(51).verdict("cert.name").says("not for shop.example").says("no SNI");
+    outcome.says("names in it: localhost, good.test, *.good.test, *.wild.test");
+    real(nginx, "shop.example", "https", &["--servername", "good.test"]).status(0);
+    let addr = Run::new([nginx.addr("https"), "--tls".into(), "--ca".into()]).arg(nginx.ca()).run();
+    addr.status(0).says("no SNI");
+}
+
+#[test]
+fn nginx_and_s_server_show_every_kind_of_refusal() {
+    let nginx = shared::nginx();
+    let cases = [
+        ("unknown.test", "https-strict", 50, "tls.sni", "unrecognized_name (112)"),
+        ("good.test", "http", 50, "tls.plaintext", "this is http"),
+        ("good.test", "https-incomplete", 51, "cert.incomplete", "Lab Intermediate"),
+        ("good.test", "https-old", 50, "tls.legacy", ""),
+        ("good.test", "tcp-close", 23, "tcp.closed", ""),
+        ("good.test", "https", 0, "ok", "TLS 1.3"),
+        ("good.test", "tcp-https", 0, "ok", "TLS 1.3"),
+        ("good.test", "https-client-cert-optional", 0, "ok", "asked for a client certificate"),
+    ];
+    each(&cases, |&(name, port, status, keyword, says)| {
+        let outcome = real(nginx, name, port, &[]);
+        outcome.status(status).verdict(keyword).says(says);
+        if status != 0 {
+            no_ok_unless_certificate(&outcome);
+        }
+    });
+
+    let required = servers::s_server(&["-tls1_2", "-Verify", "1"]);
+    let outcome = real(&required, "good.test", "tls", &[]);
+    outcome.status(52).verdict("tls.clientcert").says("handshake_failure (40)");
+    let required = servers::s_server(&["-tls1_3", "-Verify", "1"]);
+    let outcome = real(&required, "good.test", "tls", &[]);
+    outcome.status(52).verdict("tls.clientcert").says("certificate_required (116)");
+    let pki = servers::pki();
+    let cert = pki.client_cert.to_string_lossy().into_owned();
+    let key = pki.client_key.to_string_lossy().into_owned();
+    let given = real(&required, "good.test", "tls", &["--cert", &cert, "--key", &key]);
+    given.status(0).verdict("ok");
+}
+
+/// With a bad certificate the handshake itself was good.
+#[track_caller]
+fn no_ok_unless_certificate(outcome: &Outcome) {
+    if outcome.status != 51 {
+        no_ok(outcome);
+    }
+    assert!(!outcome.stdout.contains("  cert   ok"), "{outcome}");
+}
+
+#[test]
+fn s_server_with_one_version_is_told_from_one_with_none_that_counts() {
+    let only_12 = servers::s_server(&["-tls1_2"]);
+    real(&only_12, "good.test", "tls", &[]).status(0).verdict("ok").says("TLS 1.2, TLS_ECDHE_");
+    let outcome = real(&only_12, "good.test", "tls", &["--tls-version=1.3"]);
+    outcome.status(50).verdict("tls.legacy").says("protocol_version (70)");
+    for version in ["-tls1", "-tls1_1"] {
+        let old = servers::s_server_rsa(&[version, "-cipher", "ALL:@SECLEVEL=0"]);
+        let outcome = real(&old, "good.test", "tls", &[]);
+        outcome.status(50).verdict("tls.legacy").says("enable TLS 1.3, or TLS 1.2 with ECDHE");
+        no_ok(&outcome);
+    }
+}
+
+#[test]
+fn pem_saves_what_showcerts_shows() {
+    let server = servers::s_server(&[]);
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("chain.pem");
+    let path = file.to_string_lossy().into_owned();
+    real(&server, "good.test", "tls", &["--pem", &path]).status(0);
+    let saved = certificates(&std::fs::read_to_string(&file).unwrap());
+    assert_eq!(saved.len(), 2);
+    let script = format!(
+        "openssl s_client -connect {} -servername good.test -showcerts </dev/null",
+        server.addr("tls")
+    );
+    let shown = Run::shell(&script).run();
+    assert_eq!(saved, certificates(&shown.stdout));
+    // Also of a certificate that does not pass, which is when somebody wants it.
+    let wrong = real(&server, "unknown.test", "tls", &["--pem", &path, "--no-servername"]);
+    wrong.status(51).verdict("cert.name");
+    assert_eq!(certificates(&std::fs::read_to_string(&file).unwrap()), saved);
+    let nowhere = real(&server, "good.test", "tls", &["--pem", "/nonexistent/chain.pem"]);
+    nowhere.status(70).complains("No such file or directory").complains("/nonexistent/chain.pem");
+}
+
+/// The PEM blocks of a text.
+fn certificates(text: &str) -> Vec<String> {
+    let blocks = text.split("-----BEGIN CERTIFICATE-----").skip(1);
+    blocks.map(|block| block.split("-----END").next().unwrap().replace('\n', "")).collect()
+}
+
+#[test]
+fn a_certificate_whose_key_was_not_proven_is_not_called_ok() {
+    let pki = Pki::new();
+    pki.ca_file();
+    // TLS 1.2: ServerHello and Certificate are whole, the signed ServerKeyExchange is not.
+    let identity = pki.good(&["good.test"]);
+    let (chain, hello) = (identity.chain.clone(), tls12_server_hello());
+    let script = Script::new().record().then(move |peer| {
+        peer.send(&record(&handshake(2, &hello)))?;
+        let list: Vec<u8> = chain.iter().flat_map(|der| length_prefixed(der)).collect();
+        peer.send(&record(&handshake(11, &length_prefixed(&list))))
+    });
+    let server = script.stall().serve();
+    let outcome = reach(&server, &pki, &["--timeout=500ms"]);
+    outcome.verdict("tls.timeout").says("512+ bytes came in 50").says("begun and not completed");
+    outcome.says_not("cert   ").says_not("issuer");
+    no_ok(&outcome);
+}
+
+fn tls12_server_hello() -> Vec<u8> {
+    let mut body = vec![3, 3];
+    body.extend([0x5a; 32]);
+    // No session, TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, no compression; the extensions
+    // renegotiation_info and extended_master_secret.
+    body.extend([0, 0xc0, 0x2b, 0, 0, 9, 0xff, 0x01, 0, 1, 0, 0, 0x17, 0, 0]);
+    body
+}
+
+fn handshake(kind: u8, body: &[u8]) -> Vec<u8> {
+    [&[kind], &*length_prefixed(body)].concat()
+}
+
+/// The length in three bytes, then the bytes.
+fn length_prefixed(bytes: &[u8]) -> Vec<u8> {
+    let [_, high, middle, low] = (bytes.len() as u32).to_be_bytes();
+    [&[high, middle, low], bytes].concat()
+}
+
+fn record(body: &[u8]) -> Vec<u8> {
+    let [high, low] = (body.len() as u16).to_be_bytes();
+    [&[22, 3, 3, high, low], body].concat()
+}
+
+#[test]
+fn pem_leaves_a_file_alone_when_there_is_nothing_to_save() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("chain.pem");
+    std::fs::write(&file, "precious").unwrap();
+    let path = file.to_string_lossy().into_owned();
+    Run::new(["127.0.0.1:1", "--pem", &path]).run().status(20);
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "precious");
+}
+
+#[test]
+fn a_tls_port_is_known_by_its_number_or_its_scheme() {
+    let (pki, config) = good();
+    let server = zoo::tls(config).serve();
+    let ca = pki.dir().join("ca.pem");
+    let at = |target: &str, args: &[&str]| {
+        let run = Run::new([target]).arg(format!("--connect-to={}", server.addr()));
+        run.args(args).arg("--json").run().object()["paths"][0]["tls"]["outcome"].clone()
+    };
+    for target in ["good.test:443", "good.test:8443", "good.test:6443", "ldaps://good.test"] {
+        assert_eq!(at(target, &[]), "done", "{target}");
+        assert_eq!(at(target, &["--no-tls"]), Value::Null, "{target}");
+        assert_eq!(at(target, &["-z"]), Value::Null, "{target}");
+    }
+    assert_eq!(at("good.test:4711", &[]), Value::Null);
+    for option in ["--tls", "--tls-version=1.3", "--alpn=h2", "--no-verify", "--no-servername"] {
+        assert_eq!(at("good.test:4711", &[option]), "done", "{option}");
+    }
+    assert_eq!(at("good.test:4711", &["--ca", &ca.to_string_lossy()]), "done");
+}
