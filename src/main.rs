@@ -6703,43 +6703,45 @@ mod verdict {
             }
             _ => {}
         }
-        match (asked(Question::Small), asked(Question::Large), asked(Question::Named)) {
-            (Some(small), Some(large), Some(same)) => of_sizes(finding, small, large, same, &note),
+        match (asked(Question::Small), asked(Question::Large)) {
+            (Some(small), Some(large)) => {
+                of_sizes(finding, small, large, asked(Question::Named), &note)
+            }
             _ => finding,
         }
     }
 
-    /// A handshake without any answer: does it depend on the size of what is sent? What the
-    /// peer's kernel acknowledged did arrive, whatever the application makes of it.
+    /// A handshake that got no answer, or not all of it: does it depend on the size of what is
+    /// sent? What the peer's kernel acknowledged did arrive, whatever the application makes of it.
     fn of_sizes(
         finding: Finding,
         small: &HelloAnswer,
         large: &HelloAnswer,
-        same: &HelloAnswer,
+        same: Option<&HelloAnswer>,
         note: &dyn Fn(&'static str, &HelloAnswer) -> Note,
     ) -> Finding {
-        let lost = large.delivery.unacknowledged > 0;
-        if !small.is_answered() {
-            let arrived = same.delivery.unacknowledged == 0;
-            return finding.why(note(if arrived { "why.acked" } else { "why.unacked" }, same));
-        }
-        if large.is_answered() {
+        let is_lost = |a: &HelloAnswer| a.delivery.unacknowledged > 0;
+        let short = note("why.small", small);
+        match (small.is_answered(), large.is_answered(), same) {
+            (false, _, Some(same)) => {
+                let key = if is_lost(same) { "why.unacked" } else { "why.acked" };
+                finding.why(note(key, same))
+            }
+            (false, ..) => finding,
+            (true, false, _) => {
+                let key = if is_lost(large) { "why.largelost" } else { "why.largesilent" };
+                let long = note(key, large)
+                    .with("unacked", large.delivery.unacknowledged)
+                    .with("retransmits", large.delivery.info.total_retrans)
+                    .with("pmtu", large.delivery.info.pmtu);
+                finding.because("tls.mtu", short).why(long)
+            }
             // Segments of the answer came, but not the one that should have come first.
-            return match same.delivery.info.out_of_order > 0 {
-                true => {
-                    finding.because("tls.mtu", note("why.small", small)).why(note("why.gap", same))
-                }
-                false => {
-                    finding.why(note("why.small", small)).guess(Note::new("guess.largeanswer"))
-                }
-            };
+            (true, true, Some(same)) if same.delivery.info.out_of_order > 0 => {
+                finding.because("tls.mtu", short).why(Note::new("why.gap"))
+            }
+            _ => finding.why(short).guess(Note::new("guess.largeanswer")),
         }
-        let info = &large.delivery.info;
-        let large = note(if lost { "why.largelost" } else { "why.largesilent" }, large)
-            .with("unacked", large.delivery.unacknowledged)
-            .with("retransmits", info.total_retrans)
-            .with("pmtu", info.pmtu);
-        finding.because("tls.mtu", note("why.small", small)).why(large)
     }
 
     /// The answer to a hand-made ClientHello in the field's terms, the same in every language.

@@ -8,6 +8,8 @@
     clippy::unwrap_used
 )]
 
+/// Why a handshake fails, and which name gets which certificate.
+mod hello;
 /// The layout that keeps one large file readable.
 mod layout;
 /// The real servers offer what the tests expect of them.
