@@ -3704,6 +3704,11 @@ mod hello {
         pub fn is_answered(&self) -> bool {
             !matches!(self.outcome, Outcome::Silent | Outcome::NoConnection)
         }
+
+        /// Whether the peer went along with what was offered.
+        pub fn is_greeting(&self) -> bool {
+            matches!(self.outcome, Outcome::ServerHello { .. })
+        }
     }
 
     /// Asks on a fresh connection, until the Wire's own deadline; `None` could not be opened.
@@ -6657,7 +6662,7 @@ mod verdict {
                 .arg("detail", why)
                 .why(Note::new("why.tlsprotocol").with("error", why)),
         };
-        Some(second_look(finding, handshake, &path.extra, target))
+        Some(second_look(finding, handshake, path, target))
     }
 
     /// What the extra connections add to a handshake that failed: another keyword if they explain
@@ -6665,50 +6670,49 @@ mod verdict {
     fn second_look(
         finding: Finding,
         handshake: &Handshake,
-        extra: &[HelloAnswer],
+        path: &Path,
         target: &Target,
     ) -> Finding {
-        let asked = |question| extra.iter().find(|a| a.question == question);
-        let greeted = |question| {
-            asked(question).filter(|a| matches!(a.outcome, hello::Outcome::ServerHello { .. }))
-        };
-        let refused = finding.keyword.starts_with("tls.") && finding.keyword != "tls.timeout";
-        let note = |key, answer: &HelloAnswer| {
-            Note::new(key)
-                .with("answer", answer_text(&answer.outcome))
-                .with("bytes", answer.size)
-                .with("ms", answer.elapsed.as_millis())
-                .with("name", target.certificate_name())
-        };
+        let asked = |question| path.extra.iter().find(|a| a.question == question);
+        let greeted = |question| asked(question).filter(|a| a.is_greeting());
         if let Some(same) = greeted(Question::Named) {
             return match handshake.outcome {
                 _ if handshake.sni.is_none() && !matches!(target.host, Host::Ip(..)) => {
-                    finding.because("tls.sni", note("why.withname", same))
+                    let note = extra_note("why.withname", same);
+                    finding.because("tls.sni", note.with("name", target.certificate_name()))
                 }
-                tls::Outcome::Alert(70) => finding.because("tls.alert", note("why.versions", same)),
-                _ => finding.why(note("why.again", same)),
+                tls::Outcome::Alert(70) => {
+                    finding.because("tls.alert", extra_note("why.versions", same))
+                }
+                _ => finding.why(extra_note("why.again", same)),
             };
         }
         if let Some(old) = greeted(Question::Old) {
-            let mut finding = finding.because("tls.legacy", note("why.oldtls", old));
+            let mut finding = finding.because("tls.legacy", extra_note("why.oldtls", old));
             finding.args.insert(0, ("detail", answer_text(&old.outcome)));
             return finding;
         }
-        match asked(Question::NoSni) {
-            Some(unnamed) if greeted(Question::NoSni).is_some() => {
-                return finding.because("tls.sni", note("why.withoutname", unnamed));
-            }
-            Some(unnamed) if unnamed.is_answered() && refused => {
-                return finding.why(note("why.nonameeither", unnamed));
-            }
-            _ => {}
+        if let Some(unnamed) = greeted(Question::NoSni) {
+            return finding.because("tls.sni", extra_note("why.withoutname", unnamed));
         }
-        match (asked(Question::Small), asked(Question::Large)) {
-            (Some(small), Some(large)) => {
-                of_sizes(finding, small, large, asked(Question::Named), &note)
+        match (asked(Question::NoSni), asked(Question::Small), asked(Question::Large)) {
+            (_, Some(small), Some(large)) => {
+                // Behind a proxy it is the proxy's kernel that acknowledges.
+                let same = asked(Question::Named).filter(|_| path.tunnel.is_none());
+                of_sizes(finding, small, large, same)
+            }
+            (Some(unnamed), ..) if finding.keyword.starts_with("tls.") && unnamed.is_answered() => {
+                finding.why(extra_note("why.nonameeither", unnamed))
             }
             _ => finding,
         }
+    }
+
+    fn extra_note(key: &str, answer: &HelloAnswer) -> Note {
+        Note::new(key)
+            .with("answer", answer_text(&answer.outcome))
+            .with("bytes", answer.size)
+            .with("ms", answer.elapsed.as_millis())
     }
 
     /// A handshake that got no answer, or not all of it: does it depend on the size of what is
@@ -6718,8 +6722,8 @@ mod verdict {
         small: &HelloAnswer,
         large: &HelloAnswer,
         same: Option<&HelloAnswer>,
-        note: &dyn Fn(&'static str, &HelloAnswer) -> Note,
     ) -> Finding {
+        let note = extra_note;
         let is_lost = |a: &HelloAnswer| a.delivery.unacknowledged > 0;
         let short = note("why.small", small);
         match (small.is_answered(), large.is_answered(), same) {
@@ -6777,9 +6781,9 @@ mod verdict {
         handshake: &Handshake,
         path: &Path,
     ) -> Finding {
-        use hello::Outcome::{Closed, Reset, ServerHello};
+        use hello::Outcome::{Closed, Reset};
         let idle = path.extra.iter().find(|a| a.question == Question::Idle);
-        let serves = path.extra.iter().any(|a| matches!(a.outcome, ServerHello { .. }));
+        let serves = path.extra.iter().any(HelloAnswer::is_greeting);
         match idle {
             Some(idle) if matches!(idle.outcome, Closed | Reset) && !serves => {
                 let ms = idle.elapsed.as_millis();
@@ -8092,8 +8096,7 @@ mod check {
     }
 
     /// One target under several names at each of its addresses: a row for each name, then the
-    /// verdict on the first that fails. Without SNI no name can be expected of the certificate:
-    /// that row shows what comes then, and does not count.
+    /// verdict on the first that fails.
     fn compare(
         target: &Target,
         names: &[Sni],
@@ -8104,40 +8107,51 @@ mod check {
             Ok(mut out) => out.write(text),
             Err(broken) => broken.into_inner().write(text),
         };
-        let style = check.style;
-        let mut chosen: Option<(Target, Verdict)> = None;
-        for place in probe::places(target, &check.options) {
-            let targets: Vec<Target> =
-                names.iter().map(|sni| Target { sni: sni.clone(), ..place.clone() }).collect();
-            let probes = probe::side_by_side(&targets, &|target| {
-                probe::run(target, &check.options, &|_| {})
-            });
-            if check.form == Form::Steps {
-                say(&report::heading(&place, style));
-            }
-            let default = probes.last().and_then(Probe::leaf).map(|leaf| leaf.sha256);
-            for (target, probe) in targets.into_iter().zip(&probes) {
-                let verdict = verdict::infer(probe, &target, check.policy);
-                match check.form {
-                    Form::Json => say(&report::json(&target, probe, &verdict, style)),
-                    Form::Brief => {}
-                    Form::Steps => {
-                        say(&report::name_row(&target, probe, &verdict, default.as_ref(), style));
-                    }
-                }
-                let counts = target.sni != Sni::Absent;
-                if counts && chosen.as_ref().is_none_or(|(_, c)| c.exit == 0 && verdict.exit != 0) {
-                    chosen = Some((target, verdict));
-                }
-            }
-        }
-        let Some((target, verdict)) = chosen else { return one(target, check, out) };
+        let places = probe::places(target, &check.options);
+        let mut rows: Vec<_> =
+            places.iter().flat_map(|place| compare_at(place, names, check, &say)).collect();
+        // Without SNI no name can be expected of the certificate: that row does not count.
+        rows.retain(|(target, _)| target.sni != Sni::Absent);
+        let first = rows.iter().position(|(_, verdict)| verdict.exit != 0).unwrap_or(0);
+        let Some((target, verdict)) = rows.into_iter().nth(first) else {
+            return one(target, check, out);
+        };
         match check.form {
             Form::Json => {}
-            Form::Brief => say(&report::brief(&verdict, &target, style)),
-            Form::Steps => say(&report::verdict(&verdict, style)),
+            Form::Brief => say(&report::brief(&verdict, &target, check.style)),
+            Form::Steps => say(&report::verdict(&verdict, check.style)),
         }
         Ok(verdict)
+    }
+
+    /// The rows at one address, asked for side by side.
+    fn compare_at(
+        place: &Target,
+        names: &[Sni],
+        check: &Check,
+        say: &dyn Fn(&str),
+    ) -> Vec<(Target, Verdict)> {
+        let style = check.style;
+        let targets: Vec<Target> =
+            names.iter().map(|sni| Target { sni: sni.clone(), ..place.clone() }).collect();
+        let ask = |target: &Target| probe::run(target, &check.options, &|_| {});
+        let probes = probe::side_by_side(&targets, &ask);
+        if check.form == Form::Steps {
+            say(&report::heading(place, style));
+        }
+        let default = probes.last().and_then(Probe::leaf).map(|leaf| leaf.sha256);
+        let row = |(target, probe): (Target, &Probe)| {
+            let verdict = verdict::infer(probe, &target, check.policy);
+            match check.form {
+                Form::Brief => {}
+                Form::Json => say(&report::json(&target, probe, &verdict, style)),
+                Form::Steps => {
+                    say(&report::name_row(&target, probe, &verdict, default.as_ref(), style));
+                }
+            }
+            (target, verdict)
+        };
+        targets.into_iter().zip(&probes).map(row).collect()
     }
 
     /// The certificates of the first address that sent any, in the order sent.
@@ -8558,8 +8572,15 @@ mod cli {
             };
             let policy = Policy { verify: !self.no_verify, strict: self.strict };
             let style = style(lang, self.verbose);
-            let (pem, compare) = (self.pem, self.compare);
-            Ok(Check { targets, options, policy, form, style, pem, compare })
+            Ok(Check {
+                targets,
+                options,
+                policy,
+                form,
+                style,
+                pem: self.pem,
+                compare: self.compare,
+            })
         }
 
         /// The targets: a word of digits behind a word without a port is its port, as with nc.
