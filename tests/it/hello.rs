@@ -110,6 +110,10 @@ fn the_default_certificate_is_recognised_as_such() {
         .status(51)
         .verdict("cert.name")
         .says("without SNI the server sends the same certificate");
+    // This one serves the second connection when the first has ended.
+    let server = servers::s_server(&[]);
+    let outcome = named(&server, "tls", "unknown.test").run();
+    outcome.verdict("cert.name").says("sends the same certificate").within(twice(500));
     let outcome = named(nginx, "https", "unknown.test").arg("--no-extra").run();
     outcome.verdict("cert.name").says_not("without SNI");
 }
