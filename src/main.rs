@@ -12,6 +12,7 @@
 //!   tunnel    the same Wire, through a proxy to the target
 //!   greet     what the service says first, and which service that is
 //!   starttls  the dialogue that brings a service to TLS
+//!   hello     a hand-made ClientHello, for questions that rustls cannot ask
 //!   x509      enough DER to summarise a certificate
 //!   mint      throw-away certificates for the services that reach plays itself
 //!   tls       the handshake, recorded first and judged afterwards
@@ -443,6 +444,8 @@ mod sys {
         pub rtt_us: u32,
         /// Retransmissions tried since the socket was made, SYNs included.
         pub total_retrans: u32,
+        /// Segments received before one that should have come first (Linux 5.4).
+        pub out_of_order: u32,
     }
 
     /// A non-blocking TCP socket whose SYN is on its way.
@@ -562,6 +565,7 @@ mod sys {
             pmtu: raw.tcpi_pmtu,
             rtt_us: raw.tcpi_rtt,
             total_retrans: raw.tcpi_total_retrans,
+            out_of_order: raw.tcpi_rcv_ooopack,
         })
     }
 
@@ -2808,7 +2812,7 @@ mod tunnel {
 mod greet {
     //! In: an open Wire. Out: what the service said before it was asked anything, and its name.
 
-    use super::connect::{Attempt, Outcome, Wire};
+    use super::connect::Wire;
     use super::deadline::Deadline;
     use super::text::Untrusted;
     use std::io::{ErrorKind, Read};
@@ -2868,17 +2872,6 @@ mod greet {
         /// first line.
         pub fn headline(&self) -> Untrusted {
             headline(self.banner.bytes())
-        }
-
-        /// A RST that was quicker than the first read, if that is how the connect ended.
-        pub fn of_reset(attempt: &Attempt) -> Option<Self> {
-            let (banner, elapsed) = (Untrusted::default(), attempt.elapsed);
-            (attempt.outcome == Outcome::Reset).then_some(Self {
-                banner,
-                service: None,
-                end: End::Reset,
-                elapsed,
-            })
         }
 
         pub fn is_silent(&self) -> bool {
@@ -3634,6 +3627,351 @@ mod starttls {
 
     /// How long bytes behind the go-ahead may take: those of the same segment are here at once.
     const INJECTION_WAIT: Duration = Duration::from_millis(1);
+}
+
+mod hello {
+    //! In: an open Wire and a question. Out: how a hand-made ClientHello was answered first. For
+    //! what rustls cannot ask: old versions and suites, and hellos of another size.
+
+    use super::connect::{Delivery, Wire};
+    use super::text::Untrusted;
+    use ring::rand::{SecureRandom, SystemRandom};
+    use std::io::{ErrorKind, Read, Write};
+    use std::time::Duration;
+
+    /// What one short extra connection finds out.
+    #[derive(Clone, Copy, PartialEq, Eq)]
+    pub enum Question {
+        /// Sends nothing: is it the ClientHello that the peer hangs up on?
+        Idle,
+        /// What the handshake offered, with the target's name.
+        Named,
+        NoSni,
+        /// Only TLS 1.0 to 1.2, and only suites that rustls does not have.
+        Old,
+        /// TLS 1.3 without a key share. The answer is a HelloRetryRequest (RFC 8446 section
+        /// 4.2.8) or an alert, so one small segment each way is enough.
+        Small,
+        /// The same in `LARGE` bytes and one write: more than one segment, like a ClientHello
+        /// with a post-quantum share.
+        Large,
+    }
+
+    /// One question and what came of it.
+    pub struct HelloAnswer {
+        pub question: Question,
+        /// Bytes of the ClientHello.
+        pub size: usize,
+        pub outcome: Outcome,
+        pub elapsed: Duration,
+        /// How far the ClientHello had come at the end.
+        pub delivery: Delivery,
+    }
+
+    #[derive(Clone, PartialEq, Eq)]
+    pub enum Outcome {
+        /// Also a HelloRetryRequest, which has the same form.
+        ServerHello {
+            version: u16,
+            suite: u16,
+        },
+        Alert(u8),
+        Closed,
+        /// A RST, or an ICMP error on the connection.
+        Reset,
+        /// No whole answer in time.
+        Silent,
+        /// No TLS, or not the beginning of it: the first bytes.
+        Plaintext(Untrusted),
+        /// The extra connection could not be opened.
+        NoConnection,
+    }
+
+    impl Question {
+        /// Its name in JSON and with `-v`, the same in every language.
+        pub fn word(self) -> &'static str {
+            match self {
+                Self::Idle => "idle",
+                Self::Named => "same",
+                Self::NoSni => "nosni",
+                Self::Old => "old",
+                Self::Small => "small",
+                Self::Large => "large",
+            }
+        }
+    }
+
+    impl HelloAnswer {
+        /// Whether any bytes came, or the end: somebody has read the question.
+        pub fn is_answered(&self) -> bool {
+            !matches!(self.outcome, Outcome::Silent | Outcome::NoConnection)
+        }
+
+        /// Whether the peer went along with what was offered.
+        pub fn is_greeting(&self) -> bool {
+            matches!(self.outcome, Outcome::ServerHello { .. })
+        }
+    }
+
+    /// Asks on a fresh connection, until the Wire's own deadline.
+    pub fn ask(
+        question: Question,
+        mut wire: Wire,
+        name: Option<&str>,
+        alpn: &[Vec<u8>],
+    ) -> (Outcome, usize, Delivery) {
+        let hello = match question {
+            Question::Idle => Vec::new(),
+            _ => client_hello(question, name, alpn),
+        };
+        let outcome = first_answer(&mut wire, &hello);
+        (outcome, hello.len(), wire.delivery())
+    }
+
+    /// Sends the hello in one write and reads until the answer is clear. A peer that refused may
+    /// have said why before our bytes met its closed socket, so a failed write is not the end.
+    pub fn first_answer(wire: &mut (impl Read + Write), hello: &[u8]) -> Outcome {
+        let _ = wire.write_all(hello);
+        let mut heard = Vec::new();
+        loop {
+            let mut chunk = [0; 1024];
+            match wire.read(&mut chunk) {
+                Ok(0) => return Outcome::Closed,
+                Ok(n) => heard.extend_from_slice(chunk.get(..n).unwrap_or_default()),
+                Err(e) if e.kind() == ErrorKind::TimedOut && e.raw_os_error().is_none() => {
+                    return Outcome::Silent;
+                }
+                Err(_) => return Outcome::Reset,
+            }
+            if let Some(outcome) = read_answer(&heard) {
+                return outcome;
+            }
+        }
+    }
+
+    /// What the bytes so far say; `None` if that is still open. Warnings before it do not count,
+    /// and a ServerHello may be spread over any number of records (RFC 8446 section 5.1).
+    pub fn read_answer(heard: &[u8]) -> Option<Outcome> {
+        let garbage = || Some(Outcome::Plaintext(Untrusted::new(heard)));
+        if heard.len() > HEARD_MAX {
+            return garbage();
+        }
+        let (mut rest, mut message) = (heard, Vec::new());
+        loop {
+            let (kind, major) = (rest.first()?, rest.get(1).unwrap_or(&3));
+            if !matches!((kind, major), (&ALERT | &HANDSHAKE, 3)) {
+                return garbage();
+            }
+            let length = usize::from(number(rest.get(3..)?)?);
+            let body = rest.get(5..)?.get(..length)?;
+            match (*kind, body) {
+                (ALERT, [WARNING, description]) if *description != CLOSE_NOTIFY => {}
+                (ALERT, [_, description]) => return Some(Outcome::Alert(*description)),
+                (HANDSHAKE, _) => message.extend_from_slice(body),
+                _ => return garbage(),
+            }
+            if message.first().is_some_and(|kind| *kind != SERVER_HELLO) {
+                return garbage();
+            }
+            if let Some([high, low @ ..]) = message.get(1..4) {
+                let length = usize::from(number(low)?) | usize::from(*high) << 16;
+                if let Some(hello) = message.get(4..).and_then(|m| m.get(..length)) {
+                    return server_hello(hello).or_else(garbage);
+                }
+            }
+            rest = rest.get(5 + length..)?;
+        }
+    }
+
+    /// Version and suite of a ServerHello (RFC 8446 section 4.1.3); the version of TLS 1.3 stands
+    /// in the extension supported_versions.
+    fn server_hello(hello: &[u8]) -> Option<Outcome> {
+        let mut version = number(hello)?;
+        let (session, rest) = hello.get(34..)?.split_first()?;
+        let rest = rest.get(usize::from(*session)..)?;
+        let suite = number(rest)?;
+        let mut extensions = rest.get(5..).unwrap_or_default();
+        while !extensions.is_empty() {
+            let (kind, length) = (number(extensions)?, number(extensions.get(2..)?)?);
+            let body = extensions.get(4..)?.get(..length.into())?;
+            if kind == SUPPORTED_VERSIONS {
+                version = number(body)?;
+            }
+            extensions = extensions.get(4 + body.len()..)?;
+        }
+        Some(Outcome::ServerHello { version, suite })
+    }
+
+    /// A ClientHello in one record (RFC 8446 section 4.1.2).
+    pub fn client_hello(question: Question, name: Option<&str>, alpn: &[Vec<u8>]) -> Vec<u8> {
+        let short = [Question::Small, Question::Large].contains(&question);
+        let suites = match question {
+            Question::Old => OLD_SUITES.iter().map(|(code, _)| *code).chain([SCSV]).collect(),
+            _ if short => MODERN_SUITES.to_vec().split_off(MODERN_SUITES.len() - 3),
+            _ => [&MODERN_SUITES[..], &[SCSV]].concat(),
+        };
+        let mut extensions = offers(question, name, alpn);
+        let session: &[u8] = if short { &[] } else { &fresh() };
+        let frame = |extensions: &[u8]| {
+            let session = [&[session.len() as u8], session].concat();
+            let fixed = [&[3, 3], &fresh()[..], &session].concat();
+            let body = [fixed, counted(&words(&suites)), vec![1, 0], counted(extensions)].concat();
+            let message = [&[CLIENT_HELLO, 0], &counted(&body)[..]].concat();
+            [&[HANDSHAKE, 3, 1], &counted(&message)[..]].concat()
+        };
+        if question == Question::Large {
+            let missing = LARGE.saturating_sub(frame(&extensions).len() + 4);
+            extensions.extend(extension(PADDING, &vec![0; missing]));
+        }
+        frame(&extensions)
+    }
+
+    /// The extensions. Groups and signatures are those of rustls, so that only what the question
+    /// is about differs.
+    fn offers(question: Question, name: Option<&str>, alpn: &[Vec<u8>]) -> Vec<u8> {
+        let name = name.filter(|_| question != Question::NoSni).map(|name| {
+            let entry = [&[0], &counted(name.as_bytes())[..]].concat();
+            extension(SERVER_NAME, &counted(&entry))
+        });
+        let protocols: Vec<u8> =
+            alpn.iter().flat_map(|p| [&[p.len() as u8], p.as_slice()].concat()).collect();
+        let mut all = name.unwrap_or_default();
+        all.extend(extension(EXTENDED_MASTER_SECRET, &[]));
+        all.extend(extension(SUPPORTED_GROUPS, &counted(&words(&GROUPS))));
+        all.extend(extension(POINT_FORMATS, &[1, 0]));
+        all.extend(extension(SIGNATURE_ALGORITHMS, &counted(&words(&SCHEMES))));
+        if !protocols.is_empty() && protocols.len() <= ALPN_MAX {
+            all.extend(extension(ALPN, &counted(&protocols)));
+        }
+        // Any 32 bytes are an X25519 public key (RFC 7748 section 5).
+        let share = counted(&[&[0, 29, 0, 32], &fresh()[..]].concat());
+        let (versions, share): (&[u8], &[u8]) = match question {
+            Question::Old => return all,
+            Question::Small | Question::Large => (&[2, 3, 4], &[0, 0]),
+            _ => (&[4, 3, 4, 3, 3], &share),
+        };
+        all.extend(extension(SUPPORTED_VERSIONS, versions));
+        all.extend(extension(PSK_MODES, &[1, 1]));
+        all.extend(extension(KEY_SHARE, share));
+        all
+    }
+
+    fn extension(kind: u16, body: &[u8]) -> Vec<u8> {
+        [&kind.to_be_bytes(), &counted(body)[..]].concat()
+    }
+
+    /// The bytes behind their length in two bytes; all that is made here is shorter than 64 KiB.
+    fn counted(bytes: &[u8]) -> Vec<u8> {
+        [&(bytes.len() as u16).to_be_bytes(), bytes].concat()
+    }
+
+    fn words(list: &[u16]) -> Vec<u8> {
+        list.iter().flat_map(|word| word.to_be_bytes()).collect()
+    }
+
+    /// The number in the first two bytes.
+    fn number(bytes: &[u8]) -> Option<u16> {
+        bytes.first_chunk().map(|two| u16::from_be_bytes(*two))
+    }
+
+    /// Random bytes; nothing here is kept secret by them.
+    fn fresh() -> [u8; 32] {
+        let mut bytes = [0; 32];
+        let _ = SystemRandom::new().fill(&mut bytes);
+        bytes
+    }
+
+    /// The IANA name of a suite that rustls does not have.
+    pub fn old_suite(code: u16) -> Option<&'static str> {
+        OLD_SUITES.iter().find(|(known, _)| *known == code).map(|(_, name)| *name)
+    }
+
+    /// Bytes of the large hello: with a post-quantum share clients send 1,500 to 1,800.
+    pub const LARGE: usize = 1700;
+
+    /// Bytes read of an answer: a ServerHello takes some 100, in records of one byte six times that.
+    const HEARD_MAX: usize = 8192;
+
+    /// Bytes of protocol names that are offered; more than anybody types.
+    const ALPN_MAX: usize = 1024;
+
+    /// Record types, message types and the level of an alert (RFC 8446 sections 4, 5.1, 6).
+    const ALERT: u8 = 21;
+    const HANDSHAKE: u8 = 22;
+    const CLIENT_HELLO: u8 = 1;
+    const SERVER_HELLO: u8 = 2;
+    const WARNING: u8 = 1;
+    const CLOSE_NOTIFY: u8 = 0;
+
+    /// Extensions (IANA, TLS ExtensionType Values).
+    const SERVER_NAME: u16 = 0;
+    const SUPPORTED_GROUPS: u16 = 10;
+    const POINT_FORMATS: u16 = 11;
+    const SIGNATURE_ALGORITHMS: u16 = 13;
+    const ALPN: u16 = 16;
+    const PADDING: u16 = 21;
+    const EXTENDED_MASTER_SECRET: u16 = 23;
+    const SUPPORTED_VERSIONS: u16 = 43;
+    const PSK_MODES: u16 = 45;
+    const KEY_SHARE: u16 = 51;
+
+    /// X25519, P-256, P-384.
+    const GROUPS: [u16; 3] = [29, 23, 24];
+
+    /// ECDSA, Ed25519, RSA-PSS, RSA PKCS #1; last, for old servers, with SHA-1.
+    const SCHEMES: [u16; 13] = [
+        0x0403, 0x0503, 0x0603, 0x0807, 0x0804, 0x0805, 0x0806, 0x0401, 0x0501, 0x0601, 0x0201,
+        0x0203, 0x0202,
+    ];
+
+    /// Secure renegotiation (RFC 5746): some servers insist on it.
+    const SCSV: u16 = 0x00ff;
+
+    /// What rustls offers with ring; the last three are those of TLS 1.3.
+    const MODERN_SUITES: [u16; 9] =
+        [0xc02c, 0xc02b, 0xcca9, 0xc030, 0xc02f, 0xcca8, 0x1302, 0x1301, 0x1303];
+
+    /// Suites that servers have and rustls does not, best first (IANA, TLS Cipher Suites).
+    const OLD_SUITES: [(u16, &str); 38] = [
+        (0x009f, "TLS_DHE_RSA_WITH_AES_256_GCM_SHA384"),
+        (0xccaa, "TLS_DHE_RSA_WITH_CHACHA20_POLY1305_SHA256"),
+        (0x009e, "TLS_DHE_RSA_WITH_AES_128_GCM_SHA256"),
+        (0xc0ad, "TLS_ECDHE_ECDSA_WITH_AES_256_CCM"),
+        (0xc0ac, "TLS_ECDHE_ECDSA_WITH_AES_128_CCM"),
+        (0xc0ae, "TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8"),
+        (0xc024, "TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA384"),
+        (0xc023, "TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256"),
+        (0xc028, "TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA384"),
+        (0xc027, "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA256"),
+        (0xc00a, "TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA"),
+        (0xc009, "TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA"),
+        (0xc014, "TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA"),
+        (0xc013, "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA"),
+        (0x006b, "TLS_DHE_RSA_WITH_AES_256_CBC_SHA256"),
+        (0x0067, "TLS_DHE_RSA_WITH_AES_128_CBC_SHA256"),
+        (0x0039, "TLS_DHE_RSA_WITH_AES_256_CBC_SHA"),
+        (0x0033, "TLS_DHE_RSA_WITH_AES_128_CBC_SHA"),
+        (0x0088, "TLS_DHE_RSA_WITH_CAMELLIA_256_CBC_SHA"),
+        (0x0045, "TLS_DHE_RSA_WITH_CAMELLIA_128_CBC_SHA"),
+        (0x0038, "TLS_DHE_DSS_WITH_AES_256_CBC_SHA"),
+        (0x0032, "TLS_DHE_DSS_WITH_AES_128_CBC_SHA"),
+        (0x009d, "TLS_RSA_WITH_AES_256_GCM_SHA384"),
+        (0x009c, "TLS_RSA_WITH_AES_128_GCM_SHA256"),
+        (0x003d, "TLS_RSA_WITH_AES_256_CBC_SHA256"),
+        (0x003c, "TLS_RSA_WITH_AES_128_CBC_SHA256"),
+        (0x0035, "TLS_RSA_WITH_AES_256_CBC_SHA"),
+        (0x002f, "TLS_RSA_WITH_AES_128_CBC_SHA"),
+        (0x0084, "TLS_RSA_WITH_CAMELLIA_256_CBC_SHA"),
+        (0x0041, "TLS_RSA_WITH_CAMELLIA_128_CBC_SHA"),
+        (0xc008, "TLS_ECDHE_ECDSA_WITH_3DES_EDE_CBC_SHA"),
+        (0xc012, "TLS_ECDHE_RSA_WITH_3DES_EDE_CBC_SHA"),
+        (0x0016, "TLS_DHE_RSA_WITH_3DES_EDE_CBC_SHA"),
+        (0x000a, "TLS_RSA_WITH_3DES_EDE_CBC_SHA"),
+        (0xc007, "TLS_ECDHE_ECDSA_WITH_RC4_128_SHA"),
+        (0xc011, "TLS_ECDHE_RSA_WITH_RC4_128_SHA"),
+        (0x0005, "TLS_RSA_WITH_RC4_128_SHA"),
+        (0x0004, "TLS_RSA_WITH_RC4_128_MD5"),
+    ];
 }
 
 mod x509 {
@@ -5279,6 +5617,11 @@ mod tls {
         lookup(ALERTS, number.into()).unwrap_or("unknown")
     }
 
+    /// The IANA name of a suite that this program offers.
+    pub fn suite_name(code: u16) -> Option<&'static str> {
+        lookup(SUITES, code)
+    }
+
     /// The name of a number in one of the tables below.
     fn lookup(table: &'static str, number: u16) -> Option<&'static str> {
         x509::lookup(table, &number.to_string())
@@ -5365,12 +5708,14 @@ mod probe {
     use super::connect::{self, Attempt, Wire};
     use super::deadline::Deadline;
     use super::greet::{self, Greeting};
+    use super::hello::{self, HelloAnswer, Question};
     use super::resolve::{self, Family, Lookup, Source};
     use super::starttls::{self, Upgrade};
     use super::sys::SocketOptions;
-    use super::target::{First, Host, ProxyKind, Target, TlsMode};
-    use super::tls::{self, Handshake, ServerNameChoice, Trust};
+    use super::target::{Dial, First, Host, ProxyKind, Target, TlsMode};
+    use super::tls::{self, Flaw, Handshake, ServerNameChoice, Trust};
     use super::tunnel::{self, Tunnel};
+    use super::x509::Certificate;
     use std::net::{IpAddr, SocketAddr, SocketAddrV6};
     use std::time::{Duration, SystemTime};
 
@@ -5412,8 +5757,10 @@ mod probe {
         pub greeting: Option<Greeting>,
         pub upgrade: Option<Upgrade>,
         pub handshake: Option<Handshake>,
-        /// A second connection that sent nothing, after TLS found the first one closed.
-        pub idle: Option<Greeting>,
+        /// Questions on extra connections, after a handshake that failed.
+        pub extra: Vec<HelloAnswer>,
+        /// A handshake without SNI, after one with SNI that gave a certificate for another name.
+        pub unnamed: Option<Handshake>,
     }
 
     /// A step that has just ended, for whoever wants to show it at once.
@@ -5425,6 +5772,7 @@ mod probe {
         Upgrade(SocketAddr, &'a Upgrade),
         /// With this box's time, in seconds since 1970.
         Handshake(SocketAddr, &'a Handshake, i64),
+        Extra(&'a [HelloAnswer]),
     }
 
     pub type Watch<'a> = &'a (dyn Fn(Step<'_>) + Sync);
@@ -5433,15 +5781,9 @@ mod probe {
     pub fn run(target: &Target, options: &Options, watch: Watch<'_>) -> Probe {
         let clock = Deadline::after(target.timeouts.dns);
         let started = unix_now();
-        let (host, port) = target.dialled();
-        let lookup = match host {
-            Host::Ip(ip, _) => {
-                let source = if target.dial.is_some() { Source::Given } else { Source::Literal };
-                Lookup::known(&host.to_string(), source, vec![*ip])
-            }
-            Host::Name(name) => resolve::resolve(name, options.family, &options.resolver, clock),
-        };
+        let lookup = look_up(target, options, clock);
         watch(Step::Lookup(&lookup));
+        let (host, port) = target.dialled();
         let addrs: Vec<SocketAddr> =
             lookup.addrs.iter().map(|ip| socket_addr(*ip, port, host)).collect();
         let beyond = beyond(target, options);
@@ -5449,13 +5791,12 @@ mod probe {
             watch(Step::Lookup(lookup));
         }
         let known = beyond.as_ref().map(|lookup| lookup.addrs.first().copied());
-        let walk = |addr| Walk { addr, beyond: known.flatten(), target, options, watch };
-        let paths = match addrs.as_slice() {
-            // Without an address there is nothing to ask the proxy for.
-            _ if known == Some(None) => Vec::new(),
-            [one] => vec![walk(*one).steps()],
-            many => walk_all(many, &walk),
+        let until = None;
+        let walk = |addr: &SocketAddr| {
+            Walk { addr: *addr, beyond: known.flatten(), target, options, watch, until }.steps()
         };
+        // Without an address there is nothing to ask the proxy for.
+        let paths = if known == Some(None) { Vec::new() } else { side_by_side(&addrs, &walk) };
         Probe { started, lookup, beyond, paths, elapsed: clock.elapsed() }
     }
 
@@ -5471,30 +5812,55 @@ mod probe {
         }
     }
 
-    /// One thread for each address; each is bounded by its own deadlines, so joining is too.
-    fn walk_all<'a>(
-        addrs: &[SocketAddr],
-        walk: &(dyn Fn(SocketAddr) -> Walk<'a> + Sync),
-    ) -> Vec<Path> {
+    /// The addresses to dial.
+    pub fn look_up(target: &Target, options: &Options, limit: Deadline) -> Lookup {
+        match target.dialled().0 {
+            host @ Host::Ip(ip, _) => {
+                let source = if target.dial.is_some() { Source::Given } else { Source::Literal };
+                Lookup::known(&host.to_string(), source, vec![*ip])
+            }
+            Host::Name(name) => resolve::resolve(name, options.family, &options.resolver, limit),
+        }
+    }
+
+    /// The target dialled at each of its addresses; itself, if it has none or a proxy knows them.
+    pub fn places(target: &Target, options: &Options) -> Vec<Target> {
+        let limit = Deadline::after(target.timeouts.dns);
+        let (Host::Name(_), port, None) = (target.dialled().0, target.dialled().1, &target.proxy)
+        else {
+            return vec![target.clone()];
+        };
+        let at = |ip: &IpAddr| {
+            let dial = Dial { host: Host::Ip(*ip, 0), port: Some(port) };
+            Target { dial: Some(dial), ..target.clone() }
+        };
+        match look_up(target, options, limit).addrs.as_slice() {
+            [] => vec![target.clone()],
+            addrs => addrs.iter().map(at).collect(),
+        }
+    }
+
+    /// One thread for each item but the first; each is bounded by its own deadlines, so joining is
+    /// too. Without a thread (limits of the box) they follow one after the other.
+    pub fn side_by_side<T: Sync, R: Send>(items: &[T], work: &(dyn Fn(&T) -> R + Sync)) -> Vec<R> {
         std::thread::scope(|scope| {
-            let start = |addr: &SocketAddr| {
-                let walk = walk(*addr);
+            let start = |item| {
                 let thread = std::thread::Builder::new().stack_size(STACK);
-                thread.spawn_scoped(scope, move || walk.steps())
+                thread.spawn_scoped(scope, move || work(item))
             };
-            let started: Vec<_> = addrs.iter().map(|addr| (addr, start(addr))).collect();
-            // Without a thread (limits of the box) the address is tried here, one after the other.
-            started
-                .into_iter()
-                .filter_map(|(addr, thread)| match thread {
-                    Ok(handle) => handle.join().ok(),
-                    Err(_) => Some(walk(*addr).steps()),
-                })
-                .collect()
+            let Some((first, others)) = items.split_first() else { return Vec::new() };
+            let started: Vec<_> = others.iter().map(|item| (item, start(item))).collect();
+            let mut all = vec![work(first)];
+            all.extend(started.into_iter().filter_map(|(item, thread)| match thread {
+                Ok(handle) => handle.join().ok(),
+                Err(_) => Some(work(item)),
+            }));
+            all
         })
     }
 
     /// The way to one address, with all that its steps need to know.
+    #[derive(Clone, Copy)]
     struct Walk<'a> {
         addr: SocketAddr,
         /// The target's address, where the proxy wants it.
@@ -5502,6 +5868,8 @@ mod probe {
         target: &'a Target,
         options: &'a Options,
         watch: Watch<'a>,
+        /// On an extra connection: the end of all its steps.
+        until: Option<Deadline>,
     }
 
     impl Walk<'_> {
@@ -5530,21 +5898,14 @@ mod probe {
 
         /// The first leg: TCP, and through the proxy if there is one. The Wire ends at the target.
         fn reach_out(&self) -> (Path, Option<Wire>) {
-            let limit = Deadline::after(self.target.timeouts.connect);
+            let limit = self.limit(self.target.timeouts.connect);
             let (attempt, wire) = connect::connect(self.addr, &self.options.socket, limit);
             (self.watch)(Step::Attempt(&attempt));
-            let mut path = Path {
-                attempt,
-                tunnel: None,
-                greeting: None,
-                upgrade: None,
-                handshake: None,
-                idle: None,
-            };
+            let mut path = Path::new(attempt);
             let mut wire = match (wire, &self.target.proxy) {
                 (Some(wire), Some(proxy)) => {
                     let (host, port) = self.target.wanted();
-                    let limit = Deadline::after(self.target.timeouts.reply);
+                    let limit = self.limit(self.target.timeouts.reply);
                     let (tunnel, wire) = tunnel::open(wire, proxy, host, self.beyond, port, limit);
                     (self.watch)(Step::Tunnel(&tunnel));
                     path.tunnel = Some(tunnel);
@@ -5561,7 +5922,7 @@ mod probe {
 
         /// In the clear up to the point where TLS begins.
         fn upgrade(&self, wire: Wire, protocol: &'static str, path: &mut Path) -> Option<Wire> {
-            let limit = Deadline::after(self.target.timeouts.reply);
+            let limit = self.limit(self.target.timeouts.reply);
             let name = self.target.certificate_name();
             let (upgrade, wire) = starttls::upgrade(wire, protocol, &name, limit);
             (self.watch)(Step::Upgrade(self.addr, &upgrade));
@@ -5569,30 +5930,134 @@ mod probe {
             wire
         }
 
-        /// The handshake, and if the peer hung up on it, whether it also hangs up on silence: that
-        /// tells a balancer without a backend from a server that dislikes the ClientHello.
+        /// The handshake, and if it went wrong, what extra connections have to say about it.
         fn secure(&self, wire: Wire, path: &mut Path) {
             let limit = Deadline::after(self.target.timeouts.tls);
             let choice = tls_options(self.target, self.options);
             let now = unix_now();
-            let (handshake, _session) =
+            let (handshake, session) =
                 tls::handshake(wire, &choice, &self.options.trust, now, limit);
             (self.watch)(Step::Handshake(self.addr, &handshake, now));
-            let hung_up = matches!(handshake.outcome, tls::Outcome::Closed | tls::Outcome::Reset);
-            let direct = path.tunnel.is_none() && path.upgrade.is_none();
-            if hung_up && handshake.first.is_empty() && direct && self.options.extra {
-                let limit = self.target.timeouts.connect.min(self.target.timeouts.tls);
-                let limit = Deadline::after(limit);
-                let (attempt, wire) = connect::connect(self.addr, &self.options.socket, limit);
-                path.idle = match wire {
-                    Some(wire) => {
-                        let wait = Deadline::after(self.target.timeouts.greet);
-                        Some(greet::greet(wire, self.target.port, wait).0)
-                    }
-                    None => Greeting::of_reset(&attempt),
-                };
+            // Some servers serve one connection at a time.
+            drop(session);
+            if self.options.extra {
+                self.inquire(&handshake, path);
+                (self.watch)(Step::Extra(&path.extra));
             }
             path.handshake = Some(handshake);
+        }
+
+        /// Asks on extra connections, side by side and together within one more TLS limit.
+        fn inquire(&self, handshake: &Handshake, path: &mut Path) {
+            let Self { target, options, .. } = *self;
+            let limit = Deadline::after(target.timeouts.tls);
+            if has_wrong_name(handshake) && handshake.sni.is_some() {
+                // A real one: TLS 1.3 encrypts the certificate.
+                let mut choice = tls_options(target, options);
+                choice.name = ServerNameChoice::NoSni { verify_as: target.certificate_name() };
+                let shake =
+                    |wire| tls::handshake(wire, &choice, &options.trust, unix_now(), limit).0;
+                path.unnamed = self.again(limit).ok().map(shake);
+            }
+            let host = match &target.host {
+                Host::Name(name) => Some(name.trim_end_matches('.')),
+                Host::Ip(..) => None,
+            };
+            let sni = handshake.sni.as_deref();
+            let mut questions = questions(handshake, sni.is_none() && host.is_some());
+            // What hangs up on silence there is the proxy, or a service that waits for TLS.
+            let direct = path.tunnel.is_none() && path.upgrade.is_none();
+            questions.retain(|question| *question != Question::Idle || direct);
+            path.extra = side_by_side(&questions, &|question| {
+                let question = *question;
+                let (limit, name) = match question {
+                    Question::Idle => {
+                        (Deadline::after(target.timeouts.greet).no_later_than(limit), sni)
+                    }
+                    Question::Named => (limit, sni.or(host)),
+                    _ => (limit, sni),
+                };
+                let (outcome, size, delivery) = match self.again(limit) {
+                    Ok(wire) => hello::ask(question, wire, name, &options.alpn),
+                    Err(outcome) => (outcome, 0, Default::default()),
+                };
+                HelloAnswer { question, size, outcome, elapsed: limit.elapsed(), delivery }
+            });
+        }
+
+        /// Another connection to the point where TLS begins, or why there is none.
+        fn again(&self, until: Deadline) -> Result<Wire, hello::Outcome> {
+            let walk = Walk { until: Some(until), watch: &|_| {}, ..*self };
+            let (mut path, wire) = walk.reach_out();
+            // A RST may be quicker than the first read.
+            let none = match path.attempt.outcome {
+                connect::Outcome::Reset => hello::Outcome::Reset,
+                _ => hello::Outcome::NoConnection,
+            };
+            let wire = match (wire, self.target.tls) {
+                (Some(wire), TlsMode::Upgrade(how)) => walk.upgrade(wire, how, &mut path),
+                (wire, _) => wire,
+            };
+            let mut wire = wire.ok_or(none)?;
+            wire.set_deadline(until);
+            Ok(wire)
+        }
+
+        /// The limit of one step.
+        fn limit(&self, limit: Duration) -> Deadline {
+            let own = Deadline::after(limit);
+            self.until.map_or(own, |until| own.no_later_than(until))
+        }
+    }
+
+    /// What is worth asking after this handshake. `unsaid`: there is a name that it did not send.
+    fn questions(handshake: &Handshake, unsaid: bool) -> Vec<Question> {
+        use Question::{Idle, Large, Named, NoSni, Old, Small};
+        use tls::Outcome;
+        let silent = handshake.first.is_empty();
+        let mut list = match handshake.outcome {
+            // It came behind a ServerHello, which is as far as any question here goes.
+            Outcome::Alert(_) if handshake.version.is_some() => vec![],
+            // They are about certificates and protocols, which no question here has.
+            Outcome::Alert(41..=49 | 116 | 120) => vec![],
+            Outcome::Alert(UNRECOGNIZED_NAME) if !unsaid => vec![NoSni],
+            Outcome::Alert(_) => vec![Named, NoSni, Old],
+            Outcome::Version(_) => vec![Old],
+            // A ServerHello came, and then nothing: was the rest too large?
+            Outcome::Timeout if !silent => vec![Small, Large],
+            // Behind the first, in case the server serves one connection at a time: those that
+            // are answered at once, also where long answers are lost.
+            Outcome::Timeout => vec![Named, Small, Large, NoSni, Old],
+            Outcome::Closed | Outcome::Reset if silent => vec![Idle, Named, NoSni, Old],
+            _ => vec![],
+        };
+        list.retain(|question| *question != NoSni || handshake.sni.is_some());
+        list
+    }
+
+    /// Whether the certificate is for somebody else, whatever else it is.
+    fn has_wrong_name(handshake: &Handshake) -> bool {
+        handshake.judgement.as_ref().is_some_and(|j| j.flaws.contains(&Flaw::Name))
+    }
+
+    impl Probe {
+        /// The certificate that the first address showed.
+        pub fn leaf(&self) -> Option<&Certificate> {
+            self.paths.first()?.handshake.as_ref()?.chain.first()
+        }
+    }
+
+    impl Path {
+        fn new(attempt: Attempt) -> Self {
+            Self {
+                attempt,
+                tunnel: None,
+                greeting: None,
+                upgrade: None,
+                handshake: None,
+                extra: Vec::new(),
+                unnamed: None,
+            }
         }
     }
 
@@ -5636,6 +6101,9 @@ mod probe {
         }
     }
 
+    /// The alert unrecognized_name (RFC 6066 section 3).
+    const UNRECOGNIZED_NAME: u8 = 112;
+
     /// A thread's stack in bytes: the handshake with a deep certificate chain needs most of it.
     const STACK: usize = 256 * 1024;
 }
@@ -5646,11 +6114,12 @@ mod verdict {
     use super::connect::{self, Attempt};
     use super::deadline::millis;
     use super::greet::{self, End, Greeting};
+    use super::hello::{self, HelloAnswer, Question};
     use super::probe::{Path, Probe};
     use super::resolve::{self, Failure, Lookup};
     use super::starttls::{self, Upgrade};
     use super::sys::{Fault, Icmp};
-    use super::target::{First, Target, usual_service};
+    use super::target::{First, Host, Target, usual_service};
     use super::text::{self, Lang, Note, Untrusted, utc};
     use super::tls::{self, ClientAuth, Demand, Flaw, Handshake, Judgement, Source, Trusts, Weak};
     use super::tunnel::{self, Tunnel};
@@ -5722,6 +6191,12 @@ mod verdict {
         fn guess(mut self, note: Note) -> Self {
             self.guess.push(note);
             self
+        }
+
+        /// The same with a keyword that explains it, and why.
+        fn because(mut self, keyword: &'static str, note: Note) -> Self {
+            self.keyword = keyword;
+            self.why(note)
         }
 
         fn rank(&self) -> usize {
@@ -5865,7 +6340,7 @@ mod verdict {
             .or_else(|| path.greeting.as_ref().and_then(|g| of_greeting(g, target)))
             .or_else(|| path.upgrade.as_ref().and_then(of_upgrade))
             .or_else(|| path.handshake.as_ref().and_then(|h| of_handshake(h, path, target)))
-            .or_else(|| path.handshake.as_ref().and_then(|h| of_certificate(h, now, policy)));
+            .or_else(|| path.handshake.as_ref().and_then(|h| of_certificate(h, path, now, policy)));
         let mut finding = found.unwrap_or_else(|| Finding::new("ok"));
         if target.proxy.is_some() {
             finding = of_leg(finding, path);
@@ -6171,7 +6646,7 @@ mod verdict {
         if matches!(handshake.demand(), Demand::Required | Demand::Rejected(_)) {
             return Some(client_certificate(handshake));
         }
-        Some(match handshake.outcome {
+        let finding = match handshake.outcome {
             Outcome::Done => return None,
             Outcome::Alert(code) | Outcome::AlertAfter(code) => of_alert(code, handshake),
             Outcome::Plaintext => plaintext(handshake, target),
@@ -6200,7 +6675,108 @@ mod verdict {
             Outcome::Protocol(why) => Finding::new("tls.protocol")
                 .arg("detail", why)
                 .why(Note::new("why.tlsprotocol").with("error", why)),
-        })
+        };
+        Some(second_look(finding, handshake, path, target))
+    }
+
+    /// What the extra connections add to a handshake that failed: another keyword if they explain
+    /// it, else evidence. The strongest answer comes first: what works, then what nearly works.
+    fn second_look(
+        finding: Finding,
+        handshake: &Handshake,
+        path: &Path,
+        target: &Target,
+    ) -> Finding {
+        let asked = |question| path.extra.iter().find(|a| a.question == question);
+        let greeted = |question| asked(question).filter(|a| a.is_greeting());
+        if let Some(same) = greeted(Question::Named) {
+            return match handshake.outcome {
+                _ if handshake.sni.is_none() && !matches!(target.host, Host::Ip(..)) => {
+                    let note = extra_note("why.withname", same);
+                    finding.because("tls.sni", note.with("name", target.certificate_name()))
+                }
+                tls::Outcome::Alert(70) => {
+                    finding.because("tls.alert", extra_note("why.versions", same))
+                }
+                _ => finding.why(extra_note("why.again", same)),
+            };
+        }
+        if let Some(old) = greeted(Question::Old) {
+            let mut finding = finding.because("tls.legacy", extra_note("why.oldtls", old));
+            finding.args.insert(0, ("detail", answer_text(&old.outcome)));
+            return finding;
+        }
+        if let Some(unnamed) = greeted(Question::NoSni) {
+            return finding.because("tls.sni", extra_note("why.withoutname", unnamed));
+        }
+        match (asked(Question::NoSni), asked(Question::Small), asked(Question::Large)) {
+            (_, Some(small), Some(large)) => {
+                // Behind a proxy it is the proxy's kernel that acknowledges.
+                let same = asked(Question::Named).filter(|_| path.tunnel.is_none());
+                of_sizes(finding, small, large, same)
+            }
+            (Some(unnamed), ..) if finding.keyword.starts_with("tls.") && unnamed.is_answered() => {
+                finding.why(extra_note("why.nonameeither", unnamed))
+            }
+            _ => finding,
+        }
+    }
+
+    fn extra_note(key: &str, answer: &HelloAnswer) -> Note {
+        Note::new(key)
+            .with("answer", answer_text(&answer.outcome))
+            .with("bytes", answer.size)
+            .with("ms", answer.elapsed.as_millis())
+    }
+
+    /// A handshake that got no answer, or not all of it: does it depend on the size of what is
+    /// sent? What the peer's kernel acknowledged did arrive, whatever the application makes of it.
+    fn of_sizes(
+        finding: Finding,
+        small: &HelloAnswer,
+        large: &HelloAnswer,
+        same: Option<&HelloAnswer>,
+    ) -> Finding {
+        let note = extra_note;
+        let is_lost = |a: &HelloAnswer| a.delivery.unacknowledged > 0;
+        let short = note("why.small", small);
+        match (small.is_answered(), large.is_answered(), same) {
+            (false, _, Some(same)) => {
+                let key = if is_lost(same) { "why.unacked" } else { "why.acked" };
+                finding.why(note(key, same))
+            }
+            (false, ..) => finding,
+            (true, false, _) => {
+                let key = if is_lost(large) { "why.largelost" } else { "why.largesilent" };
+                let long = note(key, large)
+                    .with("unacked", large.delivery.unacknowledged)
+                    .with("retransmits", large.delivery.info.total_retrans)
+                    .with("pmtu", large.delivery.info.pmtu);
+                finding.because("tls.mtu", short).why(long)
+            }
+            // Segments of the answer came, but not the one that should have come first.
+            (true, true, Some(same)) if same.delivery.info.out_of_order > 0 => {
+                finding.because("tls.mtu", short).why(Note::new("why.gap"))
+            }
+            _ => finding.why(short).guess(Note::new("guess.largeanswer")),
+        }
+    }
+
+    /// The answer to a hand-made ClientHello in the field's terms, the same in every language.
+    pub fn answer_text(outcome: &hello::Outcome) -> String {
+        match outcome {
+            hello::Outcome::ServerHello { version, suite } => {
+                let name = hello::old_suite(*suite).or(tls::suite_name(*suite));
+                let name = name.map_or_else(|| format!("{suite:#06x}"), str::to_string);
+                format!("{}, {name}", version_name(*version))
+            }
+            hello::Outcome::Alert(code) => format!("{} ({code})", tls::alert_name(*code)),
+            hello::Outcome::Closed => "FIN".to_string(),
+            hello::Outcome::Reset => "RST".to_string(),
+            hello::Outcome::Silent => "-".to_string(),
+            hello::Outcome::Plaintext(bytes) => greet::headline(bytes.bytes()).to_string(),
+            hello::Outcome::NoConnection => "no connection".to_string(),
+        }
     }
 
     /// The name of a protocol version on the wire (RFC 8446 section 4.2.1).
@@ -6215,14 +6791,23 @@ mod verdict {
     /// The peer hung up on the ClientHello - or does so on everybody, even on silence. How it does
     /// that shows on silence only: closing with our bytes unread is a RST whatever was meant.
     fn of_hangup(keyword: &'static str, handshake: &Handshake, path: &Path) -> Finding {
-        let idle = path.idle.as_ref().filter(|g| g.banner.is_empty());
-        match idle.map(|g| (g.end, g)) {
-            Some((End::Closed, g)) => return hung_up("tcp.closed", g),
-            Some((End::Reset, g)) => return hung_up("tcp.reset", g),
+        let idle = path.extra.iter().find(|a| a.question == Question::Idle);
+        let serves = path.extra.iter().any(HelloAnswer::is_greeting);
+        let on_silence = |tcp, idle: &HelloAnswer| {
+            let ms = idle.elapsed.as_millis();
+            Finding::new(tcp).why(Note::new("why.hungup").with("ms", ms))
+        };
+        match idle.map(|idle| (&idle.outcome, idle)) {
+            Some((hello::Outcome::Closed, idle)) if !serves => {
+                return on_silence("tcp.closed", idle);
+            }
+            Some((hello::Outcome::Reset, idle)) if !serves => return on_silence("tcp.reset", idle),
             _ => {}
         }
         let ms = handshake.elapsed.as_millis();
-        let finding = Finding::new(keyword).why(Note::new("why.hellohungup").with("ms", ms));
+        let finding = Finding::new(keyword)
+            .why(Note::new("why.hellohungup").with("ms", ms))
+            .why(sni_note(handshake));
         match idle {
             Some(_) => finding.why(Note::new("why.idleopen")),
             None => finding,
@@ -6239,10 +6824,14 @@ mod verdict {
         Finding::new(keyword)
             .arg("detail", format!("{name} ({code})"))
             .why(Note::new("why.alert").with("code", code).with("name", name))
-            .why(match &handshake.sni {
-                Some(sni) => Note::new("why.sni").with("sni", sni),
-                None => Note::new("why.nosni"),
-            })
+            .why(sni_note(handshake))
+    }
+
+    fn sni_note(handshake: &Handshake) -> Note {
+        match &handshake.sni {
+            Some(sni) => Note::new("why.sni").with("sni", sni),
+            None => Note::new("why.nosni"),
+        }
     }
 
     /// The server wants a certificate from the client, and says no to what it got.
@@ -6284,7 +6873,12 @@ mod verdict {
     }
 
     /// The certificate: the gravest flaw names the verdict, the others are evidence.
-    fn of_certificate(handshake: &Handshake, now: i64, policy: Policy) -> Option<Finding> {
+    fn of_certificate(
+        handshake: &Handshake,
+        path: &Path,
+        now: i64,
+        policy: Policy,
+    ) -> Option<Finding> {
         let judgement = handshake.judgement.as_ref().filter(|_| policy.verify)?;
         let first = judgement.flaws.first()?;
         let mut finding = Finding::new(flaw_keyword(first));
@@ -6292,6 +6886,13 @@ mod verdict {
         for flaw in &judgement.flaws {
             finding = finding.why(flaw_note(flaw, handshake, now));
         }
+        let unnamed = path.unnamed.as_ref().and_then(|h| h.chain.first());
+        finding.why.extend(unnamed.zip(handshake.chain.first()).map(|(other, leaf)| {
+            match other.sha256 == leaf.sha256 {
+                true => Note::new("why.samewithoutname"),
+                false => Note::new("why.otherwithoutname").with("names", names_of(other)),
+            }
+        }));
         Some(finding)
     }
 
@@ -6610,6 +7211,7 @@ mod report {
     use super::connect::{Attempt, Outcome};
     use super::deadline::millis;
     use super::greet::{End, Greeting};
+    use super::hello::{self, HelloAnswer};
     use super::probe::{Path, Probe, Step};
     use super::resolve::{Answer, Failure, Lookup, Source};
     use super::starttls::{self, Upgrade};
@@ -6696,6 +7298,10 @@ mod report {
             Step::Greeting(addr, greeting) => greeting_row(*addr, greeting, style),
             Step::Upgrade(addr, upgrade) => upgrade_rows(*addr, upgrade, style),
             Step::Handshake(addr, handshake, now) => handshake_rows(*addr, handshake, *now, style),
+            Step::Extra(answers) if style.verbose => {
+                answers.iter().map(|answer| extra_row(answer, style)).collect()
+            }
+            Step::Extra(_) => String::new(),
         }
     }
 
@@ -6977,6 +7583,16 @@ mod report {
         rows
     }
 
+    /// What an extra connection asked and heard, for `-v`.
+    fn extra_row(answer: &HelloAnswer, style: Style) -> String {
+        let detail = Note::new("row.extra")
+            .with("question", answer.question.word())
+            .with("bytes", answer.size)
+            .with("answer", verdict::answer_text(&answer.outcome))
+            .render(style.lang);
+        row("", Mark::Neutral, &detail, Some(answer.elapsed), style)
+    }
+
     fn handshake_text(addr: SocketAddr, handshake: &Handshake, style: Style) -> String {
         use tls::Outcome;
         let sni = match &handshake.sni {
@@ -7036,6 +7652,37 @@ mod report {
             .render(style.lang)
     }
 
+    /// A row of `--sni-compare`: the certificate that this name gets, or why it gets none.
+    pub fn name_row(
+        target: &Target,
+        probe: &Probe,
+        verdict: &Verdict,
+        default: Option<&[u8; 32]>,
+        style: Style,
+    ) -> String {
+        let name = target.server_name();
+        let mut detail = match probe.leaf() {
+            Some(leaf) => Note::new("row.name")
+                .with("cert", certificate_text(leaf, probe.started, style))
+                .with("sha256", hex(leaf.sha256.get(..SHORT).unwrap_or_default())),
+            None => verdict.sentence(),
+        }
+        .render(style.lang);
+        if verdict.exit != 0 {
+            detail = format!("{}: {detail}", verdict.keyword);
+        }
+        if name.is_some() && default.is_some_and(|d| probe.leaf().is_some_and(|l| l.sha256 == *d)) {
+            detail += &format!(" ({})", say("row.default", style));
+        }
+        let mark = match (name, verdict.exit) {
+            (None, _) => Mark::Neutral,
+            (_, 0) => Mark::Ok,
+            _ => Mark::Fail,
+        };
+        let name = name.map_or_else(|| say("row.nosni", style), str::to_string);
+        row("sni", mark, &format!("{name}: {detail}"), Some(probe.elapsed), style)
+    }
+
     /// One certificate of the chain, for `-v`.
     fn chain_row(at: usize, certificate: &Certificate, style: Style) -> String {
         let c = certificate;
@@ -7061,6 +7708,7 @@ mod report {
             .text("target", &target.to_string())
             .text("host", &target.host.to_string())
             .number("port", target.port)
+            .raw("sni", opt(target.server_name().map(json_string)))
             .number("started", probe.started)
             .ms("ms", probe.elapsed)
             .raw("dns", json_lookup(&probe.lookup))
@@ -7158,7 +7806,32 @@ mod report {
             .raw("greet", opt(greeting))
             .raw("starttls", opt(path.upgrade.as_ref().map(upgrade)))
             .raw("tls", opt(path.handshake.as_ref().map(json_handshake)))
-            .raw("idle", opt(path.idle.as_ref().map(json_greeting)))
+            .raw("extra", array(path.extra.iter().map(json_extra)))
+            .raw("tls_without_sni", opt(path.unnamed.as_ref().map(json_handshake)))
+            .end()
+    }
+
+    fn json_extra(answer: &HelloAnswer) -> String {
+        use hello::Outcome;
+        let outcome = match &answer.outcome {
+            Outcome::ServerHello { .. } => "serverhello",
+            Outcome::Alert(_) => "alert",
+            Outcome::Closed => "closed",
+            Outcome::Reset => "reset",
+            Outcome::Silent => "silent",
+            Outcome::Plaintext(_) => "plaintext",
+            Outcome::NoConnection => "noconnection",
+        };
+        let info = &answer.delivery.info;
+        Object::new()
+            .text("question", answer.question.word())
+            .number("bytes", answer.size as u64)
+            .text("outcome", outcome)
+            .text("answer", &verdict::answer_text(&answer.outcome))
+            .number("unacknowledged", answer.delivery.unacknowledged)
+            .number("retransmissions", info.total_retrans)
+            .number("pmtu", info.pmtu)
+            .ms("ms", answer.elapsed)
             .end()
     }
 
@@ -7380,6 +8053,9 @@ mod report {
     /// Addresses in a dns row; the others are counted, and have their tcp rows.
     const ADDRESSES: usize = 8;
 
+    /// Bytes of a fingerprint that tell certificates apart.
+    const SHORT: usize = 8;
+
     /// Names of a certificate in its row; the others are counted.
     const NAMES: usize = 4;
 
@@ -7392,7 +8068,7 @@ mod check {
 
     use super::probe::{self, Options, Probe, Step};
     use super::report::{self, Output, Style};
-    use super::target::Target;
+    use super::target::{Sni, Target};
     use super::text::Untrusted;
     use super::verdict::{self, Policy, Verdict};
     use std::io;
@@ -7408,6 +8084,8 @@ mod check {
         pub style: Style,
         /// `--pem FILE`: the chain as the server sent it.
         pub pem: Option<PathBuf>,
+        /// `--sni-compare`: the names to compare, and last none at all.
+        pub compare: Vec<Sni>,
     }
 
     /// Which output.
@@ -7423,7 +8101,10 @@ mod check {
         let out = Mutex::new(Output::new());
         let mut exit = 0;
         for target in &check.targets {
-            let verdict = one(target, check, &out)?;
+            let verdict = match check.compare.as_slice() {
+                [] => one(target, check, &out)?,
+                names => compare(target, names, check, &out)?,
+            };
             exit =
                 if check.targets.len() == 1 { verdict.exit } else { exit.max(verdict.exit.min(1)) };
         }
@@ -7467,6 +8148,65 @@ mod check {
                 .map_err(|e| io::Error::new(e.kind(), format!("{file}: {e}")))?;
         }
         Ok(verdict)
+    }
+
+    /// One target under several names at each of its addresses: a row for each name, then the
+    /// verdict on the first that fails.
+    fn compare(
+        target: &Target,
+        names: &[Sni],
+        check: &Check,
+        out: &Mutex<Output>,
+    ) -> io::Result<Verdict> {
+        let say = |text: &str| match out.lock() {
+            Ok(mut out) => out.write(text),
+            Err(broken) => broken.into_inner().write(text),
+        };
+        let places = probe::places(target, &check.options);
+        let mut rows: Vec<_> =
+            places.iter().flat_map(|place| compare_at(place, names, check, &say)).collect();
+        // Without SNI no name can be expected of the certificate: that row does not count.
+        rows.retain(|(target, _)| target.sni != Sni::Absent);
+        let first = rows.iter().position(|(_, verdict)| verdict.exit != 0).unwrap_or(0);
+        let Some((target, verdict)) = rows.into_iter().nth(first) else {
+            return one(target, check, out);
+        };
+        match check.form {
+            Form::Json => {}
+            Form::Brief => say(&report::brief(&verdict, &target, check.style)),
+            Form::Steps => say(&report::verdict(&verdict, check.style)),
+        }
+        Ok(verdict)
+    }
+
+    /// The rows at one address, asked for side by side.
+    fn compare_at(
+        place: &Target,
+        names: &[Sni],
+        check: &Check,
+        say: &dyn Fn(&str),
+    ) -> Vec<(Target, Verdict)> {
+        let style = check.style;
+        let targets: Vec<Target> =
+            names.iter().map(|sni| Target { sni: sni.clone(), ..place.clone() }).collect();
+        let ask = |target: &Target| probe::run(target, &check.options, &|_| {});
+        let probes = probe::side_by_side(&targets, &ask);
+        if check.form == Form::Steps {
+            say(&report::heading(place, style));
+        }
+        let default = probes.last().and_then(Probe::leaf).map(|leaf| leaf.sha256);
+        let row = |(target, probe): (Target, &Probe)| {
+            let verdict = verdict::infer(probe, &target, check.policy);
+            match check.form {
+                Form::Brief => {}
+                Form::Json => say(&report::json(&target, probe, &verdict, style)),
+                Form::Steps => {
+                    say(&report::name_row(&target, probe, &verdict, default.as_ref(), style));
+                }
+            }
+            (target, verdict)
+        };
+        targets.into_iter().zip(&probes).map(row).collect()
     }
 
     /// The certificates of the first address that sent any, in the order sent.
@@ -7543,6 +8283,7 @@ mod cli {
         proxy: Option<ProxyChoice>,
         send_proxy: Option<ProxyHeader>,
         sni: Option<Sni>,
+        compare: Vec<Sni>,
         alpn: Vec<Vec<u8>>,
         versions: Option<Versions>,
         ca: Option<PathBuf>,
@@ -7762,6 +8503,7 @@ mod cli {
                 "--send-proxy" => self.send_proxy = Some(parse_header(&word()?)?),
                 "--servername" | "--sni" => self.set_sni(parse_sni(&word()?)?)?,
                 "--no-servername" => self.set_sni(Sni::Absent)?,
+                "--sni-compare" => self.compare = parse_names(&word()?)?,
                 "--alpn" => self.alpn = parse_alpn(&word()?)?,
                 "--tls-version" => self.versions = Some(parse_versions(&word()?)?),
                 "--ca" => self.ca = Some(parser.value()?.into()),
@@ -7826,6 +8568,7 @@ mod cli {
         fn tls_option(&self) -> Option<&'static str> {
             let given = [
                 (self.sni.is_some(), "--servername"),
+                (!self.compare.is_empty(), "--sni-compare"),
                 (!self.alpn.is_empty(), "--alpn"),
                 (self.versions.is_some(), "--tls-version"),
                 (self.ca.is_some(), "--ca"),
@@ -7847,6 +8590,8 @@ mod cli {
                 (self.connect_only && tls.is_some(), "-z", tls.unwrap_or_default()),
                 (self.tls == Some(false) && tls.is_some(), "--no-tls", tls.unwrap_or_default()),
                 (self.no_verify && self.ca.is_some(), "--no-verify", "--ca"),
+                (!self.compare.is_empty() && self.sni.is_some(), "--sni-compare", "--servername"),
+                (!self.compare.is_empty() && self.pem.is_some(), "--sni-compare", "--pem"),
             ];
             match pairs.iter().find(|(both, _, _)| *both) {
                 Some((_, this, other)) => Err(contradiction(this, other)),
@@ -7883,7 +8628,7 @@ mod cli {
                 resolver: resolve::Config::load(&root, &self.servers),
                 socket: SocketOptions { source: self.source, interface: self.interface, ttl: None },
                 connect_only: self.connect_only,
-                extra: !self.no_extra,
+                extra: !self.no_extra && self.compare.is_empty(),
                 alpn: self.alpn,
                 versions: self.versions.unwrap_or(Versions::Any),
                 client,
@@ -7899,7 +8644,15 @@ mod cli {
             };
             let policy = Policy { verify: !self.no_verify, strict: self.strict };
             let style = style(lang, self.verbose);
-            Ok(Check { targets, options, policy, form, style, pem: self.pem })
+            Ok(Check {
+                targets,
+                options,
+                policy,
+                form,
+                style,
+                pem: self.pem,
+                compare: self.compare,
+            })
         }
 
         /// The targets: a word of digits behind a word without a port is its port, as with nc.
@@ -8080,6 +8833,16 @@ mod cli {
         }
     }
 
+    /// The names of `--sni-compare`, and behind them none.
+    fn parse_names(text: &str) -> Result<Vec<Sni>, Note> {
+        let mut names = text.split(',').map(parse_sni).collect::<Result<Vec<_>, _>>()?;
+        if names.len() > NAMES_MAX {
+            return Err(Note::new("usage.names").with("max", NAMES_MAX));
+        }
+        names.push(Sni::Absent);
+        Ok(names)
+    }
+
     /// Protocol names of 1 to 255 bytes, separated by commas (RFC 7301 section 3.1).
     fn parse_alpn(text: &str) -> Result<Vec<Vec<u8>>, Note> {
         let names: Vec<Vec<u8>> = text.split(',').map(|n| n.as_bytes().to_vec()).collect();
@@ -8104,6 +8867,9 @@ mod cli {
 
     const EXIT_USAGE: u8 = 2;
     const EXIT_LOCAL: u8 = 70;
+
+    /// Names compared at once, each on a connection of its own.
+    const NAMES_MAX: usize = 32;
 
     /// Where a name server listens (RFC 1035 section 4.2).
     const DNS_PORT: u16 = 53;

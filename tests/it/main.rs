@@ -16,6 +16,8 @@ mod connect;
 mod deadlines;
 /// What a service says before it is asked.
 mod greet;
+/// Why a handshake fails, and which name gets which certificate.
+mod hello;
 /// The layout that keeps one large file readable.
 mod layout;
 /// What happens to the output when nobody reads it, or everybody can.

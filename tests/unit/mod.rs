@@ -1,6 +1,7 @@
 //! White-box tests: what cannot be seen from outside the binary.
 
 mod connect;
+mod hello;
 mod resolve;
 mod starttls;
 mod tls;

@@ -402,11 +402,7 @@ impl Conversation {
                 self.hang_up();
                 Ok(())
             }
-            Step::Reset => {
-                sys::linger_zero(&self.wire()?.stream);
-                self.hang_up();
-                Ok(())
-            }
+            Step::Reset => self.reset(),
             Step::Stall => {
                 self.drain();
                 Ok(())
@@ -584,6 +580,13 @@ impl Conversation {
     }
 
     /// Lets go of both descriptors: the kernel sends FIN, or RST if it has a reason to.
+    /// Closes with RST.
+    pub fn reset(&mut self) -> io::Result<()> {
+        sys::linger_zero(&self.wire()?.stream);
+        self.hang_up();
+        Ok(())
+    }
+
     fn hang_up(&mut self) {
         self.wire = None;
         guard(&self.shared.open).retain(|(index, _)| *index != self.index);
