@@ -5950,7 +5950,13 @@ mod probe {
         /// Asks on extra connections, side by side and together within one more TLS limit.
         fn inquire(&self, handshake: &Handshake, path: &mut Path) {
             let Self { target, options, .. } = *self;
-            let limit = Deadline::after(target.timeouts.tls);
+            // Silence has cost a whole limit already. What is small enough to get through is
+            // answered within some round trips; so late that it is not, it is no help either.
+            let patience = match handshake.outcome {
+                tls::Outcome::Timeout => SILENCE_MIN.max(path.attempt.elapsed * SILENCE_TRIPS),
+                _ => target.timeouts.tls,
+            };
+            let limit = Deadline::after(patience.min(target.timeouts.tls));
             if has_wrong_name(handshake) && handshake.sni.is_some() {
                 // A real one: TLS 1.3 encrypts the certificate.
                 let mut choice = tls_options(target, options);
@@ -6103,6 +6109,11 @@ mod probe {
 
     /// The alert unrecognized_name (RFC 6066 section 3).
     const UNRECOGNIZED_NAME: u8 = 112;
+
+    /// How long the extra questions wait after a handshake that met silence: within the 250 ms by
+    /// which a step may be late, or so many round trips.
+    const SILENCE_MIN: Duration = Duration::from_millis(150);
+    const SILENCE_TRIPS: u32 = 20;
 
     /// A thread's stack in bytes: the handshake with a deep certificate chain needs most of it.
     const STACK: usize = 256 * 1024;
