@@ -2321,7 +2321,7 @@ mod tunnel {
     use super::target::{
         Dial, Host, Proxy, ProxyHeader, ProxyKind, Target, TlsMode, usual_service,
     };
-    use super::text::{Note, Untrusted};
+    use super::text::{Note, Untrusted, shown};
     use std::ffi::OsString;
     use std::io::{self, ErrorKind, Read, Write};
     use std::net::{IpAddr, SocketAddr};
@@ -2378,6 +2378,7 @@ mod tunnel {
         let mut surplus = Vec::new();
         let (outcome, status, said) = ask(&mut wire, proxy, &host, port, &mut surplus);
         wire.unread(&surplus);
+        let said = if shows_login(&said, proxy) { Vec::new() } else { said };
         let proxy = proxy.to_string();
         let elapsed = deadline.elapsed().saturating_sub(began);
         let tunnel = Tunnel { proxy, outcome, status, said: Untrusted::new(said), elapsed };
@@ -2404,6 +2405,16 @@ mod tunnel {
         })
     }
 
+    /// Whether a proxy's words have the password in them, or what Basic makes of it: some answer
+    /// with the request.
+    fn shows_login(said: &[u8], proxy: &Proxy) -> bool {
+        let Some((user, password)) = proxy.login.as_ref().filter(|(_, p)| !p.is_empty()) else {
+            return false;
+        };
+        let token = base64(format!("{user}:{password}").as_bytes());
+        [password, &token].iter().any(|w| said.windows(w.len()).any(|part| part == w.as_bytes()))
+    }
+
     /// Writes the PROXY protocol header with the two ends of this Wire (haproxy,
     /// doc/proxy-protocol.txt sections 2.1 and 2.2).
     pub fn send_header(wire: &mut Wire, header: ProxyHeader) -> io::Result<()> {
@@ -2420,7 +2431,12 @@ mod tunnel {
             None => (None, rest),
         };
         let place = place.split(['/', '?', '#']).next().unwrap_or(place);
-        let complain = |key| Err(Note::new(key).with("host", place.escape_default()));
+        // What is no port may be the password of a login whose host was forgotten.
+        let named = match place.rsplit_once(':') {
+            Some((host, port)) if !port.ends_with(']') && port.parse::<u16>().is_err() => host,
+            _ => place,
+        };
+        let complain = |key| Err(Note::new(key).with("host", shown(named)));
         let kind = match scheme.to_ascii_lowercase().as_str() {
             "http" => ProxyKind::Http,
             "socks4a" => ProxyKind::Socks4a,
@@ -2430,7 +2446,7 @@ mod tunnel {
             "socks" | "socks4" => return complain("usage.proxysocks4"),
             _ => return complain("usage.proxyscheme"),
         };
-        let dial = Dial::parse(place)?;
+        let Ok(dial) = Dial::parse(place) else { return complain("usage.proxyplace") };
         let login = match login.map(login_parts) {
             Some(None) => return complain("usage.proxylogin"),
             login => login.flatten(),
@@ -2670,7 +2686,7 @@ mod tunnel {
     /// without a leading dot, an address, or a range in CIDR notation. The port does not count.
     fn is_exempt(host: &Host, list: &str) -> bool {
         let mut entries = list.split([',', ' ', '\t']).filter(|e| !e.is_empty());
-        list.trim() == "*"
+        list == "*"
             || entries.any(|entry| match host {
                 Host::Ip(ip, _) => in_range(*ip, entry),
                 Host::Name(name) => in_domain(name, entry),
@@ -2686,23 +2702,22 @@ mod tunnel {
         !domain.is_empty() && above.is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
     }
 
-    /// `10.0.0.0/8`, `fd00::/8`, or one address.
+    /// `10.0.0.0/8`, `fd00::/8`, or one address without brackets; `/0` means that address alone.
     fn in_range(ip: IpAddr, entry: &str) -> bool {
-        let (net, bits) = entry.split_once('/').map_or((entry, None), |(n, b)| (n, Some(b)));
-        let net = net.trim_matches(['[', ']']).parse::<IpAddr>();
+        let (net, bits) = entry.split_once('/').unwrap_or((entry, ""));
+        let Ok(net) = net.parse::<IpAddr>() else { return false };
         let wide = |ip: IpAddr| match ip {
             IpAddr::V4(ip) => (u128::from(ip.to_bits()) << 96, 32),
             IpAddr::V6(ip) => (ip.to_bits(), 128),
         };
-        let (Ok(net), (ip_bits, size)) = (net, wide(ip)) else { return false };
-        let bits = bits.map_or(Ok(size), str::parse::<u32>).ok().filter(|bits| *bits <= size);
-        let Some(bits) = bits else { return false };
+        let (ip_bits, size) = wide(ip);
+        let bits = bits.parse::<u32>().ok().filter(|bits| *bits > 0).unwrap_or(size);
         let differ = ip_bits ^ wide(net).0;
-        ip.is_ipv4() == net.is_ipv4() && differ.leading_zeros() >= bits
+        ip.is_ipv4() == net.is_ipv4() && bits <= size && differ.leading_zeros() >= bits
     }
 
     /// `host:port`, an IPv6 address in brackets.
-    fn authority(host: &Host, port: u16) -> String {
+    pub fn authority(host: &Host, port: u16) -> String {
         match host {
             Host::Ip(IpAddr::V6(ip), _) => format!("[{ip}]:{port}"),
             Host::Ip(ip, _) => format!("{ip}:{port}"),
@@ -2713,15 +2728,6 @@ mod tunnel {
     /// A name as proxies expect it: without the trailing dot.
     fn bare(name: &str) -> &str {
         name.trim_end_matches('.')
-    }
-
-    fn scheme(kind: ProxyKind) -> &'static str {
-        match kind {
-            ProxyKind::Http => "http",
-            ProxyKind::Socks4a => "socks4a",
-            ProxyKind::Socks5 => "socks5",
-            ProxyKind::Socks5h => "socks5h",
-        }
     }
 
     /// The length in one byte, then the text; `LOGIN_MAX` and DNS keep it below 256.
