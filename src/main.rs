@@ -3126,7 +3126,9 @@ mod starttls {
         let mut dialogue = Dialogue::new(stream);
         let outcome = dialogue.run(protocol, name, local);
         let rest = dialogue.received.get(dialogue.used..).unwrap_or_default().to_vec();
-        if !rest.is_empty() {
+        // What follows a no is not the reason: the no shall stand last.
+        let answered = matches!(outcome, Outcome::Refused | Outcome::NotOffered);
+        if !rest.is_empty() && !answered {
             dialogue.record(false, &rest);
         }
         (outcome, dialogue.lines)
