@@ -7786,9 +7786,19 @@ mod report {
     fn json_path(path: &Path) -> String {
         let greeting = path.greeting.as_ref().map(json_greeting);
         let tunnel = |t: &Tunnel| {
+            let outcome = match t.outcome {
+                tunnel::Outcome::Open => "open",
+                tunnel::Outcome::Auth => "auth",
+                tunnel::Outcome::Denied => "denied",
+                tunnel::Outcome::Refused => "refused",
+                tunnel::Outcome::Unreachable => "unreachable",
+                tunnel::Outcome::Timeout => "timeout",
+                tunnel::Outcome::Closed => "closed",
+                tunnel::Outcome::Malformed => "malformed",
+            };
             Object::new()
                 .text("proxy", &t.proxy)
-                .text("outcome", if t.outcome == tunnel::Outcome::Open { "open" } else { "failed" })
+                .text("outcome", outcome)
                 .raw("status", opt(t.status))
                 .raw("said", text::json(t.said.bytes()))
                 .ms("ms", t.elapsed)
@@ -7799,10 +7809,20 @@ mod report {
                 let who = if line.ours { "sent" } else { "received" };
                 Object::new().raw(who, text::json(line.text.bytes())).end()
             });
-            let ready = u.outcome == starttls::Outcome::Ready;
+            let (outcome, seen) = match u.outcome {
+                starttls::Outcome::Ready => ("ready", None),
+                starttls::Outcome::NotOffered => ("notoffered", None),
+                starttls::Outcome::Refused => ("refused", None),
+                starttls::Outcome::Malformed => ("malformed", None),
+                starttls::Outcome::WrongProtocol(seen) => ("wrongprotocol", Some(seen)),
+                starttls::Outcome::Injected => ("injected", None),
+                starttls::Outcome::Closed => ("closed", None),
+                starttls::Outcome::Timeout => ("timeout", None),
+            };
             Object::new()
                 .text("protocol", u.protocol)
-                .text("outcome", if ready { "ready" } else { "failed" })
+                .text("outcome", outcome)
+                .raw("seen", opt(seen.map(json_string)))
                 .raw("dialogue", array(lines))
                 .ms("ms", u.elapsed)
                 .end()
