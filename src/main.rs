@@ -5973,9 +5973,9 @@ mod probe {
             };
             let sni = handshake.sni.as_deref();
             let mut questions = questions(handshake, sni.is_none() && host.is_some());
-            // What hangs up on silence there is the proxy, or a service that waits for TLS.
-            let direct = path.tunnel.is_none() && path.upgrade.is_none();
-            questions.retain(|question| *question != Question::Idle || direct);
+            // What hangs up on silence there is a service that waits for TLS.
+            let at_once = path.upgrade.is_none();
+            questions.retain(|question| *question != Question::Idle || at_once);
             path.extra = side_by_side(&questions, &|question| {
                 let question = *question;
                 let (limit, name) = match question {
@@ -6133,14 +6133,17 @@ mod verdict {
     use super::tunnel::{self, Tunnel};
     use super::x509::Certificate;
     use std::net::{IpAddr, SocketAddr};
+    use std::time::Duration;
 
     /// The answer for one target.
     pub struct Verdict {
         /// Stable and independent of the language; one of `KEYWORDS`.
         pub keyword: &'static str,
         pub exit: u8,
-        /// Values for the keyword's sentence and advice.
+        /// Values for the keyword's sentence and advice, each name once.
         pub args: Vec<(&'static str, String)>,
+        /// What to type for the same target on the same way: with the proxy, without its login.
+        pub again: String,
         /// What was seen, in the past tense.
         pub why: Vec<Note>,
         /// What follows from it but was not seen.
@@ -6158,8 +6161,14 @@ mod verdict {
         /// What the texts have to say about the keyword besides: `guess` or `next`, if any.
         pub fn about(&self, part: &str) -> Option<Note> {
             let key = format!("{}.{part}", self.keyword);
-            let known = text::message(Lang::En, &key).is_some();
-            known.then(|| Note { key, args: self.args.clone() })
+            text::message(Lang::En, &key)?;
+            let mut args = self.args.clone();
+            for (_, value) in
+                args.iter_mut().filter(|(name, _)| part == "next" && *name == "target")
+            {
+                value.clone_from(&self.again);
+            }
+            Some(Note { key, args })
         }
     }
 
@@ -6233,20 +6242,26 @@ mod verdict {
             finding.why.push(note.with("proxy", Untrusted::new(proxy.as_bytes())));
         }
         // The proxy goes before a `by` of the finding: the texts of proxy.* name the proxy.
-        let mut args: Vec<(&'static str, String)> = match &target.proxy {
-            Some(proxy) if finding.keyword.starts_with("proxy.") => vec![("by", proxy.place())],
-            _ => Vec::new(),
+        let (mut args, again) = match &target.proxy {
+            Some(proxy) if finding.keyword.starts_with("proxy.") => {
+                (vec![("by", proxy.place())], target.to_string())
+            }
+            Some(proxy) => (Vec::new(), format!("{target} --proxy {proxy}")),
+            None => (Vec::new(), target.to_string()),
         };
-        args.extend(finding.args);
         let common = [
             ("target", target.to_string()),
             ("host", target.host.to_string()),
             ("port", target.wanted().1.to_string()),
             ("name", target.certificate_name()),
         ];
-        args.extend(common);
+        for (name, value) in finding.args.into_iter().chain(common) {
+            if args.iter().all(|(known, _)| *known != name) {
+                args.push((name, value));
+            }
+        }
         let Finding { keyword, why, guess, next, .. } = finding;
-        Verdict { keyword, exit, args, why, guess, next }
+        Verdict { keyword, exit, args, again, why, guess, next }
     }
 
     /// All addresses are fine: the first one speaks for all, with everybody's notes.
@@ -6355,11 +6370,19 @@ mod verdict {
         }
         finding.why.extend(notes(path, target, now, policy));
         let attempt = &path.attempt;
-        let local = attempt.local.filter(|l| !l.ip().is_unspecified());
-        finding
-            .arg("addr", attempt.addr)
-            .arg("ip", attempt.addr.ip())
-            .arg("local", local.map_or(String::new(), |l| l.ip().to_string()))
+        match &target.proxy {
+            // Behind the tunnel it is the proxy that the target sees.
+            Some(proxy) if !finding.keyword.starts_with("proxy.") => {
+                let (host, port) = target.wanted();
+                let finding = finding.arg("addr", tunnel::authority(host, port));
+                finding.arg("ip", host).arg("local", &proxy.host)
+            }
+            _ => {
+                let local = attempt.local.filter(|l| !l.ip().is_unspecified());
+                let local = local.map_or(String::new(), |l| l.ip().to_string());
+                finding.arg("addr", attempt.addr).arg("ip", attempt.addr.ip()).arg("local", local)
+            }
+        }
     }
 
     /// With a proxy on the way: whose failure it is. TCP ends at the proxy, and a connection that
@@ -6368,7 +6391,13 @@ mod verdict {
         let keyword = finding.keyword;
         match keyword.split_once('.') {
             Some(("tcp", _)) if path.tunnel.is_none() => finding.keyword = "proxy.connect",
-            Some(("tcp", _)) => finding.keyword = "proxy.closed",
+            Some(("tcp", _)) => {
+                finding.keyword = "proxy.closed";
+                finding.guess.push(Note::new("guess.tunnelhungup"));
+                for note in finding.why.iter_mut().filter(|note| note.key == "why.hungup") {
+                    note.key = "why.tunnelhungup".to_string();
+                }
+            }
             _ => return finding,
         }
         finding.arg("detail", keyword)
@@ -6403,6 +6432,10 @@ mod verdict {
             Outcome::Refused => "starttls.refused",
             Outcome::Malformed | Outcome::WrongProtocol(_) => "starttls.malformed",
             Outcome::Injected => "starttls.injected",
+            // Neither end had said a word: that is no matter of STARTTLS.
+            Outcome::Closed if upgrade.dialogue.is_empty() => {
+                return Some(hung_up("tcp.closed", upgrade.elapsed));
+            }
             Outcome::Closed => "starttls.closed",
             Outcome::Timeout => "starttls.timeout",
         };
@@ -6544,8 +6577,8 @@ mod verdict {
     /// The greeting. Odd bytes are a failure only where the target named a service.
     fn of_greeting(greeting: &Greeting, target: &Target) -> Option<Finding> {
         match (greeting.banner.is_empty(), greeting.end) {
-            (true, End::Closed) => return Some(hung_up("tcp.closed", greeting)),
-            (true, End::Reset) => return Some(hung_up("tcp.reset", greeting)),
+            (true, End::Closed) => return Some(hung_up("tcp.closed", greeting.elapsed)),
+            (true, End::Reset) => return Some(hung_up("tcp.reset", greeting.elapsed)),
             _ => {}
         }
         let service = target.service?;
@@ -6578,8 +6611,8 @@ mod verdict {
     }
 
     /// The connection ended before a byte came: accepted by something without a service behind.
-    fn hung_up(keyword: &'static str, greeting: &Greeting) -> Finding {
-        Finding::new(keyword).why(Note::new("why.hungup").with("ms", greeting.elapsed.as_millis()))
+    fn hung_up(keyword: &'static str, after: Duration) -> Finding {
+        Finding::new(keyword).why(Note::new("why.hungup").with("ms", after.as_millis()))
     }
 
     /// Oddities of a greeting where no service was named: told, not judged.
@@ -6801,15 +6834,11 @@ mod verdict {
     fn of_hangup(keyword: &'static str, handshake: &Handshake, path: &Path) -> Finding {
         let idle = path.extra.iter().find(|a| a.question == Question::Idle);
         let serves = path.extra.iter().any(HelloAnswer::is_greeting);
-        let on_silence = |tcp, idle: &HelloAnswer| {
-            let ms = idle.elapsed.as_millis();
-            Finding::new(tcp).why(Note::new("why.hungup").with("ms", ms))
-        };
-        match idle.map(|idle| (&idle.outcome, idle)) {
-            Some((hello::Outcome::Closed, idle)) if !serves => {
-                return on_silence("tcp.closed", idle);
+        match idle.map(|idle| (&idle.outcome, idle.elapsed)) {
+            Some((hello::Outcome::Closed, after)) if !serves => {
+                return hung_up("tcp.closed", after);
             }
-            Some((hello::Outcome::Reset, idle)) if !serves => return on_silence("tcp.reset", idle),
+            Some((hello::Outcome::Reset, after)) if !serves => return hung_up("tcp.reset", after),
             _ => {}
         }
         let ms = handshake.elapsed.as_millis();
@@ -7298,14 +7327,20 @@ mod report {
     }
 
     /// The rows of a step that has just ended.
-    pub fn step(step: &Step<'_>, style: Style) -> String {
+    pub fn step(step: &Step<'_>, target: &Target, style: Style) -> String {
+        // Behind a tunnel it is the target that speaks, whatever address was dialled.
+        let (host, port) = target.wanted();
+        let beyond = target.proxy.as_ref().map(|_| tunnel::authority(host, port));
+        let at = |addr: &SocketAddr| beyond.clone().unwrap_or_else(|| addr.to_string());
         match step {
             Step::Lookup(lookup) => lookup_rows(lookup, style),
             Step::Attempt(attempt) => attempt_row(attempt, style),
             Step::Tunnel(tunnel) => tunnel_row(tunnel, style),
-            Step::Greeting(addr, greeting) => greeting_row(*addr, greeting, style),
-            Step::Upgrade(addr, upgrade) => upgrade_rows(*addr, upgrade, style),
-            Step::Handshake(addr, handshake, now) => handshake_rows(*addr, handshake, *now, style),
+            Step::Greeting(addr, greeting) => greeting_row(&at(addr), greeting, style),
+            Step::Upgrade(addr, upgrade) => upgrade_rows(&at(addr), upgrade, style),
+            Step::Handshake(addr, handshake, now) => {
+                handshake_rows(&at(addr), handshake, *now, style)
+            }
             Step::Extra(answers) if style.verbose => {
                 answers.iter().map(|answer| extra_row(answer, style)).collect()
             }
@@ -7531,18 +7566,28 @@ mod report {
     /// The proxy row: its own words.
     fn tunnel_row(tunnel: &Tunnel, style: Style) -> String {
         let good = tunnel.outcome == tunnel::Outcome::Open;
-        let key = if good { "row.tunnel" } else { "row.notunnel" };
+        let key = match tunnel.outcome {
+            tunnel::Outcome::Open => "row.tunnel",
+            tunnel::Outcome::Timeout if tunnel.said.is_empty() => "row.tunnelsilent",
+            tunnel::Outcome::Closed => "row.tunnelclosed",
+            _ => "row.notunnel",
+        };
         let note = Note::new(key).with("proxy", &tunnel.proxy).with("said", &tunnel.said);
         let mark = if good { Mark::Ok } else { Mark::Fail };
         row("proxy", mark, &note.render(style.lang), Some(tunnel.elapsed), style)
     }
 
     /// The starttls row, and with `-v` the dialogue under it.
-    fn upgrade_rows(addr: SocketAddr, upgrade: &Upgrade, style: Style) -> String {
+    fn upgrade_rows(addr: &str, upgrade: &Upgrade, style: Style) -> String {
         let good = upgrade.outcome == starttls::Outcome::Ready;
         let last = upgrade.dialogue.iter().rfind(|line| !line.ours);
         let said = last.map_or(String::new(), |line| line.text.to_string());
-        let key = if good { "row.upgrade" } else { "row.noupgrade" };
+        let key = match upgrade.outcome {
+            starttls::Outcome::Timeout => "row.upgradesilent",
+            starttls::Outcome::Closed => "row.upgradeclosed",
+            starttls::Outcome::NotOffered => "row.notoffered",
+            _ => "row.upgrade",
+        };
         let note = Note::new(key).with("protocol", upgrade.protocol).with("said", said);
         let mark = if good { Mark::Ok } else { Mark::Fail };
         let detail = note.with("addr", addr).render(style.lang);
@@ -7555,7 +7600,7 @@ mod report {
     }
 
     /// The greet row.
-    fn greeting_row(addr: SocketAddr, greeting: &Greeting, style: Style) -> String {
+    fn greeting_row(addr: &str, greeting: &Greeting, style: Style) -> String {
         let line = greeting.headline();
         let (mark, note) = match (greeting.banner.is_empty(), greeting.end) {
             (true, End::Closed) => (Mark::Fail, Note::new("row.closed").with("addr", addr)),
@@ -7574,7 +7619,7 @@ mod report {
     }
 
     /// The tls row, and the certificate under it.
-    fn handshake_rows(addr: SocketAddr, handshake: &Handshake, now: i64, style: Style) -> String {
+    fn handshake_rows(addr: &str, handshake: &Handshake, now: i64, style: Style) -> String {
         let detail = handshake_text(addr, handshake, style);
         let good = matches!(handshake.outcome, tls::Outcome::Done);
         let mark = if good { Mark::Ok } else { Mark::Fail };
@@ -7601,7 +7646,7 @@ mod report {
         row("", Mark::Neutral, &detail, Some(answer.elapsed), style)
     }
 
-    fn handshake_text(addr: SocketAddr, handshake: &Handshake, style: Style) -> String {
+    fn handshake_text(addr: &str, handshake: &Handshake, style: Style) -> String {
         use tls::Outcome;
         let sni = match &handshake.sni {
             Some(sni) => format!("SNI {sni}"),
@@ -8156,7 +8201,7 @@ mod check {
         }
         let watch = |step: Step<'_>| {
             if steps {
-                say(&report::step(&step, style));
+                say(&report::step(&step, target, style));
             }
         };
         let probe = probe::run(target, &check.options, &watch);
