@@ -7829,55 +7829,12 @@ mod report {
     }
 
     fn json_path(path: &Path) -> String {
-        let greeting = path.greeting.as_ref().map(json_greeting);
-        let tunnel = |t: &Tunnel| {
-            let outcome = match t.outcome {
-                tunnel::Outcome::Open => "open",
-                tunnel::Outcome::Auth => "auth",
-                tunnel::Outcome::Denied => "denied",
-                tunnel::Outcome::Refused => "refused",
-                tunnel::Outcome::Unreachable => "unreachable",
-                tunnel::Outcome::Timeout => "timeout",
-                tunnel::Outcome::Closed => "closed",
-                tunnel::Outcome::Malformed => "malformed",
-            };
-            Object::new()
-                .text("proxy", &t.proxy)
-                .text("outcome", outcome)
-                .raw("status", opt(t.status))
-                .raw("said", text::json(t.said.bytes()))
-                .ms("ms", t.elapsed)
-                .end()
-        };
-        let upgrade = |u: &Upgrade| {
-            let lines = u.dialogue.iter().map(|line| {
-                let who = if line.ours { "sent" } else { "received" };
-                Object::new().raw(who, text::json(line.text.bytes())).end()
-            });
-            let (outcome, seen) = match u.outcome {
-                starttls::Outcome::Ready => ("ready", None),
-                starttls::Outcome::NotOffered => ("notoffered", None),
-                starttls::Outcome::Refused => ("refused", None),
-                starttls::Outcome::Malformed => ("malformed", None),
-                starttls::Outcome::WrongProtocol(seen) => ("wrongprotocol", Some(seen)),
-                starttls::Outcome::Injected => ("injected", None),
-                starttls::Outcome::Closed => ("closed", None),
-                starttls::Outcome::Timeout => ("timeout", None),
-            };
-            Object::new()
-                .text("protocol", u.protocol)
-                .text("outcome", outcome)
-                .raw("seen", opt(seen.map(json_string)))
-                .raw("dialogue", array(lines))
-                .ms("ms", u.elapsed)
-                .end()
-        };
         Object::new()
             .text("address", &path.attempt.addr.to_string())
             .raw("tcp", json_attempt(&path.attempt))
-            .raw("proxy", opt(path.tunnel.as_ref().map(tunnel)))
-            .raw("greet", opt(greeting))
-            .raw("starttls", opt(path.upgrade.as_ref().map(upgrade)))
+            .raw("proxy", opt(path.tunnel.as_ref().map(json_tunnel)))
+            .raw("greet", opt(path.greeting.as_ref().map(json_greeting)))
+            .raw("starttls", opt(path.upgrade.as_ref().map(json_upgrade)))
             .raw("tls", opt(path.handshake.as_ref().map(json_handshake)))
             .raw("extra", array(path.extra.iter().map(json_extra)))
             .raw("tls_without_sni", opt(path.unnamed.as_ref().map(json_handshake)))
@@ -7905,6 +7862,50 @@ mod report {
             .number("retransmissions", info.total_retrans)
             .number("pmtu", info.pmtu)
             .ms("ms", answer.elapsed)
+            .end()
+    }
+
+    fn json_tunnel(tunnel: &Tunnel) -> String {
+        let outcome = match tunnel.outcome {
+            tunnel::Outcome::Open => "open",
+            tunnel::Outcome::Auth => "auth",
+            tunnel::Outcome::Denied => "denied",
+            tunnel::Outcome::Refused => "refused",
+            tunnel::Outcome::Unreachable => "unreachable",
+            tunnel::Outcome::Timeout => "timeout",
+            tunnel::Outcome::Closed => "closed",
+            tunnel::Outcome::Malformed => "malformed",
+        };
+        Object::new()
+            .text("proxy", &tunnel.proxy)
+            .text("outcome", outcome)
+            .raw("status", opt(tunnel.status))
+            .raw("said", text::json(tunnel.said.bytes()))
+            .ms("ms", tunnel.elapsed)
+            .end()
+    }
+
+    fn json_upgrade(upgrade: &Upgrade) -> String {
+        let (outcome, seen) = match upgrade.outcome {
+            starttls::Outcome::Ready => ("ready", None),
+            starttls::Outcome::NotOffered => ("notoffered", None),
+            starttls::Outcome::Refused => ("refused", None),
+            starttls::Outcome::Malformed => ("malformed", None),
+            starttls::Outcome::WrongProtocol(seen) => ("wrongprotocol", Some(seen)),
+            starttls::Outcome::Injected => ("injected", None),
+            starttls::Outcome::Closed => ("closed", None),
+            starttls::Outcome::Timeout => ("timeout", None),
+        };
+        let lines = upgrade.dialogue.iter().map(|line| {
+            let who = if line.ours { "sent" } else { "received" };
+            Object::new().raw(who, text::json(line.text.bytes())).end()
+        });
+        Object::new()
+            .text("protocol", upgrade.protocol)
+            .text("outcome", outcome)
+            .raw("seen", opt(seen.map(json_string)))
+            .raw("dialogue", array(lines))
+            .ms("ms", upgrade.elapsed)
             .end()
     }
 
