@@ -2321,7 +2321,7 @@ mod tunnel {
     use super::target::{
         Dial, Host, Proxy, ProxyHeader, ProxyKind, Target, TlsMode, usual_service,
     };
-    use super::text::{Note, Untrusted};
+    use super::text::{Note, Untrusted, shown};
     use std::ffi::OsString;
     use std::io::{self, ErrorKind, Read, Write};
     use std::net::{IpAddr, SocketAddr};
@@ -2378,6 +2378,7 @@ mod tunnel {
         let mut surplus = Vec::new();
         let (outcome, status, said) = ask(&mut wire, proxy, &host, port, &mut surplus);
         wire.unread(&surplus);
+        let said = if shows_login(&said, proxy) { Vec::new() } else { said };
         let proxy = proxy.to_string();
         let elapsed = deadline.elapsed().saturating_sub(began);
         let tunnel = Tunnel { proxy, outcome, status, said: Untrusted::new(said), elapsed };
@@ -2404,6 +2405,16 @@ mod tunnel {
         })
     }
 
+    /// Whether a proxy's words have the password in them, or what Basic makes of it: some answer
+    /// with the request.
+    fn shows_login(said: &[u8], proxy: &Proxy) -> bool {
+        let Some((user, password)) = proxy.login.as_ref().filter(|(_, p)| !p.is_empty()) else {
+            return false;
+        };
+        let token = base64(format!("{user}:{password}").as_bytes());
+        [password, &token].iter().any(|w| said.windows(w.len()).any(|part| part == w.as_bytes()))
+    }
+
     /// Writes the PROXY protocol header with the two ends of this Wire (haproxy,
     /// doc/proxy-protocol.txt sections 2.1 and 2.2).
     pub fn send_header(wire: &mut Wire, header: ProxyHeader) -> io::Result<()> {
@@ -2420,7 +2431,12 @@ mod tunnel {
             None => (None, rest),
         };
         let place = place.split(['/', '?', '#']).next().unwrap_or(place);
-        let complain = |key| Err(Note::new(key).with("host", place.escape_default()));
+        // What is no port may be the password of a login whose host was forgotten.
+        let named = match place.rsplit_once(':') {
+            Some((host, port)) if !port.ends_with(']') && port.parse::<u16>().is_err() => host,
+            _ => place,
+        };
+        let complain = |key| Err(Note::new(key).with("host", shown(named)));
         let kind = match scheme.to_ascii_lowercase().as_str() {
             "http" => ProxyKind::Http,
             "socks4a" => ProxyKind::Socks4a,
@@ -2430,7 +2446,7 @@ mod tunnel {
             "socks" | "socks4" => return complain("usage.proxysocks4"),
             _ => return complain("usage.proxyscheme"),
         };
-        let dial = Dial::parse(place)?;
+        let Ok(dial) = Dial::parse(place) else { return complain("usage.proxyplace") };
         let login = match login.map(login_parts) {
             Some(None) => return complain("usage.proxylogin"),
             login => login.flatten(),
@@ -2670,7 +2686,7 @@ mod tunnel {
     /// without a leading dot, an address, or a range in CIDR notation. The port does not count.
     fn is_exempt(host: &Host, list: &str) -> bool {
         let mut entries = list.split([',', ' ', '\t']).filter(|e| !e.is_empty());
-        list.trim() == "*"
+        list == "*"
             || entries.any(|entry| match host {
                 Host::Ip(ip, _) => in_range(*ip, entry),
                 Host::Name(name) => in_domain(name, entry),
@@ -2686,23 +2702,22 @@ mod tunnel {
         !domain.is_empty() && above.is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
     }
 
-    /// `10.0.0.0/8`, `fd00::/8`, or one address.
+    /// `10.0.0.0/8`, `fd00::/8`, or one address without brackets; `/0` means that address alone.
     fn in_range(ip: IpAddr, entry: &str) -> bool {
-        let (net, bits) = entry.split_once('/').map_or((entry, None), |(n, b)| (n, Some(b)));
-        let net = net.trim_matches(['[', ']']).parse::<IpAddr>();
+        let (net, bits) = entry.split_once('/').unwrap_or((entry, ""));
+        let Ok(net) = net.parse::<IpAddr>() else { return false };
         let wide = |ip: IpAddr| match ip {
             IpAddr::V4(ip) => (u128::from(ip.to_bits()) << 96, 32),
             IpAddr::V6(ip) => (ip.to_bits(), 128),
         };
-        let (Ok(net), (ip_bits, size)) = (net, wide(ip)) else { return false };
-        let bits = bits.map_or(Ok(size), str::parse::<u32>).ok().filter(|bits| *bits <= size);
-        let Some(bits) = bits else { return false };
+        let (ip_bits, size) = wide(ip);
+        let bits = bits.parse::<u32>().ok().filter(|bits| *bits > 0).unwrap_or(size);
         let differ = ip_bits ^ wide(net).0;
-        ip.is_ipv4() == net.is_ipv4() && differ.leading_zeros() >= bits
+        ip.is_ipv4() == net.is_ipv4() && bits <= size && differ.leading_zeros() >= bits
     }
 
     /// `host:port`, an IPv6 address in brackets.
-    fn authority(host: &Host, port: u16) -> String {
+    pub fn authority(host: &Host, port: u16) -> String {
         match host {
             Host::Ip(IpAddr::V6(ip), _) => format!("[{ip}]:{port}"),
             Host::Ip(ip, _) => format!("{ip}:{port}"),
@@ -2713,15 +2728,6 @@ mod tunnel {
     /// A name as proxies expect it: without the trailing dot.
     fn bare(name: &str) -> &str {
         name.trim_end_matches('.')
-    }
-
-    fn scheme(kind: ProxyKind) -> &'static str {
-        match kind {
-            ProxyKind::Http => "http",
-            ProxyKind::Socks4a => "socks4a",
-            ProxyKind::Socks5 => "socks5",
-            ProxyKind::Socks5h => "socks5h",
-        }
     }
 
     /// The length in one byte, then the text; `LOGIN_MAX` and DNS keep it below 256.
@@ -3120,7 +3126,9 @@ mod starttls {
         let mut dialogue = Dialogue::new(stream);
         let outcome = dialogue.run(protocol, name, local);
         let rest = dialogue.received.get(dialogue.used..).unwrap_or_default().to_vec();
-        if !rest.is_empty() {
+        // What follows a no is not the reason: the no shall stand last.
+        let answered = matches!(outcome, Outcome::Refused | Outcome::NotOffered);
+        if !rest.is_empty() && !answered {
             dialogue.record(false, &rest);
         }
         (outcome, dialogue.lines)
@@ -5971,9 +5979,9 @@ mod probe {
             };
             let sni = handshake.sni.as_deref();
             let mut questions = questions(handshake, sni.is_none() && host.is_some());
-            // What hangs up on silence there is the proxy, or a service that waits for TLS.
-            let direct = path.tunnel.is_none() && path.upgrade.is_none();
-            questions.retain(|question| *question != Question::Idle || direct);
+            // What hangs up on silence there is a service that waits for TLS.
+            let at_once = path.upgrade.is_none();
+            questions.retain(|question| *question != Question::Idle || at_once);
             path.extra = side_by_side(&questions, &|question| {
                 let question = *question;
                 let (limit, name) = match question {
@@ -6136,14 +6144,17 @@ mod verdict {
     use super::tunnel::{self, Tunnel};
     use super::x509::Certificate;
     use std::net::{IpAddr, SocketAddr};
+    use std::time::Duration;
 
     /// The answer for one target.
     pub struct Verdict {
         /// Stable and independent of the language; one of `KEYWORDS`.
         pub keyword: &'static str,
         pub exit: u8,
-        /// Values for the keyword's sentence and advice.
+        /// Values for the keyword's sentence and advice, each name once.
         pub args: Vec<(&'static str, String)>,
+        /// What to type for the same target on the same way: with the proxy, without its login.
+        pub again: String,
         /// What was seen, in the past tense.
         pub why: Vec<Note>,
         /// What follows from it but was not seen.
@@ -6161,8 +6172,14 @@ mod verdict {
         /// What the texts have to say about the keyword besides: `guess` or `next`, if any.
         pub fn about(&self, part: &str) -> Option<Note> {
             let key = format!("{}.{part}", self.keyword);
-            let known = text::message(Lang::En, &key).is_some();
-            known.then(|| Note { key, args: self.args.clone() })
+            text::message(Lang::En, &key)?;
+            let mut args = self.args.clone();
+            for (_, value) in
+                args.iter_mut().filter(|(name, _)| part == "next" && *name == "target")
+            {
+                value.clone_from(&self.again);
+            }
+            Some(Note { key, args })
         }
     }
 
@@ -6236,20 +6253,26 @@ mod verdict {
             finding.why.push(note.with("proxy", Untrusted::new(proxy.as_bytes())));
         }
         // The proxy goes before a `by` of the finding: the texts of proxy.* name the proxy.
-        let mut args: Vec<(&'static str, String)> = match &target.proxy {
-            Some(proxy) if finding.keyword.starts_with("proxy.") => vec![("by", proxy.place())],
-            _ => Vec::new(),
+        let (mut args, again) = match &target.proxy {
+            Some(proxy) if finding.keyword.starts_with("proxy.") => {
+                (vec![("by", proxy.place())], target.to_string())
+            }
+            Some(proxy) => (Vec::new(), format!("{target} --proxy {proxy}")),
+            None => (Vec::new(), target.to_string()),
         };
-        args.extend(finding.args);
         let common = [
             ("target", target.to_string()),
             ("host", target.host.to_string()),
             ("port", target.wanted().1.to_string()),
             ("name", target.certificate_name()),
         ];
-        args.extend(common);
+        for (name, value) in finding.args.into_iter().chain(common) {
+            if args.iter().all(|(known, _)| *known != name) {
+                args.push((name, value));
+            }
+        }
         let Finding { keyword, why, guess, next, .. } = finding;
-        Verdict { keyword, exit, args, why, guess, next }
+        Verdict { keyword, exit, args, again, why, guess, next }
     }
 
     /// All addresses are fine: the first one speaks for all, with everybody's notes.
@@ -6358,11 +6381,19 @@ mod verdict {
         }
         finding.why.extend(notes(path, target, now, policy));
         let attempt = &path.attempt;
-        let local = attempt.local.filter(|l| !l.ip().is_unspecified());
-        finding
-            .arg("addr", attempt.addr)
-            .arg("ip", attempt.addr.ip())
-            .arg("local", local.map_or(String::new(), |l| l.ip().to_string()))
+        match &target.proxy {
+            // Behind the tunnel it is the proxy that the target sees.
+            Some(proxy) if !finding.keyword.starts_with("proxy.") => {
+                let (host, port) = target.wanted();
+                let finding = finding.arg("addr", tunnel::authority(host, port));
+                finding.arg("ip", host).arg("local", &proxy.host)
+            }
+            _ => {
+                let local = attempt.local.filter(|l| !l.ip().is_unspecified());
+                let local = local.map_or(String::new(), |l| l.ip().to_string());
+                finding.arg("addr", attempt.addr).arg("ip", attempt.addr.ip()).arg("local", local)
+            }
+        }
     }
 
     /// With a proxy on the way: whose failure it is. TCP ends at the proxy, and a connection that
@@ -6371,7 +6402,13 @@ mod verdict {
         let keyword = finding.keyword;
         match keyword.split_once('.') {
             Some(("tcp", _)) if path.tunnel.is_none() => finding.keyword = "proxy.connect",
-            Some(("tcp", _)) => finding.keyword = "proxy.closed",
+            Some(("tcp", _)) => {
+                finding.keyword = "proxy.closed";
+                finding.guess.push(Note::new("guess.tunnelhungup"));
+                for note in finding.why.iter_mut().filter(|note| note.key == "why.hungup") {
+                    note.key = "why.tunnelhungup".to_string();
+                }
+            }
             _ => return finding,
         }
         finding.arg("detail", keyword)
@@ -6406,6 +6443,10 @@ mod verdict {
             Outcome::Refused => "starttls.refused",
             Outcome::Malformed | Outcome::WrongProtocol(_) => "starttls.malformed",
             Outcome::Injected => "starttls.injected",
+            // Neither end had said a word: that is no matter of STARTTLS.
+            Outcome::Closed if upgrade.dialogue.is_empty() => {
+                return Some(hung_up("tcp.closed", upgrade.elapsed));
+            }
             Outcome::Closed => "starttls.closed",
             Outcome::Timeout => "starttls.timeout",
         };
@@ -6547,8 +6588,8 @@ mod verdict {
     /// The greeting. Odd bytes are a failure only where the target named a service.
     fn of_greeting(greeting: &Greeting, target: &Target) -> Option<Finding> {
         match (greeting.banner.is_empty(), greeting.end) {
-            (true, End::Closed) => return Some(hung_up("tcp.closed", greeting)),
-            (true, End::Reset) => return Some(hung_up("tcp.reset", greeting)),
+            (true, End::Closed) => return Some(hung_up("tcp.closed", greeting.elapsed)),
+            (true, End::Reset) => return Some(hung_up("tcp.reset", greeting.elapsed)),
             _ => {}
         }
         let service = target.service?;
@@ -6581,8 +6622,8 @@ mod verdict {
     }
 
     /// The connection ended before a byte came: accepted by something without a service behind.
-    fn hung_up(keyword: &'static str, greeting: &Greeting) -> Finding {
-        Finding::new(keyword).why(Note::new("why.hungup").with("ms", greeting.elapsed.as_millis()))
+    fn hung_up(keyword: &'static str, after: Duration) -> Finding {
+        Finding::new(keyword).why(Note::new("why.hungup").with("ms", after.as_millis()))
     }
 
     /// Oddities of a greeting where no service was named: told, not judged.
@@ -6804,15 +6845,11 @@ mod verdict {
     fn of_hangup(keyword: &'static str, handshake: &Handshake, path: &Path) -> Finding {
         let idle = path.extra.iter().find(|a| a.question == Question::Idle);
         let serves = path.extra.iter().any(HelloAnswer::is_greeting);
-        let on_silence = |tcp, idle: &HelloAnswer| {
-            let ms = idle.elapsed.as_millis();
-            Finding::new(tcp).why(Note::new("why.hungup").with("ms", ms))
-        };
-        match idle.map(|idle| (&idle.outcome, idle)) {
-            Some((hello::Outcome::Closed, idle)) if !serves => {
-                return on_silence("tcp.closed", idle);
+        match idle.map(|idle| (&idle.outcome, idle.elapsed)) {
+            Some((hello::Outcome::Closed, after)) if !serves => {
+                return hung_up("tcp.closed", after);
             }
-            Some((hello::Outcome::Reset, idle)) if !serves => return on_silence("tcp.reset", idle),
+            Some((hello::Outcome::Reset, after)) if !serves => return hung_up("tcp.reset", after),
             _ => {}
         }
         let ms = handshake.elapsed.as_millis();
@@ -7301,14 +7338,20 @@ mod report {
     }
 
     /// The rows of a step that has just ended.
-    pub fn step(step: &Step<'_>, style: Style) -> String {
+    pub fn step(step: &Step<'_>, target: &Target, style: Style) -> String {
+        // Behind a tunnel it is the target that speaks, whatever address was dialled.
+        let (host, port) = target.wanted();
+        let beyond = target.proxy.as_ref().map(|_| tunnel::authority(host, port));
+        let at = |addr: &SocketAddr| beyond.clone().unwrap_or_else(|| addr.to_string());
         match step {
             Step::Lookup(lookup) => lookup_rows(lookup, style),
             Step::Attempt(attempt) => attempt_row(attempt, style),
             Step::Tunnel(tunnel) => tunnel_row(tunnel, style),
-            Step::Greeting(addr, greeting) => greeting_row(*addr, greeting, style),
-            Step::Upgrade(addr, upgrade) => upgrade_rows(*addr, upgrade, style),
-            Step::Handshake(addr, handshake, now) => handshake_rows(*addr, handshake, *now, style),
+            Step::Greeting(addr, greeting) => greeting_row(&at(addr), greeting, style),
+            Step::Upgrade(addr, upgrade) => upgrade_rows(&at(addr), upgrade, style),
+            Step::Handshake(addr, handshake, now) => {
+                handshake_rows(&at(addr), handshake, *now, style)
+            }
             Step::Extra(answers) if style.verbose => {
                 answers.iter().map(|answer| extra_row(answer, style)).collect()
             }
@@ -7534,18 +7577,28 @@ mod report {
     /// The proxy row: its own words.
     fn tunnel_row(tunnel: &Tunnel, style: Style) -> String {
         let good = tunnel.outcome == tunnel::Outcome::Open;
-        let key = if good { "row.tunnel" } else { "row.notunnel" };
+        let key = match tunnel.outcome {
+            tunnel::Outcome::Open => "row.tunnel",
+            tunnel::Outcome::Timeout if tunnel.said.is_empty() => "row.tunnelsilent",
+            tunnel::Outcome::Closed => "row.tunnelclosed",
+            _ => "row.notunnel",
+        };
         let note = Note::new(key).with("proxy", &tunnel.proxy).with("said", &tunnel.said);
         let mark = if good { Mark::Ok } else { Mark::Fail };
         row("proxy", mark, &note.render(style.lang), Some(tunnel.elapsed), style)
     }
 
     /// The starttls row, and with `-v` the dialogue under it.
-    fn upgrade_rows(addr: SocketAddr, upgrade: &Upgrade, style: Style) -> String {
+    fn upgrade_rows(addr: &str, upgrade: &Upgrade, style: Style) -> String {
         let good = upgrade.outcome == starttls::Outcome::Ready;
         let last = upgrade.dialogue.iter().rfind(|line| !line.ours);
         let said = last.map_or(String::new(), |line| line.text.to_string());
-        let key = if good { "row.upgrade" } else { "row.noupgrade" };
+        let key = match upgrade.outcome {
+            starttls::Outcome::Timeout => "row.upgradesilent",
+            starttls::Outcome::Closed => "row.upgradeclosed",
+            starttls::Outcome::NotOffered => "row.notoffered",
+            _ => "row.upgrade",
+        };
         let note = Note::new(key).with("protocol", upgrade.protocol).with("said", said);
         let mark = if good { Mark::Ok } else { Mark::Fail };
         let detail = note.with("addr", addr).render(style.lang);
@@ -7558,7 +7611,7 @@ mod report {
     }
 
     /// The greet row.
-    fn greeting_row(addr: SocketAddr, greeting: &Greeting, style: Style) -> String {
+    fn greeting_row(addr: &str, greeting: &Greeting, style: Style) -> String {
         let line = greeting.headline();
         let (mark, note) = match (greeting.banner.is_empty(), greeting.end) {
             (true, End::Closed) => (Mark::Fail, Note::new("row.closed").with("addr", addr)),
@@ -7577,7 +7630,7 @@ mod report {
     }
 
     /// The tls row, and the certificate under it.
-    fn handshake_rows(addr: SocketAddr, handshake: &Handshake, now: i64, style: Style) -> String {
+    fn handshake_rows(addr: &str, handshake: &Handshake, now: i64, style: Style) -> String {
         let detail = handshake_text(addr, handshake, style);
         let good = matches!(handshake.outcome, tls::Outcome::Done);
         let mark = if good { Mark::Ok } else { Mark::Fail };
@@ -7604,7 +7657,7 @@ mod report {
         row("", Mark::Neutral, &detail, Some(answer.elapsed), style)
     }
 
-    fn handshake_text(addr: SocketAddr, handshake: &Handshake, style: Style) -> String {
+    fn handshake_text(addr: &str, handshake: &Handshake, style: Style) -> String {
         use tls::Outcome;
         let sni = match &handshake.sni {
             Some(sni) => format!("SNI {sni}"),
@@ -7787,35 +7840,12 @@ mod report {
     }
 
     fn json_path(path: &Path) -> String {
-        let greeting = path.greeting.as_ref().map(json_greeting);
-        let tunnel = |t: &Tunnel| {
-            Object::new()
-                .text("proxy", &t.proxy)
-                .text("outcome", if t.outcome == tunnel::Outcome::Open { "open" } else { "failed" })
-                .raw("status", opt(t.status))
-                .raw("said", text::json(t.said.bytes()))
-                .ms("ms", t.elapsed)
-                .end()
-        };
-        let upgrade = |u: &Upgrade| {
-            let lines = u.dialogue.iter().map(|line| {
-                let who = if line.ours { "sent" } else { "received" };
-                Object::new().raw(who, text::json(line.text.bytes())).end()
-            });
-            let ready = u.outcome == starttls::Outcome::Ready;
-            Object::new()
-                .text("protocol", u.protocol)
-                .text("outcome", if ready { "ready" } else { "failed" })
-                .raw("dialogue", array(lines))
-                .ms("ms", u.elapsed)
-                .end()
-        };
         Object::new()
             .text("address", &path.attempt.addr.to_string())
             .raw("tcp", json_attempt(&path.attempt))
-            .raw("proxy", opt(path.tunnel.as_ref().map(tunnel)))
-            .raw("greet", opt(greeting))
-            .raw("starttls", opt(path.upgrade.as_ref().map(upgrade)))
+            .raw("proxy", opt(path.tunnel.as_ref().map(json_tunnel)))
+            .raw("greet", opt(path.greeting.as_ref().map(json_greeting)))
+            .raw("starttls", opt(path.upgrade.as_ref().map(json_upgrade)))
             .raw("tls", opt(path.handshake.as_ref().map(json_handshake)))
             .raw("extra", array(path.extra.iter().map(json_extra)))
             .raw("tls_without_sni", opt(path.unnamed.as_ref().map(json_handshake)))
@@ -7843,6 +7873,50 @@ mod report {
             .number("retransmissions", info.total_retrans)
             .number("pmtu", info.pmtu)
             .ms("ms", answer.elapsed)
+            .end()
+    }
+
+    fn json_tunnel(tunnel: &Tunnel) -> String {
+        let outcome = match tunnel.outcome {
+            tunnel::Outcome::Open => "open",
+            tunnel::Outcome::Auth => "auth",
+            tunnel::Outcome::Denied => "denied",
+            tunnel::Outcome::Refused => "refused",
+            tunnel::Outcome::Unreachable => "unreachable",
+            tunnel::Outcome::Timeout => "timeout",
+            tunnel::Outcome::Closed => "closed",
+            tunnel::Outcome::Malformed => "malformed",
+        };
+        Object::new()
+            .text("proxy", &tunnel.proxy)
+            .text("outcome", outcome)
+            .raw("status", opt(tunnel.status))
+            .raw("said", text::json(tunnel.said.bytes()))
+            .ms("ms", tunnel.elapsed)
+            .end()
+    }
+
+    fn json_upgrade(upgrade: &Upgrade) -> String {
+        let (outcome, seen) = match upgrade.outcome {
+            starttls::Outcome::Ready => ("ready", None),
+            starttls::Outcome::NotOffered => ("notoffered", None),
+            starttls::Outcome::Refused => ("refused", None),
+            starttls::Outcome::Malformed => ("malformed", None),
+            starttls::Outcome::WrongProtocol(seen) => ("wrongprotocol", Some(seen)),
+            starttls::Outcome::Injected => ("injected", None),
+            starttls::Outcome::Closed => ("closed", None),
+            starttls::Outcome::Timeout => ("timeout", None),
+        };
+        let lines = upgrade.dialogue.iter().map(|line| {
+            let who = if line.ours { "sent" } else { "received" };
+            Object::new().raw(who, text::json(line.text.bytes())).end()
+        });
+        Object::new()
+            .text("protocol", upgrade.protocol)
+            .text("outcome", outcome)
+            .raw("seen", opt(seen.map(json_string)))
+            .raw("dialogue", array(lines))
+            .ms("ms", upgrade.elapsed)
             .end()
     }
 
@@ -8139,7 +8213,7 @@ mod check {
         }
         let watch = |step: Step<'_>| {
             if steps {
-                say(&report::step(&step, style));
+                say(&report::step(&step, target, style));
             }
         };
         let probe = probe::run(target, &check.options, &watch);

@@ -22,6 +22,8 @@ mod hello;
 mod layout;
 /// What happens to the output when nobody reads it, or everybody can.
 mod pipes;
+/// Proxies, real and bad ones; what the environment names; the PROXY protocol.
+mod proxy;
 /// What people read in two languages, and programs in one.
 mod report;
 /// Every way in which a name server can fail, and this box's own files.
@@ -30,6 +32,8 @@ mod resolve;
 mod selftest;
 /// The real servers offer what the tests expect of them.
 mod servers_work;
+/// STARTTLS, each protocol against a real server and against every bad answer.
+mod starttls;
 /// What the tests stand on: the runner, the zoo, names, certificates, networks.
 mod support;
 /// The support itself: a zoo that lies would make every other test worthless.

@@ -260,9 +260,11 @@ fn a_bad_proxy_url_is_explained_without_its_login() {
         ("http://user:secret%0a@p", "%XX"),
         ("http://user:secret%ff@p", "%XX"),
         (&long, "%XX"),
-        ("http://user:secret@p:99999", "99999"),
+        ("http://user:secret@p:99999", "HOST:PORT"),
         ("http://user:secret@a b", "a b"),
-        ("http://user:secret@", "host"),
+        ("http://user:secret@", "HOST:PORT"),
+        ("http://user:secret", "HOST:PORT"),
+        ("https://p:3128", "http://p:3128"),
     ];
     for (url, hint) in rows {
         for lang in [Lang::En, Lang::Ja] {
@@ -326,10 +328,14 @@ fn no_proxy_is_read_as_curl_reads_it() {
         ("10.1.2.3:443", "10.0.0.0/8", true),
         ("10.1.2.3:443", "10.1.2.0/33", false),
         ("10.1.2.3:443", "11.0.0.0/8,10.1.2.0/x", false),
-        ("10.1.2.3:443", "0.0.0.0/0", true),
+        // For curl no digits, or 0 of them, are all of them.
+        ("10.1.2.3:443", "0.0.0.0/0", false),
+        ("10.1.2.3:443", "10.1.2.3/0", true),
+        ("10.1.2.3:443", "10.1.2.3/x", true),
         ("10.1.2.3:443", "::/0", false),
         ("[fd00::7]:443", "fd00::/8", true),
-        ("[fd00::7]:443", "[fd00::7]", true),
+        ("[fd00::7]:443", "fd00::7", true),
+        ("[fd00::7]:443", "[fd00::7]", false),
         ("[fd00::7]:443", "fd00::8/127", false),
         ("10.example:443", "10.0.0.0/8", false),
     ];

@@ -248,6 +248,11 @@ pub fn smtp_starttls_mute() -> Script {
     smtp_until_starttls().send("220 2.0.0 Ready to start TLS\r\n").stall()
 }
 
+/// 220, then the ClientHello is read; what follows is for the test to say.
+pub fn smtp_starttls_then_hello() -> Script {
+    smtp_until_starttls().send("220 2.0.0 Ready to start TLS\r\n").record()
+}
+
 /// 220, then the server goes on in plain text.
 pub fn smtp_starttls_plaintext() -> Script {
     let ready = smtp_until_starttls().send("220 2.0.0 Ready to start TLS\r\n");
