@@ -140,8 +140,18 @@ mod text {
 
         /// The sentence. A value is never searched for placeholders of its own.
         pub fn render(&self, lang: Lang) -> String {
+            self.fill(message(lang, &self.key).unwrap_or(&self.key), lang)
+        }
+
+        /// The parts between the bars of a message, such as actions; a bar in a value, which may
+        /// come from a peer, begins no part.
+        pub fn lines(&self, lang: Lang) -> Vec<String> {
+            let parts = message(lang, &self.key).unwrap_or(&self.key).split(" | ");
+            parts.map(|part| self.fill(part, lang)).collect()
+        }
+
+        fn fill(&self, mut rest: &str, lang: Lang) -> String {
             let mut out = String::new();
-            let mut rest = message(lang, &self.key).unwrap_or(&self.key);
             while let Some((before, after)) = rest.split_once('{') {
                 out.push_str(before);
                 let (name, tail) = after.split_once('}').unwrap_or((after, ""));
@@ -7328,7 +7338,7 @@ mod report {
         let mut last = "";
         let mut paragraph = |label: &'static str, note: &Note| {
             // A bar stands between actions: each has a line of its own, so that it can be pasted.
-            for line in note.render(style.lang).split(" | ") {
+            for line in &note.lines(style.lang) {
                 let word = text::message(style.lang, label).filter(|_| label != last);
                 out += &format!("  {} ", pad(word.unwrap_or_default(), LABEL));
                 out += &wrap(line, LABEL + 3, style.width);
