@@ -22,6 +22,8 @@ mod hello;
 mod layout;
 /// What happens to the output when nobody reads it, or everybody can.
 mod pipes;
+/// What the application answers, and what it means when it does not.
+mod reply;
 /// What people read in two languages, and programs in one.
 mod report;
 /// Every way in which a name server can fail, and this box's own files.
