@@ -16,6 +16,7 @@
 //!   x509      enough DER to summarise a certificate
 //!   mint      throw-away certificates for the services that reach plays itself
 //!   tls       the handshake, recorded first and judged afterwards
+//!   reply     what the application says when it is asked
 //!   probe     the pipeline: Target -> Probe, facts only
 //!   verdict   Probe -> Verdict: inference with evidence
 //!   report    the only human text and the only JSON
@@ -140,8 +141,18 @@ mod text {
 
         /// The sentence. A value is never searched for placeholders of its own.
         pub fn render(&self, lang: Lang) -> String {
+            self.fill(message(lang, &self.key).unwrap_or(&self.key), lang)
+        }
+
+        /// The parts between the bars of a message, such as actions; a bar in a value, which may
+        /// come from a peer, begins no part.
+        pub fn lines(&self, lang: Lang) -> Vec<String> {
+            let parts = message(lang, &self.key).unwrap_or(&self.key).split(" | ");
+            parts.map(|part| self.fill(part, lang)).collect()
+        }
+
+        fn fill(&self, mut rest: &str, lang: Lang) -> String {
             let mut out = String::new();
-            let mut rest = message(lang, &self.key).unwrap_or(&self.key);
             while let Some((before, after)) = rest.split_once('{') {
                 out.push_str(before);
                 let (name, tail) = after.split_once('}').unwrap_or((after, ""));
@@ -815,8 +826,11 @@ mod target {
         /// The proxy that other programs on this box would use, which reach was not told to:
         /// the variable's name and the proxy without its login.
         pub ambient: Option<(String, String)>,
-        /// The path of an http(s) URL, to be asked for.
+        /// The path of an http(s) URL or of `--http`, to be asked for.
         pub path: Option<String>,
+        /// `--send` and `--expect`, the escapes undone; never empty.
+        pub send: Option<Vec<u8>>,
+        pub expect: Option<Vec<u8>>,
         pub timeouts: Timeouts,
     }
 
@@ -940,6 +954,8 @@ mod target {
                 send_proxy: None,
                 ambient: None,
                 path,
+                send: None,
+                expect: None,
                 timeouts: Timeouts::default(),
             })
         }
@@ -960,6 +976,11 @@ mod target {
                 (_, Host::Name(name)) => name.trim_end_matches('.').to_string(),
                 (_, Host::Ip(ip, _)) => ip.to_string(),
             }
+        }
+
+        /// Whether the service speaks first, by its scheme or else by its usual port.
+        pub fn greets(&self) -> bool {
+            self.service.or(usual_service(self.port)).is_some_and(|s| s.first == First::Server)
         }
 
         /// The host and the port that the first packet goes to.
@@ -5710,6 +5731,505 @@ mod tls {
         115 unknown_psk_identity; 116 certificate_required; 120 no_application_protocol";
 }
 
+mod reply {
+    //! In: an open connection and a question. Out: what the application answered, as it came.
+
+    use super::connect::{Delivery, Wire};
+    use super::deadline::Deadline;
+    use super::greet;
+    use super::target::{Host, Target, TlsMode};
+    use super::text::Untrusted;
+    use super::tls::{self, Session};
+    use std::fmt::Write as _;
+    use std::io::{self, ErrorKind, Read, Write};
+    use std::net::IpAddr;
+    use std::time::Duration;
+
+    /// What to ask, and what the answer must hold.
+    pub struct Question {
+        pub protocol: Protocol,
+        /// Empty: only listen.
+        request: Vec<u8>,
+        expect: Option<Vec<u8>>,
+        /// A greeting comes first, which nobody has read yet (TLS from the first byte).
+        listens: bool,
+    }
+
+    /// Whose rules tell whether an answer is complete and good.
+    #[derive(Clone, Copy, PartialEq, Eq)]
+    pub enum Protocol {
+        Http,
+        Redis,
+        Postgres,
+        /// The user's own words.
+        Text,
+    }
+
+    /// What was asked and what came.
+    pub struct Reply {
+        pub protocol: Protocol,
+        pub request: Untrusted,
+        /// Everything that the service said, its greeting included; at most `KEPT` bytes.
+        pub text: Untrusted,
+        /// Where the answer begins in `text`.
+        pub from: usize,
+        pub end: End,
+        pub head: Option<Head>,
+        /// Whether the expected text came; `None`: none was expected.
+        pub met: Option<bool>,
+        /// Bytes of the request that the kernel took.
+        pub sent: usize,
+        pub first_byte: Option<Duration>,
+        pub elapsed: Duration,
+        /// How far the request had come when nothing more was heard.
+        pub delivery: Delivery,
+    }
+
+    /// Why reading stopped.
+    #[derive(Clone, Copy, PartialEq, Eq)]
+    pub enum End {
+        /// All that was wanted has come.
+        Complete,
+        Closed,
+        Reset,
+        /// An ICMP error, or another one of the kernel's.
+        Failed(i32),
+        /// TLS: the alert that ended the session.
+        Alert(u8),
+        Timeout,
+        /// More than `KEPT` bytes without an end.
+        TooLong,
+        /// Not what the protocol allows, and which part of it.
+        Malformed(&'static str),
+        /// Nothing was asked: the certificate failed verification.
+        Unverified,
+        /// Nothing was asked: ALPN agreed on a protocol that is not HTTP/1.1.
+        OtherAlpn,
+    }
+
+    /// The head of an HTTP answer, as far as it matters.
+    pub struct Head {
+        /// The status line.
+        pub line: Untrusted,
+        pub status: u16,
+        pub location: Option<Untrusted>,
+        pub server: Option<Untrusted>,
+        length: Option<u64>,
+        /// Bytes up to the body.
+        size: usize,
+    }
+
+    /// A connection that can be asked through. Not `Read` and `Write` as such: whoever is called
+    /// through a table brings every method of those along, 4 kB of them.
+    pub trait Channel {
+        fn set_deadline(&mut self, deadline: Deadline);
+        fn receive(&mut self, buffer: &mut [u8]) -> io::Result<usize>;
+        /// Sends what it can, at once.
+        fn send(&mut self, bytes: &[u8]) -> io::Result<usize>;
+        fn delivery(&self) -> Delivery;
+    }
+
+    impl Channel for Wire {
+        fn set_deadline(&mut self, deadline: Deadline) {
+            Wire::set_deadline(self, deadline);
+        }
+
+        fn receive(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            self.read(buffer)
+        }
+
+        fn send(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.write(bytes)
+        }
+
+        fn delivery(&self) -> Delivery {
+            Wire::delivery(self)
+        }
+    }
+
+    impl Channel for Session<Wire> {
+        fn set_deadline(&mut self, deadline: Deadline) {
+            Session::set_deadline(self, deadline);
+        }
+
+        fn receive(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            self.read(buffer)
+        }
+
+        fn send(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let sent = self.write(bytes)?;
+            self.flush().map(|()| sent)
+        }
+
+        fn delivery(&self) -> Delivery {
+            self.carrier().delivery()
+        }
+    }
+
+    /// What the target says shall be asked: the user's words first, then its path, then the least
+    /// that proves its service. `None`: nothing.
+    pub fn question(target: &Target) -> Option<Question> {
+        let service = target.service.map_or("", |s| s.name);
+        let (protocol, request) = match (&target.send, &target.path, service) {
+            (Some(text), _, _) => (Protocol::Text, text.clone()),
+            (None, Some(path), _) => (Protocol::Http, get(target, path)),
+            (_, _, "redis" | "rediss") => (Protocol::Redis, PING.to_vec()),
+            (_, _, "postgres" | "postgresql") if target.tls == TlsMode::Never => {
+                (Protocol::Postgres, SSL_REQUEST.to_vec())
+            }
+            _ if target.expect.is_some() => (Protocol::Text, Vec::new()),
+            _ => return None,
+        };
+        let listens = target.tls == TlsMode::Implicit && target.greets();
+        Some(Question { protocol, request, expect: target.expect.clone(), listens })
+    }
+
+    impl Question {
+        /// Whether to ask without waiting for a greeting: the service lets the client speak first.
+        pub fn goes_first(&self, target: &Target) -> bool {
+            !self.request.is_empty() && !target.greets()
+        }
+
+        /// Why reading may stop; `None`: more must come. `text[from..]` is the answer itself.
+        fn end(&self, text: &[u8], from: usize) -> Option<End> {
+            let answer = text.get(from..).unwrap_or_default();
+            let unmet = self.met(text) == Some(false);
+            let complete = match self.protocol {
+                Protocol::Http => match head(answer) {
+                    Err(part) => return Some(End::Malformed(part)),
+                    Ok(None) => false,
+                    // Why a request is bad stands in the body.
+                    Ok(Some(head)) if unmet || head.status == 400 => head.has_body(answer),
+                    Ok(Some(_)) => true,
+                },
+                Protocol::Postgres => matches!(answer, b"S" | b"N"),
+                Protocol::Text if self.expect.is_some() => !unmet,
+                Protocol::Redis | Protocol::Text => answer.ends_with(b"\n"),
+            };
+            match complete {
+                true => Some(End::Complete),
+                false => (text.len() >= KEPT).then_some(End::TooLong),
+            }
+        }
+
+        /// Whether the expected text is there.
+        fn met(&self, text: &[u8]) -> Option<bool> {
+            let expected = self.expect.as_deref().filter(|e| !e.is_empty())?;
+            Some(text.windows(expected.len()).any(|w| w == expected))
+        }
+
+        /// Whether silence after some bytes ends an answer: nothing else does.
+        fn ends_with_silence(&self) -> bool {
+            match self.protocol {
+                Protocol::Http => false,
+                Protocol::Redis | Protocol::Postgres => true,
+                Protocol::Text => self.expect.is_none(),
+            }
+        }
+    }
+
+    /// The record of a question that nobody can be asked, with what was heard before.
+    pub fn unasked(question: &Question, heard: &[u8], end: End) -> Reply {
+        Reply {
+            protocol: question.protocol,
+            request: Untrusted::new(question.request.as_slice()),
+            text: Untrusted::new(heard),
+            from: 0,
+            end,
+            head: None,
+            met: question.met(heard),
+            sent: 0,
+            first_byte: None,
+            elapsed: Duration::ZERO,
+            delivery: Delivery::default(),
+        }
+    }
+
+    /// Asks, and reads until the answer is complete. `heard` is what the service said before.
+    pub fn ask(
+        channel: &mut dyn Channel,
+        question: &Question,
+        heard: &[u8],
+        deadline: Deadline,
+    ) -> Reply {
+        channel.set_deadline(deadline);
+        let mut reply = unasked(question, heard, End::Timeout);
+        let mut text = heard.to_vec();
+        let mut end = if question.listens { read(channel, &mut text) } else { None };
+        if end.is_none() {
+            reply.from = text.len();
+            reply.sent = send(channel, &question.request);
+        }
+        while end.is_none() {
+            end = question.end(&text, reply.from).or_else(|| read(channel, &mut text));
+            if reply.first_byte.is_none() && text.len() > reply.from {
+                reply.first_byte = Some(deadline.elapsed());
+                if question.ends_with_silence() {
+                    channel.set_deadline(Deadline::after(GRACE).no_later_than(deadline));
+                }
+            }
+        }
+        let enough = question.ends_with_silence() && reply.first_byte.is_some();
+        reply.end = match end {
+            Some(End::Timeout) | None if enough => End::Complete,
+            end => end.unwrap_or(End::Timeout),
+        };
+        if matches!(reply.end, End::Timeout | End::Failed(_)) {
+            reply.delivery = channel.delivery();
+        }
+        reply.met = question.met(&text);
+        reply.text = Untrusted::new(text);
+        if question.protocol == Protocol::Http {
+            reply.head = head(reply.answer()).ok().flatten();
+        }
+        reply.elapsed = deadline.elapsed();
+        reply
+    }
+
+    /// Writes the request; how much of it the kernel took. Why it did not take all shows when the
+    /// answer is read, which may be there although the peer has closed.
+    fn send(channel: &mut dyn Channel, request: &[u8]) -> usize {
+        let mut sent = 0;
+        while let Some(rest @ [_, ..]) = request.get(sent..) {
+            match channel.send(rest) {
+                Ok(n @ 1..) => sent += n,
+                _ => break,
+            }
+        }
+        sent
+    }
+
+    /// Reads once, up to `KEPT` bytes in all; `None`: something came.
+    fn read(channel: &mut dyn Channel, text: &mut Vec<u8>) -> Option<End> {
+        let mut chunk = [0; CHUNK];
+        match channel.receive(&mut chunk) {
+            Ok(0) => return Some(End::Closed),
+            Ok(n) => text.extend(chunk.iter().take(n.min(KEPT.saturating_sub(text.len())))),
+            Err(error) => return Some(failure(&error)),
+        }
+        None
+    }
+
+    /// Why a read failed. A peer that ends TLS without saying so has closed.
+    fn failure(error: &io::Error) -> End {
+        match (tls::alert_in(error), error.raw_os_error(), error.kind()) {
+            (Some(alert), _, _) => End::Alert(alert),
+            (_, Some(libc::ECONNRESET | libc::EPIPE), _) => End::Reset,
+            (_, Some(errno), _) => End::Failed(errno),
+            (_, _, ErrorKind::TimedOut) => End::Timeout,
+            (_, _, ErrorKind::UnexpectedEof) => End::Closed,
+            _ => End::Malformed("TLS"),
+        }
+    }
+
+    impl Reply {
+        /// What came after the question.
+        pub fn answer(&self) -> &[u8] {
+            self.text.bytes().get(self.from..).unwrap_or_default()
+        }
+
+        /// The part of the answer that says most; of everything heard if there is no answer.
+        pub fn headline(&self) -> Untrusted {
+            match (&self.head, self.answer()) {
+                (Some(head), _) => head.line.clone(),
+                (None, []) => greet::headline(self.text.bytes()),
+                (None, answer) => greet::headline(answer),
+            }
+        }
+
+        /// The protocol that was spoken instead of the one that was asked for.
+        pub fn other_protocol(&self) -> Option<&'static str> {
+            let asked = match self.protocol {
+                Protocol::Http => "http",
+                Protocol::Redis => "redis",
+                Protocol::Postgres => "postgres",
+                Protocol::Text => return None,
+            };
+            greet::recognise(self.answer(), 0).filter(|seen| *seen != asked)
+        }
+
+        /// Whether the body of an HTTP answer has these words, in any case.
+        pub fn mentions(&self, words: &str) -> bool {
+            let body = self.answer().get(self.head.as_ref().map_or(0, |h| h.size)..);
+            let mut windows = body.unwrap_or_default().windows(words.len());
+            windows.any(|w| w.eq_ignore_ascii_case(words.as_bytes()))
+        }
+
+        /// Whether the network lost the request: it was sent again and again, which a peer that
+        /// merely has no room for it does not cause (net/ipv4/tcp_timer.c, tcp_probe_timer).
+        pub fn is_lost(&self) -> bool {
+            self.delivery.unacknowledged > 0 && self.delivery.info.retransmits > 0
+        }
+    }
+
+    impl Head {
+        /// Whether as much of the body has come as the head announces; without a length the end
+        /// of the connection ends it.
+        fn has_body(&self, answer: &[u8]) -> bool {
+            let came = answer.len().saturating_sub(self.size) as u64;
+            self.length.is_some_and(|length| came >= length)
+        }
+
+        /// One line `name: value` (RFC 9112 section 5); those that begin with a blank go on with
+        /// the one before, which is obsolete and says nothing here.
+        fn field(&mut self, line: &[u8]) -> Result<(), &'static str> {
+            let Some(colon) = line.iter().position(|b| *b == b':') else {
+                return if matches!(line, [b' ' | b'\t', ..]) { Ok(()) } else { Err("header") };
+            };
+            let (name, value) = line.split_at_checked(colon).ok_or("header")?;
+            let value = value.get(1..).unwrap_or_default().trim_ascii();
+            match name.to_ascii_lowercase().as_slice() {
+                b"location" => self.location = Some(Untrusted::new(value)),
+                b"server" => self.server = Some(Untrusted::new(value)),
+                // Two that differ are an attack or a broken proxy (RFC 9112 section 6.3).
+                b"content-length" => {
+                    for one in value.split(|b| *b == b',') {
+                        let text = std::str::from_utf8(one.trim_ascii()).ok();
+                        let number = text.and_then(|t| t.parse().ok()).ok_or("Content-Length")?;
+                        if self.length.is_some_and(|length| length != number) {
+                            return Err("Content-Length");
+                        }
+                        self.length = Some(number);
+                    }
+                }
+                _ => {}
+            }
+            Ok(())
+        }
+    }
+
+    /// Reads the head of an HTTP/1 answer (RFC 9112), without the interim ones (1xx) before it.
+    /// `Ok(None)`: it goes on; `Err`: the part that no HTTP answer has.
+    pub fn head(bytes: &[u8]) -> Result<Option<Head>, &'static str> {
+        let mut rest = bytes;
+        let mut head: Option<Head> = None;
+        while let Some(end) = rest.iter().position(|b| *b == b'\n') {
+            let (line, after) = rest.split_at_checked(end + 1).unwrap_or((rest, &[]));
+            rest = after;
+            let line = line.strip_suffix(b"\n").unwrap_or(line);
+            let line = line.strip_suffix(b"\r").unwrap_or(line);
+            match &mut head {
+                None => head = Some(status_line(line)?),
+                Some(whole) if line.is_empty() => match whole.status {
+                    100 | 102..=199 => head = None,
+                    _ => {
+                        whole.size = bytes.len() - rest.len();
+                        return Ok(head);
+                    }
+                },
+                Some(open) => open.field(line)?,
+            }
+        }
+        let begins = HTTP.starts_with(rest) || rest.starts_with(HTTP);
+        if head.is_none() && !begins { Err("status line") } else { Ok(None) }
+    }
+
+    /// `HTTP/1.1 200 OK` without control bytes (RFC 9112 section 4); the reason may be missing.
+    fn status_line(line: &[u8]) -> Result<Head, &'static str> {
+        let mut words = line.splitn(3, |b| *b == b' ');
+        let version = words.next().and_then(|v| v.strip_prefix(HTTP));
+        let digits = words.next().filter(|d| d.len() == 3 && d.iter().all(u8::is_ascii_digit));
+        let status = digits.and_then(|d| std::str::from_utf8(d).ok()?.parse().ok());
+        let known = version.is_some_and(|v| matches!(v, [b'0'..=b'9'] | [b'1', b'.', b'0'..=b'9']));
+        let clean = !line.iter().any(|b| b.is_ascii_control() && *b != b'\t');
+        match status.filter(|s| known && clean && *s >= 100) {
+            Some(status) => Ok(Head {
+                line: Untrusted::new(line.trim_ascii_end()),
+                status,
+                location: None,
+                server: None,
+                length: None,
+                size: 0,
+            }),
+            None => Err("status line"),
+        }
+    }
+
+    /// One request as curl writes it: the port only where it is not the scheme's own, an IPv6
+    /// address in brackets and without its scope (RFC 9110 section 7.2, RFC 6874 section 4).
+    fn get(target: &Target, path: &str) -> Vec<u8> {
+        let host = match &target.host {
+            Host::Ip(IpAddr::V6(ip), _) => format!("[{ip}]"),
+            host => host.to_string(),
+        };
+        let usual = if target.tls == TlsMode::Never { 80 } else { 443 };
+        let port = if target.port == usual { String::new() } else { format!(":{}", target.port) };
+        let (path, version) = (encode(path), env!("CARGO_PKG_VERSION"));
+        let fields = format!("User-Agent: reach/{version}\r\nAccept: */*\r\nConnection: close");
+        format!("GET {path} HTTP/1.1\r\nHost: {host}{port}\r\n{fields}\r\n\r\n").into_bytes()
+    }
+
+    /// Where a redirect leads, as a word to be typed behind `reach`; `None`: reach cannot go there.
+    pub fn redirect(location: &Untrusted, target: &Target) -> Option<String> {
+        let text = std::str::from_utf8(location.bytes()).ok().filter(|t| t.len() <= URL_MAX)?;
+        let own = if target.tls == TlsMode::Never { "http" } else { "https" };
+        let (scheme, rest) = match (text.strip_prefix("//"), text.split_once("://")) {
+            (Some(rest), _) => (own, rest.to_string()),
+            (None, _) if text.starts_with('/') => (own, format!("{target}{text}")),
+            (None, Some((scheme, rest))) => {
+                (*["http", "https"].iter().find(|s| scheme.eq_ignore_ascii_case(s))?, rest.into())
+            }
+            _ => return None,
+        };
+        // A scope would be looked up on this box; no public address has one.
+        let authority = rest.split(['/', '?', '#']).next().filter(|a| !a.contains('%'))?;
+        let path = rest.get(authority.len()..).unwrap_or_default();
+        let there = Target::parse(&format!("{scheme}://{authority}{path}"), None).ok()?;
+        Some(url(scheme, &there))
+    }
+
+    /// The target as it is typed to ask the same again.
+    pub fn again(target: &Target) -> String {
+        match (&target.path, target.service) {
+            (Some(_), _) if target.tls == TlsMode::Never => url("http", target),
+            (Some(_), _) => url("https", target),
+            (None, Some(service)) => format!("{}://{target}", service.name),
+            (None, None) => target.to_string(),
+        }
+    }
+
+    /// The target as a URL that a shell takes for one word and nothing else.
+    pub fn url(scheme: &str, target: &Target) -> String {
+        let path = target.path.as_deref().unwrap_or("/");
+        let url = format!("{scheme}://{target}{}", encode(path));
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~/:@%+=,".contains(&b);
+        if url.bytes().all(plain) { url } else { format!("'{url}'") }
+    }
+
+    /// Percent-encodes what no URL has (RFC 3986 section 2), and the single quote.
+    fn encode(path: &str) -> String {
+        path.bytes().fold(String::new(), |mut out, b| {
+            match b.is_ascii_alphanumeric() || b"-._~:/?#[]@!$&()*+,;=%".contains(&b) {
+                true => out.push(char::from(b)),
+                false => {
+                    let _ = write!(out, "%{b:02X}");
+                }
+            }
+            out
+        })
+    }
+
+    const HTTP: &[u8] = b"HTTP/";
+
+    /// The inline form of a Redis command, which needs no login to be answered.
+    const PING: &[u8] = b"PING\r\n";
+
+    /// PostgreSQL's SSLRequest: length 8, code 80877103. Answered by `S` or `N` before any login.
+    const SSL_REQUEST: &[u8] = &[0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
+
+    /// Bytes of an answer that are read and searched: web servers limit their own heads to 8 KiB.
+    const KEPT: usize = 16 << 10;
+
+    /// Bytes read at once.
+    const CHUNK: usize = 2048;
+
+    /// How long an answer without a recognisable end may go on after its first byte.
+    const GRACE: Duration = Duration::from_millis(300);
+
+    /// Longest redirect that is made into a command, in bytes; longer ones are tokens nobody types.
+    const URL_MAX: usize = 1024;
+}
+
 mod probe {
     //! The pipeline, `Target -> Probe`. Facts only: nothing here is judged or printed.
 
@@ -5717,11 +6237,13 @@ mod probe {
     use super::deadline::Deadline;
     use super::greet::{self, Greeting};
     use super::hello::{self, HelloAnswer, Question};
+    use super::reply::{self, End, Protocol, Reply};
     use super::resolve::{self, Family, Lookup, Source};
     use super::starttls::{self, Upgrade};
     use super::sys::SocketOptions;
     use super::target::{Dial, First, Host, ProxyKind, Target, TlsMode};
-    use super::tls::{self, Flaw, Handshake, ServerNameChoice, Trust};
+    use super::text::Untrusted;
+    use super::tls::{self, Flaw, Handshake, ServerNameChoice, Session, Trust};
     use super::tunnel::{self, Tunnel};
     use super::x509::Certificate;
     use std::net::{IpAddr, SocketAddr, SocketAddrV6};
@@ -5741,6 +6263,8 @@ mod probe {
         pub client: Option<tls::ClientIdentity>,
         pub key_log: bool,
         pub trust: Trust,
+        /// `--no-verify` was not given: nothing is asked where the certificate is bad.
+        pub verify: bool,
         /// `--greet-timeout` was given: then it also binds services that speak first.
         pub greet_limit_given: bool,
     }
@@ -5765,7 +6289,9 @@ mod probe {
         pub greeting: Option<Greeting>,
         pub upgrade: Option<Upgrade>,
         pub handshake: Option<Handshake>,
-        /// Questions on extra connections, after a handshake that failed.
+        pub reply: Option<Reply>,
+        /// Questions on extra connections, after a handshake that failed or a request that nobody
+        /// answered.
         pub extra: Vec<HelloAnswer>,
         /// A handshake without SNI, after one with SNI that gave a certificate for another name.
         pub unnamed: Option<Handshake>,
@@ -5781,6 +6307,7 @@ mod probe {
         /// With this box's time, in seconds since 1970.
         Handshake(SocketAddr, &'a Handshake, i64),
         Extra(&'a [HelloAnswer]),
+        Reply(SocketAddr, &'a Reply),
     }
 
     pub type Watch<'a> = &'a (dyn Fn(Step<'_>) + Sync);
@@ -5886,14 +6413,7 @@ mod probe {
             let (mut path, wire) = self.reach_out();
             let Some(wire) = wire.filter(|_| !self.options.connect_only) else { return path };
             match self.target.tls {
-                TlsMode::Never => {
-                    let limit = Deadline::after(greeting_limit(self.target, self.options));
-                    // What the bytes leave open, the service that was named settles.
-                    let port = self.target.service.map_or(self.target.port, |s| s.port);
-                    let (greeting, _wire) = greet::greet(wire, port, limit);
-                    (self.watch)(Step::Greeting(self.addr, &greeting));
-                    path.greeting = Some(greeting);
-                }
+                TlsMode::Never => self.converse(wire, &mut path),
                 TlsMode::Implicit => self.secure(wire, &mut path),
                 TlsMode::Upgrade(protocol) => {
                     if let Some(wire) = self.upgrade(wire, protocol, &mut path) {
@@ -5928,6 +6448,60 @@ mod probe {
             (path, wire)
         }
 
+        /// In the clear: the greeting and then the question, or the question at once where the
+        /// client speaks first.
+        fn converse(&self, wire: Wire, path: &mut Path) {
+            let target = self.target;
+            let question = reply::question(target);
+            let mut wire = match question.as_ref().is_some_and(|q| q.goes_first(target)) {
+                true => Some(wire),
+                false => {
+                    let limit = Deadline::after(greeting_limit(target, self.options));
+                    // What the bytes leave open, the service that was named settles.
+                    let port = target.service.map_or(target.port, |s| s.port);
+                    let (greeting, wire) = greet::greet(wire, port, limit);
+                    (self.watch)(Step::Greeting(self.addr, &greeting));
+                    path.greeting = Some(greeting);
+                    wire
+                }
+            };
+            let Some(question) = question.filter(|_| greeted(path, target)) else { return };
+            let heard = path.greeting.as_ref().map_or(&[][..], |g| g.banner.bytes());
+            let limit = Deadline::after(target.timeouts.reply);
+            let reply = match &mut wire {
+                Some(wire) => reply::ask(wire, &question, heard, limit),
+                None => reply::unasked(&question, heard, End::Closed),
+            };
+            (self.watch)(Step::Reply(self.addr, &reply));
+            let hung_up = matches!(reply.end, End::Closed | End::Reset) && reply.text.is_empty();
+            path.reply = Some(reply);
+            if hung_up && path.tunnel.is_none() && self.options.extra {
+                let limit = Deadline::after(target.timeouts.connect);
+                path.extra = vec![self.inquire_one(Question::Idle, None, limit)];
+                (self.watch)(Step::Extra(&path.extra));
+            }
+        }
+
+        /// Asks inside TLS, unless the certificate, or what ALPN agreed on, forbids it.
+        fn ask_inside(&self, mut session: Session<Wire>, handshake: &Handshake) -> Option<Reply> {
+            let question = &reply::question(self.target)?;
+            let good = handshake.judgement.as_ref().is_some_and(|j| j.flaws.is_empty());
+            let other = |alpn: &Untrusted| !alpn.bytes().starts_with(b"http/1.");
+            let http = question.protocol == Protocol::Http;
+            let limit = Deadline::after(self.target.timeouts.reply);
+            let reply = match () {
+                () if self.options.verify && !good => {
+                    reply::unasked(question, &[], End::Unverified)
+                }
+                () if http && handshake.alpn.as_ref().is_some_and(other) => {
+                    reply::unasked(question, &[], End::OtherAlpn)
+                }
+                () => reply::ask(&mut session, question, &[], limit),
+            };
+            (self.watch)(Step::Reply(self.addr, &reply));
+            Some(reply)
+        }
+
         /// In the clear up to the point where TLS begins.
         fn upgrade(&self, wire: Wire, protocol: &'static str, path: &mut Path) -> Option<Wire> {
             let limit = self.limit(self.target.timeouts.reply);
@@ -5946,8 +6520,9 @@ mod probe {
             let (handshake, session) =
                 tls::handshake(wire, &choice, &self.options.trust, now, limit);
             (self.watch)(Step::Handshake(self.addr, &handshake, now));
-            // Some servers serve one connection at a time.
-            drop(session);
+            let end = session.filter(|_| handshake.outcome == tls::Outcome::Done);
+            // Dropped there: some servers serve one connection at a time.
+            path.reply = end.and_then(|session| self.ask_inside(session, &handshake));
             if self.options.extra {
                 self.inquire(&handshake, path);
                 (self.watch)(Step::Extra(&path.extra));
@@ -5983,20 +6558,27 @@ mod probe {
             let at_once = path.upgrade.is_none();
             questions.retain(|question| *question != Question::Idle || at_once);
             path.extra = side_by_side(&questions, &|question| {
-                let question = *question;
-                let (limit, name) = match question {
-                    Question::Idle => {
-                        (Deadline::after(target.timeouts.greet).no_later_than(limit), sni)
-                    }
-                    Question::Named => (limit, sni.or(host)),
-                    _ => (limit, sni),
-                };
-                let (outcome, size, delivery) = match self.again(limit) {
-                    Ok(wire) => hello::ask(question, wire, name, &options.alpn),
-                    Err(outcome) => (outcome, 0, Default::default()),
-                };
-                HelloAnswer { question, size, outcome, elapsed: limit.elapsed(), delivery }
+                let name = if *question == Question::Named { sni.or(host) } else { sni };
+                self.inquire_one(*question, name, limit)
             });
+        }
+
+        /// Asks one question; the wait of one that sends nothing is that for a greeting.
+        fn inquire_one(
+            &self,
+            question: Question,
+            name: Option<&str>,
+            until: Deadline,
+        ) -> HelloAnswer {
+            let limit = match question {
+                Question::Idle => Deadline::after(self.target.timeouts.greet).no_later_than(until),
+                _ => until,
+            };
+            let (outcome, size, delivery) = match self.again(limit) {
+                Ok(wire) => hello::ask(question, wire, name, &alpn(self.target, self.options)),
+                Err(outcome) => (outcome, 0, Default::default()),
+            };
+            HelloAnswer { question, size, outcome, elapsed: limit.elapsed(), delivery }
         }
 
         /// Another connection to the point where TLS begins, or why there is none.
@@ -6069,10 +6651,20 @@ mod probe {
                 greeting: None,
                 upgrade: None,
                 handshake: None,
+                reply: None,
                 extra: Vec::new(),
                 unnamed: None,
             }
         }
+    }
+
+    /// Whether somebody is there to be asked: the greeting that is due has come.
+    fn greeted(path: &Path, target: &Target) -> bool {
+        let due = target.service.is_some_and(|s| s.first == First::Server);
+        path.greeting.as_ref().is_none_or(|g| match g.end {
+            greet::End::Closed | greet::End::Reset => !g.banner.is_empty(),
+            _ => !(due && g.is_silent()),
+        })
     }
 
     /// What the TLS step needs to know of the target.
@@ -6083,10 +6675,20 @@ mod probe {
         };
         tls::Options {
             name,
-            alpn: options.alpn.clone(),
+            alpn: alpn(target, options),
             versions: options.versions,
             client: options.client.clone(),
             key_log: options.key_log,
+        }
+    }
+
+    /// What to offer. A server that is offered nothing may speak what it likes best; reach does
+    /// HTTP/1.1.
+    fn alpn(target: &Target, options: &Options) -> Vec<Vec<u8>> {
+        let http = || reply::question(target).is_some_and(|q| q.protocol == Protocol::Http);
+        match options.alpn.as_slice() {
+            [] if http() => vec![b"http/1.1".to_vec()],
+            given => given.to_vec(),
         }
     }
 
@@ -6135,10 +6737,11 @@ mod verdict {
     use super::greet::{self, End, Greeting};
     use super::hello::{self, HelloAnswer, Question};
     use super::probe::{Path, Probe};
+    use super::reply::{self, Protocol, Reply};
     use super::resolve::{self, Failure, Lookup};
     use super::starttls::{self, Upgrade};
     use super::sys::{Fault, Icmp};
-    use super::target::{First, Host, Target, usual_service};
+    use super::target::{First, Host, Target, TlsMode, usual_service};
     use super::text::{self, Lang, Note, Untrusted, utc};
     use super::tls::{self, ClientAuth, Demand, Flaw, Handshake, Judgement, Source, Trusts, Weak};
     use super::tunnel::{self, Tunnel};
@@ -6285,6 +6888,9 @@ mod verdict {
                 }
             }
             all.guess.extend(finding.guess);
+            if all.next.is_empty() {
+                all.next = finding.next;
+            }
             if all.args.is_empty() {
                 all.args = finding.args;
             }
@@ -6369,17 +6975,26 @@ mod verdict {
 
     /// One address: the first step that failed, or `ok` with what is worth knowing.
     fn of_path(path: &Path, target: &Target, now: i64, policy: Policy) -> Finding {
+        let reply = path.reply.as_ref();
+        // What the user expected is good, whatever else there is to say about a greeting.
+        let met = reply.is_some_and(|r| r.met == Some(true));
         let found = of_attempt(&path.attempt)
             .or_else(|| path.tunnel.as_ref().and_then(of_tunnel))
-            .or_else(|| path.greeting.as_ref().and_then(|g| of_greeting(g, target)))
+            .or_else(|| {
+                path.greeting.as_ref().filter(|_| !met).and_then(|g| of_greeting(g, target))
+            })
             .or_else(|| path.upgrade.as_ref().and_then(of_upgrade))
             .or_else(|| path.handshake.as_ref().and_then(|h| of_handshake(h, path, target)))
-            .or_else(|| path.handshake.as_ref().and_then(|h| of_certificate(h, path, now, policy)));
+            .or_else(|| path.handshake.as_ref().and_then(|h| of_certificate(h, path, now, policy)))
+            .or_else(|| reply.and_then(|r| of_reply(r, path, target)));
         let mut finding = found.unwrap_or_else(|| Finding::new("ok"));
         if target.proxy.is_some() {
             finding = of_leg(finding, path);
         }
         finding.why.extend(notes(path, target, now, policy));
+        if let Some(reply) = reply {
+            finding = with_reply(finding, reply, target);
+        }
         let attempt = &path.attempt;
         match &target.proxy {
             // Behind the tunnel it is the proxy that the target sees.
@@ -6920,6 +7535,185 @@ mod verdict {
         }
     }
 
+    /// The keyword of an answer that is not what was asked for; `None` is a good answer, or one
+    /// that was not to be had for another reason.
+    pub fn reply_failure(reply: &Reply) -> Option<&'static str> {
+        use reply::End;
+        let unmet = reply.met == Some(false);
+        let other = reply.other_protocol().map(|_| "reply.protocol");
+        match reply.end {
+            End::Unverified => None,
+            End::OtherAlpn => unmet.then_some("reply.expect"),
+            End::Malformed(_) => other.or(Some("reply.malformed")),
+            _ if reply.met == Some(true) => None,
+            End::Failed(_) => Some("reply.blackhole"),
+            End::Timeout if reply.is_lost() => Some("reply.blackhole"),
+            End::Timeout if reply.text.is_empty() && reply.sent == 0 => Some("reply.silent"),
+            End::Timeout if is_cut_off(reply) && (!unmet || reply.sent > 0) => {
+                Some("reply.timeout")
+            }
+            End::Closed | End::Reset | End::Alert(_) if is_cut_off(reply) => Some("reply.closed"),
+            _ if unmet => Some("reply.expect"),
+            End::TooLong if reply.head.is_none() => Some("reply.toolong"),
+            _ => match (reply.protocol, reply.answer()) {
+                (Protocol::Http, _) => {
+                    let status = reply.head.as_ref().map(|h| h.status);
+                    status.is_some_and(|s| (500..600).contains(&s)).then_some("reply.status")
+                }
+                (Protocol::Text, _) | (Protocol::Postgres, b"S" | b"N") => None,
+                (Protocol::Postgres, [b'E', ..]) => Some("reply.rejected"),
+                (Protocol::Postgres, _) => other.or(Some("reply.malformed")),
+                (Protocol::Redis, a) if a.starts_with(b"+PONG") || needs_login(a) => None,
+                (Protocol::Redis, a) if a.starts_with(b"-DENIED") => Some("reply.rejected"),
+                (Protocol::Redis, [b'-', ..]) => Some("reply.status"),
+                (Protocol::Redis, _) => other.or(Some("reply.malformed")),
+            },
+        }
+    }
+
+    /// The connection ended before the answer did: no HTTP head, or not a byte of anything.
+    fn is_cut_off(reply: &Reply) -> bool {
+        match reply.protocol {
+            Protocol::Http => reply.head.is_none(),
+            _ => reply.answer().is_empty() && (reply.sent > 0 || reply.text.is_empty()),
+        }
+    }
+
+    /// A Redis server that answers, but not to strangers.
+    fn needs_login(answer: &[u8]) -> bool {
+        answer.starts_with(b"-NOAUTH") || answer.starts_with(b"-NOPERM")
+    }
+
+    /// The reply: a refusal in the service's own words is an answer; what fails is none at all, an
+    /// error of the server's own, and something else than was asked for.
+    fn of_reply(reply: &Reply, path: &Path, target: &Target) -> Option<Finding> {
+        use reply::End;
+        if let Some(finding) = wants_certificate(reply, path) {
+            return Some(finding);
+        }
+        let keyword = reply_failure(reply)?;
+        let idle = path.extra.iter().find(|a| a.question == Question::Idle);
+        let on_silence = match idle.map(|idle| &idle.outcome) {
+            Some(hello::Outcome::Closed) => Some("tcp.closed"),
+            Some(hello::Outcome::Reset) => Some("tcp.reset"),
+            _ => None,
+        };
+        if let (Some(idle), Some(keyword)) = (idle, on_silence) {
+            let ms = idle.elapsed.as_millis();
+            return Some(Finding::new(keyword).why(Note::new("why.hungup").with("ms", ms)));
+        }
+        let detail = match reply.end {
+            End::Malformed(part) => part.to_string(),
+            End::TooLong => format!("{} byte", reply.answer().len()),
+            _ => reply.headline().to_string(),
+        };
+        let mut finding = Finding::new(keyword)
+            .arg("target", reply::again(target))
+            .arg("detail", detail)
+            .arg("service", target.service.map_or("http", |s| s.name))
+            .arg("seen", reply.other_protocol().unwrap_or_default());
+        finding.why.extend(reply_evidence(reply));
+        if idle.is_some() {
+            finding.why.push(Note::new("why.idleopenreply"));
+        }
+        Some(finding)
+    }
+
+    /// What was seen of a bad reply: the words that came, and how they ended.
+    fn reply_evidence(reply: &Reply) -> Vec<Note> {
+        use reply::End;
+        let line = reply.headline();
+        let said = Note::new("why.said").with("line", &line);
+        let end = match reply.end {
+            End::Timeout | End::Failed(_) => Some(delivery_note(reply)),
+            End::Closed => Some(Note::new("why.replyclosed")),
+            End::Reset => Some(Note::new("why.replyreset")),
+            End::Alert(code) => {
+                let name = tls::alert_name(code);
+                Some(Note::new("why.alert").with("code", code).with("name", name))
+            }
+            _ => None,
+        };
+        let (ms, bytes) = (reply.elapsed.as_millis(), reply.answer().len());
+        let end = end.map(|note| note.with("ms", ms).with("bytes", bytes));
+        let error = match reply.end {
+            End::Failed(errno) => Some(Note::new("why.errno").with("error", os_error(errno))),
+            _ => None,
+        };
+        let notes = [(!line.is_empty()).then_some(said), end, error];
+        notes.into_iter().flatten().collect()
+    }
+
+    /// What became of a request that nobody answered in time, in numbers.
+    fn delivery_note(reply: &Reply) -> Note {
+        let (delivery, info) = (&reply.delivery, &reply.delivery.info);
+        let key = match (reply.answer(), reply.sent, delivery.unacknowledged) {
+            ([_, ..], _, _) => "why.replystopped",
+            ([], 0, 0) => "why.replynothing",
+            ([], _, 0) => "why.replysilent",
+            ([], _, _) => "why.unacknowledged",
+        };
+        Note::new(key)
+            .with("sent", reply.sent)
+            .with("unacked", delivery.unacknowledged)
+            .with("retrans", info.retransmits)
+            .with("mss", info.snd_mss)
+    }
+
+    /// A server that asks for a client certificate in the handshake and refuses the lack of one
+    /// afterwards: by an HTTP 400, as nginx does, or by an alert that came late.
+    fn wants_certificate(reply: &Reply, path: &Path) -> Option<Finding> {
+        let handshake = path.handshake.as_ref().filter(|_| reply.met != Some(true))?;
+        let ClientAuth::Requested { sent, .. } = &handshake.client_auth else { return None };
+        let said = if *sent { "why.certrefused" } else { "why.certmissing" };
+        let line = match reply.end {
+            reply::End::Alert(code) => format!("{} ({code})", tls::alert_name(code)),
+            _ if reply.head.as_ref().is_some_and(|h| h.status == 400)
+                && reply.mentions("SSL certificate") =>
+            {
+                reply.headline().to_string()
+            }
+            _ => return None,
+        };
+        let finding = Finding::new("tls.clientcert").arg("detail", &line);
+        Some(finding.why(Note::new(said).with("line", line)))
+    }
+
+    /// What an answer tells besides: where to go on, who it is, why nothing was asked.
+    fn with_reply(mut finding: Finding, reply: &Reply, target: &Target) -> Finding {
+        use reply::End;
+        let ok = finding.keyword == "ok";
+        let next = |url: String| Note::new("next.reach").with("url", url);
+        let status = reply.head.as_ref().map_or(0, |h| h.status);
+        let location = reply.head.as_ref().and_then(|h| h.location.as_ref());
+        let key = match (reply.protocol, status) {
+            _ if reply.end == End::Unverified => "why.unverified",
+            _ if reply.end == End::OtherAlpn => "why.otheralpn",
+            (_, 300..400) if location.is_some() => {
+                let there = location.and_then(|l| reply::redirect(l, target));
+                finding.next.extend(there.map(next));
+                "why.redirect"
+            }
+            (_, 400) if target.tls == TlsMode::Never && reply.mentions("HTTPS") => {
+                finding.next.push(next(reply::url("https", target)));
+                "why.wantstls"
+            }
+            _ if !ok => return finding,
+            (_, 401 | 403) => "why.noright",
+            (_, 400..500) => "why.requestrefused",
+            (_, 500..600) => "why.said",
+            (Protocol::Redis, _) if needs_login(reply.answer()) => "why.needslogin",
+            (Protocol::Redis, _) => "why.speaks",
+            (Protocol::Postgres, _) => "why.postgres",
+            _ => return finding,
+        };
+        let note = Note::new(key).with("line", reply.headline());
+        finding.why(match location {
+            Some(location) => note.with("location", location),
+            None => note.with("service", "redis"),
+        })
+    }
+
     /// The certificate: the gravest flaw names the verdict, the others are evidence.
     fn of_certificate(
         handshake: &Handshake,
@@ -7216,7 +8010,6 @@ mod verdict {
         ("reply.malformed", 60),
         ("reply.protocol", 60),
         ("reply.rejected", 60),
-        ("reply.redirect", 60),
         ("reply.expect", 60),
         ("reply.status", 60),
     ];
@@ -7261,11 +8054,12 @@ mod report {
     use super::greet::{End, Greeting};
     use super::hello::{self, HelloAnswer};
     use super::probe::{Path, Probe, Step};
+    use super::reply::{self, Reply};
     use super::resolve::{Answer, Failure, Lookup, Source};
     use super::starttls::{self, Upgrade};
     use super::sys::{Fault, Icmp};
     use super::target::{Target, TlsMode};
-    use super::text::{self, Lang, Note, hex, json_string, utc, width};
+    use super::text::{self, Lang, Note, Untrusted, hex, json_string, utc, width};
     use super::tls::{self, ClientAuth, Handshake};
     use super::tunnel::{self, Tunnel};
     use super::verdict::{self, Verdict};
@@ -7356,6 +8150,7 @@ mod report {
                 answers.iter().map(|answer| extra_row(answer, style)).collect()
             }
             Step::Extra(_) => String::new(),
+            Step::Reply(addr, reply) => reply_rows(*addr, reply, style),
         }
     }
 
@@ -7370,6 +8165,10 @@ mod report {
             rows += &row("tls", Mark::NotReached, "", None, style);
             rows += &row("cert", Mark::NotReached, "", None, style);
         }
+        let asked = reply::question(target).is_some() && !connect_only;
+        if asked && probe.paths.iter().all(|p| p.reply.is_none()) {
+            rows += &row("reply", Mark::NotReached, "", None, style);
+        }
         rows
     }
 
@@ -7382,7 +8181,7 @@ mod report {
         let mut last = "";
         let mut paragraph = |label: &'static str, note: &Note| {
             // A bar stands between actions: each has a line of its own, so that it can be pasted.
-            for line in note.render(style.lang).split(" | ") {
+            for line in &note.lines(style.lang) {
                 let word = text::message(style.lang, label).filter(|_| label != last);
                 out += &format!("  {} ", pad(word.unwrap_or_default(), LABEL));
                 out += &wrap(line, LABEL + 3, style.width);
@@ -7764,6 +8563,48 @@ mod report {
         row("", Mark::Blank, &detail, None, style)
     }
 
+    /// The reply row, and what was said on both sides for `-v`.
+    fn reply_rows(addr: SocketAddr, reply: &Reply, style: Style) -> String {
+        use reply::End;
+        let line = reply.headline();
+        let failed = verdict::reply_failure(reply).is_some();
+        let (mark, note) = match (reply.end, line.is_empty()) {
+            (End::Unverified, _) => (Mark::NotReached, Note::new("row.unverified")),
+            (End::OtherAlpn, _) => (Mark::NotReached, Note::new("row.otheralpn")),
+            (End::Closed, true) => (Mark::Fail, Note::new("row.closed")),
+            (End::Reset, true) => (Mark::Fail, Note::new("row.reset")),
+            (End::Alert(code), true) => {
+                let name = tls::alert_name(code);
+                (Mark::Fail, Note::new("row.alert").with("name", name).with("code", code))
+            }
+            (_, true) => (Mark::Fail, Note::new("row.noreply")),
+            (_, false) => {
+                let key = if reply.first_byte.is_some() { "row.reply" } else { "row.saidunknown" };
+                (if failed { Mark::Fail } else { Mark::Ok }, Note::new(key))
+            }
+        };
+        let server = reply.head.as_ref().and_then(|h| h.server.as_ref());
+        let line = server.map_or(line.to_string(), |s| format!("{line}, Server {s}"));
+        let first = reply.first_byte.map(|t| millis(t, 1)).unwrap_or_default();
+        let detail = note.with("addr", addr).with("line", line).with("ms", first);
+        let took = (mark != Mark::NotReached).then_some(reply.elapsed);
+        let mut rows = row("reply", mark, &detail.render(style.lang), took, style);
+        if style.verbose && mark != Mark::NotReached {
+            rows += &dialogue(">", reply.request.bytes(), style);
+            rows += &dialogue("<", reply.text.bytes(), style);
+        }
+        rows
+    }
+
+    /// One side of a dialogue, line by line.
+    fn dialogue(whose: &str, bytes: &[u8], style: Style) -> String {
+        let lines = bytes.split_inclusive(|b| *b == b'\n').take(DIALOGUE_LINES);
+        lines.fold(String::new(), |rows, line| {
+            let text = format!("{whose} {}", Untrusted::new(line));
+            rows + &row("", Mark::Blank, &text, None, style)
+        })
+    }
+
     /// The whole probe as one line of JSON; the fields are documented in the README.
     pub fn json(target: &Target, probe: &Probe, verdict: &Verdict, style: Style) -> String {
         let mut object = Object::new()
@@ -7847,6 +8688,7 @@ mod report {
             .raw("greet", opt(path.greeting.as_ref().map(json_greeting)))
             .raw("starttls", opt(path.upgrade.as_ref().map(json_upgrade)))
             .raw("tls", opt(path.handshake.as_ref().map(json_handshake)))
+            .raw("reply", opt(path.reply.as_ref().map(json_reply)))
             .raw("extra", array(path.extra.iter().map(json_extra)))
             .raw("tls_without_sni", opt(path.unnamed.as_ref().map(json_handshake)))
             .end()
@@ -8007,6 +8849,47 @@ mod report {
             .end()
     }
 
+    fn json_reply(reply: &Reply) -> String {
+        use reply::{End, Protocol};
+        let protocol = match reply.protocol {
+            Protocol::Http => "http",
+            Protocol::Redis => "redis",
+            Protocol::Postgres => "postgres",
+            Protocol::Text => "text",
+        };
+        let end = match reply.end {
+            End::Complete => "complete",
+            End::Closed => "closed",
+            End::Reset => "reset",
+            End::Failed(_) => "failed",
+            End::Alert(_) => "alert",
+            End::Timeout => "timeout",
+            End::TooLong => "toolong",
+            End::Malformed(_) => "malformed",
+            End::Unverified => "unverified",
+            End::OtherAlpn => "otheralpn",
+        };
+        let (head, answer) = (reply.head.as_ref(), reply.answer());
+        let bytes = |b: Option<&Untrusted>| opt(b.map(|b| text::json(b.bytes())));
+        let first = opt(reply.first_byte.map(|t| millis(t, 3)));
+        Object::new()
+            .text("protocol", protocol)
+            .text("end", end)
+            .raw("failure", opt(verdict::reply_failure(reply).map(json_string)))
+            .raw("status", opt(head.map(|h| h.status)))
+            .raw("location", bytes(head.and_then(|h| h.location.as_ref())))
+            .raw("server", bytes(head.and_then(|h| h.server.as_ref())))
+            .raw("expected", opt(reply.met))
+            .raw("answer", text::json(answer.get(..ANSWER).unwrap_or(answer)))
+            .number("sent", reply.sent as u64)
+            .number("received", answer.len() as u64)
+            .number("unacknowledged", reply.delivery.unacknowledged)
+            .number("retransmits", reply.delivery.info.retransmits)
+            .raw("first_byte_ms", first)
+            .ms("ms", reply.elapsed)
+            .end()
+    }
+
     fn json_certificate(c: &Certificate) -> String {
         Object::new()
             .raw("subject", text::json(c.subject.bytes()))
@@ -8141,6 +9024,12 @@ mod report {
     /// Bytes of a fingerprint that tell certificates apart.
     const SHORT: usize = 8;
 
+    /// Lines of each side of a dialogue that `-v` shows: a head, and the start of a body.
+    const DIALOGUE_LINES: usize = 40;
+
+    /// Bytes of an answer in JSON: enough to see what it is.
+    const ANSWER: usize = 512;
+
     /// Names of a certificate in its row; the others are counted.
     const NAMES: usize = 4;
 
@@ -8272,8 +9161,9 @@ mod check {
         say: &dyn Fn(&str),
     ) -> Vec<(Target, Verdict)> {
         let style = check.style;
-        let targets: Vec<Target> =
-            names.iter().map(|sni| Target { sni: sni.clone(), ..place.clone() }).collect();
+        // The certificate is all that is wanted: nothing is asked behind it.
+        let named = |sni: &Sni| Target { sni: sni.clone(), path: None, ..place.clone() };
+        let targets: Vec<Target> = names.iter().map(named).collect();
         let ask = |target: &Target| probe::run(target, &check.options, &|_| {});
         let probes = probe::side_by_side(&targets, &ask);
         if check.form == Form::Steps {
@@ -8378,6 +9268,10 @@ mod cli {
         pem: Option<PathBuf>,
         connect_only: bool,
         no_extra: bool,
+        /// `--http`, and its path if it has one.
+        http: Option<Option<String>>,
+        send: Option<Vec<u8>>,
+        expect: Option<Vec<u8>>,
         strict: bool,
         limits: Limits,
         json: bool,
@@ -8560,8 +9454,13 @@ mod cli {
 
     impl Draft {
         /// Takes a word that is no option: a target, or its port.
+        /// No target begins with a slash, so that is the path of `--http`.
         pub fn word(&mut self, word: OsString) -> Result<(), Note> {
-            self.words.push(word.into_string().map_err(|_| Note::new("usage.notutf8"))?);
+            let word = word.into_string().map_err(|_| Note::new("usage.notutf8"))?;
+            match &mut self.http {
+                Some(path @ None) if word.starts_with('/') => *path = Some(word),
+                _ => self.words.push(word),
+            }
             Ok(())
         }
 
@@ -8598,6 +9497,12 @@ mod cli {
                 "--pem" => self.pem = Some(parser.value()?.into()),
                 "-z" => self.connect_only = true,
                 "--no-extra" => self.no_extra = true,
+                "--http" => {
+                    let path = parser.optional_value().map(|path| path.string()).transpose()?;
+                    self.http = Some(path.map(slash).transpose()?);
+                }
+                "--send" => self.send = Some(parse_text(&word()?, "--send")?),
+                "--expect" => self.expect = Some(parse_text(&word()?, "--expect")?),
                 "--strict" => self.strict = true,
                 "--timeout" => self.limits.all = Some(limit(&word()?, name)?),
                 "--dns-timeout" => self.limits.dns = Some(limit(&word()?, name)?),
@@ -8666,17 +9571,35 @@ mod cli {
             given.into_iter().find(|(given, _)| *given).map(|(_, name)| name)
         }
 
+        /// An option that asks the application something, if one was given.
+        fn question(&self) -> Option<&'static str> {
+            let given = [
+                (self.http.is_some(), "--http"),
+                (self.send.is_some(), "--send"),
+                (self.expect.is_some(), "--expect"),
+            ];
+            given.into_iter().find(|(given, _)| *given).map(|(_, name)| name)
+        }
+
         /// Every pair of options that cannot both be meant.
         fn contradictions(&self) -> Result<(), Note> {
             let tls = self.tls_option();
+            let asks = self.question();
             let pairs = [
                 (self.quiet && self.verbose, "-q", "-v"),
                 (self.quiet && self.json, "-q", "--json"),
                 (self.connect_only && tls.is_some(), "-z", tls.unwrap_or_default()),
+                (self.connect_only && asks.is_some(), "-z", asks.unwrap_or_default()),
+                (self.http.is_some() && self.send.is_some(), "--http", "--send"),
                 (self.tls == Some(false) && tls.is_some(), "--no-tls", tls.unwrap_or_default()),
                 (self.no_verify && self.ca.is_some(), "--no-verify", "--ca"),
                 (!self.compare.is_empty() && self.sni.is_some(), "--sni-compare", "--servername"),
                 (!self.compare.is_empty() && self.pem.is_some(), "--sni-compare", "--pem"),
+                (
+                    !self.compare.is_empty() && asks.is_some(),
+                    "--sni-compare",
+                    asks.unwrap_or_default(),
+                ),
             ];
             match pairs.iter().find(|(both, _, _)| *both) {
                 Some((_, this, other)) => Err(contradiction(this, other)),
@@ -8714,6 +9637,7 @@ mod cli {
                 socket: SocketOptions { source: self.source, interface: self.interface, ttl: None },
                 connect_only: self.connect_only,
                 extra: !self.no_extra && self.compare.is_empty(),
+                verify: !self.no_verify,
                 alpn: self.alpn,
                 versions: self.versions.unwrap_or(Versions::Any),
                 client,
@@ -8771,6 +9695,12 @@ mod cli {
                 target.sni = sni.clone();
             }
             target.send_proxy = self.send_proxy;
+            target.send.clone_from(&self.send);
+            target.expect.clone_from(&self.expect);
+            if let Some(path) = &self.http {
+                let path = path.clone().or(target.path);
+                target.path = Some(path.unwrap_or_else(|| "/".to_string()));
+            }
             let upgrade = self.starttls.or(target.service.and_then(|s| s.starttls));
             match (self.tls, self.tls_option(), upgrade) {
                 (Some(false), _, _) => target.tls = TlsMode::Never,
@@ -8934,6 +9864,42 @@ mod cli {
         match names.iter().all(|n| (1..=255).contains(&n.len())) {
             true => Ok(names),
             false => Err(Note::new("usage.alpn").with("typed", shown(text))),
+        }
+    }
+
+    /// The path behind `--http=`.
+    fn slash(path: String) -> Result<String, Note> {
+        match path.starts_with('/') {
+            true => Ok(path),
+            false => Err(Note::new("usage.httppath").with("typed", shown(&path))),
+        }
+    }
+
+    /// Text with the escapes `\r \n \t \\ \xNN`; an empty one would mean nothing.
+    fn parse_text(text: &str, option: &'static str) -> Result<Vec<u8>, Note> {
+        let bad = || Note::new("usage.escape").with("option", option).with("typed", shown(text));
+        let mut out = Vec::new();
+        let mut rest = text.as_bytes();
+        while let [first, after @ ..] = rest {
+            let (byte, after) = match (first, after) {
+                (b'\\', [b'r', after @ ..]) => (b'\r', after),
+                (b'\\', [b'n', after @ ..]) => (b'\n', after),
+                (b'\\', [b't', after @ ..]) => (b'\t', after),
+                (b'\\', [b'\\', after @ ..]) => (b'\\', after),
+                (b'\\', [b'x', high, low, after @ ..]) => {
+                    let digit = |d: &u8| char::from(*d).to_digit(16).ok_or_else(bad);
+                    ((digit(high)? * 16 + digit(low)?) as u8, after)
+                }
+                (b'\\', _) => return Err(bad()),
+                (byte, after) => (*byte, after),
+            };
+            out.push(byte);
+            rest = after;
+        }
+        if out.is_empty() {
+            Err(Note::new("usage.novalue").with("option", option))
+        } else {
+            Ok(out)
         }
     }
 

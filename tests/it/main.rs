@@ -24,6 +24,8 @@ mod layout;
 mod pipes;
 /// Proxies, real and bad ones; what the environment names; the PROXY protocol.
 mod proxy;
+/// What the application answers, and what it means when it does not.
+mod reply;
 /// What people read in two languages, and programs in one.
 mod report;
 /// Every way in which a name server can fail, and this box's own files.

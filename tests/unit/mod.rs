@@ -2,6 +2,7 @@
 
 mod connect;
 mod hello;
+mod reply;
 mod resolve;
 mod starttls;
 mod tls;
