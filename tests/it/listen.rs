@@ -6,6 +6,7 @@ use crate::support::pki::{Ca, Leaf};
 use crate::support::run::{
     Outcome, Run, Running, binary, emulated, emulation_cannot, patience, test_name,
 };
+use crate::support::servers;
 use crate::support::sys;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, RootCertStore};
@@ -150,6 +151,16 @@ fn a_check_says_what_the_far_end_saw() {
     run.says_soon("#2 TLS ClientHello: SNI shop.example, ALPN none, TLS 1.3, TLS 1.2; ");
     let check = self::check(["--lang", "ja", &addr.to_string()]).run();
     check.status(0).says("相手側から見たこちらは 127.0.0.1:").says("アドレス変換なし");
+}
+
+#[test]
+fn through_a_proxy_it_is_the_proxys_address_that_is_seen() {
+    let proxy = servers::shared::microsocks_open();
+    let (_run, addr) = listen(&[]);
+    let through = format!("socks5://{}", proxy.addr("socks"));
+    let check = check(["--proxy", &through, &addr.to_string()]).run();
+    check.status(0).verdict("ok").says("the far end saw 127.0.0.1:").says("the proxy's address");
+    check.says_not("NAT");
 }
 
 #[test]
