@@ -26,6 +26,7 @@
 //! A stage measures and returns plain records; only `verdict` infers; only `report` prints.
 //! A failed step is data: `Err` means that the tool could not do its own job.
 
+mod listen;
 mod selftest;
 
 use std::ffi::OsString;
@@ -51,6 +52,7 @@ fn run(args: Vec<OsString>, lang: text::Lang) -> Result<u8, cli::Stop> {
     match cli::parse(args, lang)? {
         cli::Command::Check(check) => Ok(check::run(&check)?),
         cli::Command::Help(page) => Ok(report::print(&page).map(|()| 0)?),
+        cli::Command::Companion("listen", parser) => listen::run(parser, lang),
         cli::Command::Companion(_, parser) => selftest::run(parser, lang),
     }
 }
@@ -93,7 +95,7 @@ mod text {
             let mut shown = 0;
             for chunk in self.0.utf8_chunks() {
                 for c in chunk.valid().chars() {
-                    if shown == SHOWN_MAX {
+                    if shown >= SHOWN_MAX {
                         return f.write_char('…');
                     }
                     shown += 1;
@@ -108,6 +110,9 @@ mod text {
                     }
                 }
                 for byte in chunk.invalid() {
+                    if shown >= SHOWN_MAX {
+                        return f.write_char('…');
+                    }
                     shown += 1;
                     write!(f, "\\x{byte:02x}")?;
                 }
@@ -388,7 +393,7 @@ mod sys {
     use std::fs::File;
     use std::io::{self, Error, ErrorKind};
     use std::mem;
-    use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+    use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
     use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
     use std::time::Duration;
 
@@ -457,6 +462,8 @@ mod sys {
         pub total_retrans: u32,
         /// Segments received before one that should have come first (Linux 5.4).
         pub out_of_order: u32,
+        /// Segments with data that came in; 0 before Linux 4.6.
+        pub data_segs_in: u32,
     }
 
     /// A non-blocking TCP socket whose SYN is on its way.
@@ -562,6 +569,22 @@ mod sys {
         }
     }
 
+    /// A non-blocking listener; one on `[::]` takes IPv4 as well, whatever the box's default is.
+    pub fn listen(addr: SocketAddr) -> Result<TcpListener, Fault> {
+        let addr = plain(addr);
+        let fault = |call| move |e: Error| Fault { call, errno: errno(&e) };
+        let stream = socket(&addr).map_err(fault("socket"))?;
+        if addr.is_ipv6() && addr.ip().is_unspecified() {
+            set(&stream, libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, &0_i32.to_ne_bytes())
+                .map_err(fault("IPV6_V6ONLY"))?;
+        }
+        bind(&stream, addr).map_err(fault("bind"))?;
+        // SAFETY: no pointers. The kernel cuts the backlog down to net.core.somaxconn.
+        checked(unsafe { libc::listen(stream.as_raw_fd(), c_int::MAX) })
+            .map_err(fault("listen"))?;
+        Ok(TcpListener::from(OwnedFd::from(stream)))
+    }
+
     /// What TCP counts on a socket, in any state.
     pub fn tcp_info(socket: &impl AsFd) -> Option<TcpInfo> {
         // SAFETY: integers only.
@@ -577,6 +600,7 @@ mod sys {
             rtt_us: raw.tcpi_rtt,
             total_retrans: raw.tcpi_total_retrans,
             out_of_order: raw.tcpi_rcv_ooopack,
+            data_segs_in: raw.tcpi_data_segs_in,
         })
     }
 
@@ -4572,15 +4596,20 @@ mod tls {
 
     use crate::connect::Wire;
     use crate::deadline::Deadline;
+    use crate::mint::Minted;
     use crate::text::Untrusted;
     use crate::x509::{self, Certificate};
-    pub use recorder::provider;
+    use recorder::provider;
     use recorder::{Identity, Recorder, Seen};
     use rustls::client::{Resumption, verify_server_cert_signed_by_trust_anchor};
     use rustls::pki_types::pem::PemObject;
     use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, TrustAnchor, UnixTime};
     use rustls::server::ParsedCertificate;
-    use rustls::{CertificateError, ClientConfig, ClientConnection, InvalidMessage, RootCertStore};
+    use rustls::sign::SingleCertAndKey;
+    use rustls::{
+        CertificateError, ClientConfig, ClientConnection, InvalidMessage, RootCertStore,
+        ServerConfig,
+    };
     use std::collections::BTreeSet;
     use std::io::{self, ErrorKind, Read, Write};
     use std::net::{IpAddr, Ipv4Addr};
@@ -4623,7 +4652,7 @@ mod tls {
         Tls13,
     }
 
-    /// A client certificate with its chain and key.
+    /// A certificate with its chain and key, for a client; for a server where reach plays one.
     #[derive(Clone)]
     pub struct ClientIdentity(Arc<Identity>);
 
@@ -5098,7 +5127,7 @@ mod tls {
     }
 
     /// The library's reasons by kind. Its own sentences come from Debug, which this build lacks.
-    fn protocol(error: &rustls::Error) -> Outcome {
+    pub fn protocol(error: &rustls::Error) -> Outcome {
         use rustls::Error as E;
         Outcome::Protocol(match error {
             E::AlertReceived(alert) if u8::from(*alert) == CLOSE_NOTIFY => return Outcome::Closed,
@@ -5488,6 +5517,26 @@ mod tls {
             })?;
             Ok(Self(Arc::new(identity)))
         }
+
+        /// A throw-away certificate; `None` if the library does not take its own kind of key.
+        pub fn minted(minted: &Minted) -> Option<Self> {
+            let key = recorder::provider().key_provider.load_private_key(minted.key.clone_key());
+            let chain = vec![minted.certificate.clone()];
+            Some(Self(Arc::new(Identity::new(chain, key.ok()?))))
+        }
+
+        /// The certificate itself, without its chain.
+        pub fn leaf(&self) -> Option<Certificate> {
+            x509::parse(self.0.cert.first()?)
+        }
+    }
+
+    /// What a server needs that shows this certificate to everybody: `ServerConnection::new`.
+    pub fn server(identity: &ClientIdentity) -> Option<Arc<ServerConfig>> {
+        let builder = ServerConfig::builder_with_provider(provider());
+        let builder = builder.with_safe_default_protocol_versions().ok()?.with_no_client_auth();
+        let resolver = SingleCertAndKey::from(identity.0.clone());
+        Some(Arc::new(builder.with_cert_resolver(Arc::new(resolver))))
     }
 
     mod recorder {
@@ -7091,10 +7140,27 @@ mod verdict {
         if let Some(greeting) = &path.greeting {
             notes.extend(odd_greeting(greeting, target));
         }
+        notes.extend(far_end(path, target));
         if let Some(handshake) = &path.handshake {
             notes.extend(handshake_notes(handshake, now, policy));
         }
         notes
+    }
+
+    /// What `reach listen` at the far end saw: our own address, unless NAT or a proxy is between.
+    fn far_end(path: &Path, target: &Target) -> Option<Note> {
+        let greeting = path.greeting.as_ref().map(|g| g.banner.bytes());
+        let first = greeting.or(path.handshake.as_ref().map(|h| h.first.as_slice()))?;
+        let line = std::str::from_utf8(first).ok()?.strip_prefix("reach listen: you are ")?;
+        let seen: SocketAddr = line.split("\r\n").next()?.parse().ok()?;
+        let local = path.attempt.local?;
+        let same = (seen.ip(), seen.port()) == (local.ip().to_canonical(), local.port());
+        let key = match same {
+            _ if target.proxy.is_some() => "why.seenproxy",
+            true => "why.seen",
+            false => "why.translated",
+        };
+        Some(Note::new(key).with("seen", seen).with("local", local))
     }
 
     /// The TCP step.
@@ -8097,6 +8163,11 @@ mod report {
             let mut stdout = io::stdout().lock();
             let done = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
             self.failed = done.err();
+        }
+
+        /// Nothing more can be written, so that a command without an end of its own may end.
+        pub fn has_failed(&self) -> bool {
+            self.failed.is_some()
         }
 
         /// The first write error, unless the reader just went away.
@@ -9339,6 +9410,11 @@ mod cli {
         }
     }
 
+    /// The value of `--lang`, which `language` has read already and could not complain about.
+    pub fn known_language(text: &str) -> Result<Lang, Note> {
+        parse_language(text).ok_or_else(|| Note::new("usage.lang").with("lang", shown(text)))
+    }
+
     /// Reads the command line, without the program's name.
     pub fn parse(args: Vec<OsString>, lang: Lang) -> Result<Command, Note> {
         let args = without_language(&args);
@@ -9519,12 +9595,7 @@ mod cli {
                 "--json" => self.json = true,
                 "-q" => self.quiet = true,
                 "-v" => self.verbose = true,
-                "--lang" => {
-                    let lang = word()?;
-                    if parse_language(&lang).is_none() {
-                        return Err(Note::new("usage.lang").with("lang", shown(&lang)).into());
-                    }
-                }
+                "--lang" => drop(known_language(&word()?)?),
                 other => return Err(lexopt::Error::UnexpectedOption(other.to_string()).into()),
             }
             Ok(())
@@ -9775,7 +9846,7 @@ mod cli {
     }
 
     /// What is wrong with a file that an option names.
-    fn bad_file(bad: &BadFile, option: &'static str, file: &Path) -> Note {
+    pub fn bad_file(bad: &BadFile, option: &'static str, file: &Path) -> Note {
         let key = match bad {
             BadFile::Unreadable(_) => "usage.file",
             BadFile::TooLarge => "usage.filesize",
@@ -9793,16 +9864,16 @@ mod cli {
         }
     }
 
-    fn contradiction(this: &str, other: &str) -> Note {
+    pub fn contradiction(this: &str, other: &str) -> Note {
         Note::new("usage.both").with("this", this).with("other", other)
     }
 
-    fn limit(text: &str, option: &str) -> Result<Duration, Note> {
+    pub fn limit(text: &str, option: &str) -> Result<Duration, Note> {
         let bad = || Note::new("usage.duration").with("option", option);
         parse_duration(text).ok_or_else(|| bad().with("typed", shown(text)))
     }
 
-    fn number(text: &str, option: &'static str) -> Result<u32, Note> {
+    pub fn number(text: &str, option: &'static str) -> Result<u32, Note> {
         let bad = || Note::new("usage.number").with("option", option);
         let number = text.parse().ok().filter(|n| *n > 0);
         number.ok_or_else(|| bad().with("typed", shown(text)))
@@ -9912,7 +9983,7 @@ mod cli {
     }
 
     /// The commands that live in a file of their own.
-    pub const COMPANIONS: [&str; 1] = ["selftest"];
+    pub const COMPANIONS: [&str; 2] = ["listen", "selftest"];
 
     const VERSION: &str = concat!("reach ", env!("CARGO_PKG_VERSION"), "\n");
 

@@ -6,7 +6,7 @@ use crate::cli::{self, Command, Stop};
 use crate::mint::{Minted, mint};
 use crate::report::{self, Style};
 use crate::text::{Lang, Note};
-use crate::tls::Trust;
+use crate::tls::{self, ClientIdentity, Trust};
 use crate::{probe, verdict};
 use rustls::{ServerConfig, ServerConnection};
 use std::ffi::OsString;
@@ -144,23 +144,12 @@ fn start(service: Service) -> io::Result<(SocketAddr, Option<Minted>)> {
         }
         _ => None,
     };
-    let config = minted.as_ref().and_then(server_config);
+    let config = minted.as_ref().and_then(ClientIdentity::minted).and_then(|own| tls::server(&own));
     match service {
         Service::Closed => drop(listener),
         service => drop(std::thread::spawn(move || serve(&listener, service, config.as_ref()))),
     }
     Ok((addr, minted))
-}
-
-fn server_config(minted: &Minted) -> Option<Arc<ServerConfig>> {
-    let chain = vec![minted.certificate.clone()];
-    let config = ServerConfig::builder_with_provider(crate::tls::provider())
-        .with_safe_default_protocol_versions()
-        .ok()?
-        .with_no_client_auth()
-        .with_single_cert(chain, minted.key.clone_key())
-        .ok()?;
-    Some(Arc::new(config))
 }
 
 /// Plays the service for every visitor, one after the other.

@@ -20,6 +20,8 @@ mod greet;
 mod hello;
 /// The layout that keeps one large file readable.
 mod layout;
+/// The far end: who came, what they get, and that a flood does not hurt.
+mod listen;
 /// What happens to the output when nobody reads it, or everybody can.
 mod pipes;
 /// Proxies, real and bad ones; what the environment names; the PROXY protocol.
