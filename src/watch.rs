@@ -567,7 +567,7 @@ impl<'a> Table<'a> {
             if self.entries.get(index).is_some_and(|entry| entry.row.is_same(row)) {
                 return (slot, Some(index));
             }
-            slot = slot + 1 & mask;
+            slot = (slot + 1) & mask;
         }
         (slot, None)
     }
@@ -719,10 +719,12 @@ impl Owners {
         if !table.unasked || only.is_empty() && ms(now) < self.rest_until {
             return;
         }
+        // What is not shown at first is asked for when it changes.
+        let first = table.look == 1;
         let inodes: Vec<u64> = table
             .entries
             .iter()
-            .map(|entry| match entry.asked || !filter.is_state(entry.row.state) {
+            .map(|entry| match entry.asked || first && !filter.is_state(entry.row.state) {
                 true => 0,
                 false => table.owner_inode(&entry.row),
             })
@@ -731,7 +733,7 @@ impl Owners {
             inodes.iter().filter(|inode| **inode != 0).map(|inode| (*inode, 0)).collect();
         wanted.sort_unstable();
         wanted.dedup();
-        if table.look == 1 && only.is_empty() && wanted.len() > OWNERS_MAX {
+        if first && only.is_empty() && wanted.len() > OWNERS_MAX {
             self.skipped = true;
             wanted.clear();
         }
@@ -746,7 +748,7 @@ impl Owners {
             left -= self.search(pid, &mut wanted);
         }
         for (entry, inode) in table.entries.iter_mut().zip(inodes) {
-            entry.asked |= inode != 0;
+            entry.asked |= first || inode != 0;
             let found = wanted.binary_search_by_key(&inode, |(inode, _)| *inode).ok();
             if let Some((_, pid)) = found.and_then(|at| wanted.get(at)).filter(|w| w.1 != 0) {
                 entry.owner = *pid;
@@ -900,10 +902,8 @@ impl<'a> Watch<'a> {
             self.pause(began, took, limit)?;
         };
         // What the last look lacked for the first time.
-        if reason != "until" {
-            if let Ok(events) = self.look() {
-                self.tell(&events);
-            }
+        if let (true, Ok(events)) = (reason != "until", self.look()) {
+            self.tell(&events);
         }
         self.finish(reason);
         self.out.error().map_or(Ok(()), Err)?;
@@ -1131,35 +1131,33 @@ impl<'a> Watch<'a> {
 
     /// Tells the troubles that have lasted: those of one kind at one place together.
     fn troubles(&mut self, now: u64, text: &mut String) {
-        let mut groups: Vec<(Trouble, End, usize, usize)> = Vec::new();
+        let mut scenes: Vec<(Trouble, End, usize)> = Vec::new();
         for index in std::mem::take(&mut self.table.due) {
             let Some(entry) = self.table.entries.get(index) else { continue };
             let (trouble, scene) = (entry.trouble, entry.row.scene(entry.trouble));
-            if self.is_dull(entry) {
-                continue;
-            }
-            match groups.iter_mut().rev().take(SCENES).find(|g| (g.0, g.1) == (trouble, scene)) {
-                Some(group) => group.3 += 1,
-                None => groups.push((trouble, scene, index, 1)),
+            let known = |s: &(Trouble, End, usize)| (s.0, s.1) == (trouble, scene);
+            if !self.is_dull(entry) && !scenes.iter().rev().take(SCENES).any(known) {
+                scenes.push((trouble, scene, index));
             }
         }
-        for (at, (trouble, scene, index, new)) in groups.iter().enumerate() {
-            let count = self.grown(*trouble, *scene, *new);
-            let Some(row) = self.table.entries.get(*index).map(|e| e.row) else { continue };
-            if at >= SENTENCES || count == 0 {
-                continue;
+        let (mut said, mut left) = (0, scenes.len());
+        for (trouble, scene, index) in scenes.into_iter().take(SCENES) {
+            let count = self.grown(trouble, scene);
+            let Some(entry) = self.table.entries.get(index).filter(|_| said < SENTENCES) else {
+                break;
+            };
+            left -= 1;
+            if count > 0 {
+                said += 1;
+                let note = Note::new(format!("watch.{}", trouble.keyword()))
+                    .with("process", self.owners.show(entry.owner))
+                    .with("seconds", tenths(now - entry.trouble_since));
+                self.sentence(trouble.keyword(), &note, entry.row, count, now, text);
             }
-            let note = Note::new(format!("watch.{}", trouble.keyword()));
-            let since = self.table.entries.get(*index).map_or(now, |e| e.trouble_since);
-            let note =
-                note.with("process", self.process(*index)).with("seconds", tenths(now - since));
-            self.sentence(trouble.keyword(), &note, row, count, now, text);
         }
-        if let Some(more) = groups.len().checked_sub(SENTENCES).filter(|more| *more > 0) {
-            if !self.ask.json {
-                let note = Note::new("watch.more").with("count", more);
-                *text += &format!("{:14}  {}\n", "", note.render(self.style.lang));
-            }
+        if left > 0 && !self.ask.json {
+            let note = Note::new("watch.more").with("count", left);
+            *text += &format!("{:FINDING$}{}\n", "", note.render(self.style.lang));
         }
     }
 
@@ -1175,22 +1173,22 @@ impl<'a> Watch<'a> {
             || entry.trouble == Trouble::Unaccepted && self.table.listeners.iter().any(waits)
     }
 
-    /// How many sockets are in this trouble now that `new` more are; 0 if that need not be told
-    /// because they have not doubled since it was.
-    fn grown(&mut self, trouble: Trouble, scene: End, new: usize) -> usize {
-        let Some((_, _, told)) = self.told.iter_mut().find(|t| (t.0, t.1) == (trouble, scene))
-        else {
-            self.told.truncate(KNOWN_MAX);
-            self.told.insert(0, (trouble, scene, new));
-            return new;
-        };
-        // The next doubling is counted from here, told or not: `told` holds all since the start.
-        let before = *told;
-        *told += new;
-        match trouble {
-            Trouble::Mapped => 0,
-            _ if before.ilog2() < told.ilog2() => *told,
-            _ => 0,
+    /// How many sockets are in this trouble here; 0 if that has been told, and they have not
+    /// doubled since.
+    fn grown(&mut self, trouble: Trouble, scene: End) -> usize {
+        let here = |e: &&Entry| e.told && e.trouble == trouble && e.row.scene(trouble) == scene;
+        let count = self.table.entries.iter().filter(here).count();
+        match self.told.iter_mut().find(|t| (t.0, t.1) == (trouble, scene)) {
+            Some(told) if count < told.2 * 2 || trouble == Trouble::Mapped => 0,
+            Some(told) => {
+                told.2 = count;
+                count
+            }
+            None => {
+                self.told.truncate(KNOWN_MAX);
+                self.told.insert(0, (trouble, scene, count));
+                count
+            }
         }
     }
 
@@ -1228,10 +1226,6 @@ impl<'a> Watch<'a> {
                 object.number("count", count as u64).text("text", &said).end() + "\n"
             }
         };
-    }
-
-    fn process(&self, index: usize) -> String {
-        self.owners.show(self.table.entries.get(index).map_or(0, |entry| entry.owner))
     }
 
     /// Once a second: whether the kernel dropped connections because an accept queue was full.
@@ -1437,7 +1431,7 @@ const START_MAX: usize = 20;
 /// Sentences on the same look; more than this nobody reads.
 const SENTENCES: usize = 4;
 
-/// Groups of a look among which another socket finds its own.
+/// Places of a look that are judged, and among which another socket finds its own.
 const SCENES: usize = 64;
 
 /// Processes, troubles and attempts that are remembered.

@@ -1,4 +1,5 @@
 //! The line parser of `reach watch`: what is no row of /proc/net/tcp is skipped, whatever it is.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use crate::watch::{End, parse};
 
