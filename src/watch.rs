@@ -45,7 +45,7 @@ struct Ask {
 
 /// The FILTERs: several of one kind are joined by "or", the kinds by "and".
 #[derive(Default)]
-struct Filter {
+pub struct Filter {
     places: Vec<Place>,
     states: Vec<u8>,
     pids: Vec<u32>,
@@ -129,11 +129,11 @@ enum Trouble {
 }
 
 /// A change, with the row as it is now or, when gone, as it was last.
-struct Event {
-    at: u64,
-    what: What,
-    row: Row,
-    was: u8,
+pub struct Event {
+    pub at: u64,
+    pub what: What,
+    pub row: Row,
+    pub was: u8,
     /// Milliseconds in the state before.
     held: u64,
     entry: usize,
@@ -142,7 +142,7 @@ struct Event {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum What {
+pub enum What {
     /// There already when the watch began.
     Start,
     New,
@@ -395,7 +395,7 @@ fn skip_blanks(at: &mut &[u8]) {
 }
 
 /// The sockets that the filter's places let in, found by their addresses.
-struct Table<'a> {
+pub struct Table<'a> {
     filter: &'a Filter,
     folder: PathBuf,
     buffer: Vec<u8>,
@@ -413,8 +413,8 @@ struct Table<'a> {
 }
 
 impl<'a> Table<'a> {
-    fn new(filter: &'a Filter, pid: Option<u32>) -> Self {
-        let folder = pid.map_or("/proc/net".into(), |pid| format!("/proc/{pid}/net").into());
+    /// For the files `tcp` and `tcp6` in `folder`.
+    pub fn new(filter: &'a Filter, folder: PathBuf) -> Self {
         Self {
             filter,
             folder,
@@ -430,7 +430,7 @@ impl<'a> Table<'a> {
     }
 
     /// Reads both files once; what is different from the look before.
-    fn look(&mut self, now: u64) -> Result<Vec<Event>, Note> {
+    pub fn look(&mut self, now: u64) -> Result<Vec<Event>, Note> {
         self.look += 1;
         self.listeners.clear();
         let mut events = Vec::new();
@@ -551,7 +551,7 @@ impl<'a> Table<'a> {
     }
 
     /// Forgets what is gone, once it has been told.
-    fn forget(&mut self) {
+    pub fn forget(&mut self) {
         self.due.clear();
         if self.entries.iter().any(|entry| entry.gone) {
             self.entries.retain(|entry| !entry.gone);
@@ -851,10 +851,11 @@ struct Attempt {
 impl<'a> Watch<'a> {
     fn new(ask: &'a Ask, style: Style) -> Self {
         let epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let folder = ask.pid.map_or("/proc/net".into(), |pid| format!("/proc/{pid}/net").into());
         Self {
             ask,
             style,
-            table: Table::new(&ask.filter, ask.pid),
+            table: Table::new(&ask.filter, folder),
             owners: Owners::default(),
             clock: Deadline::after(INTERVAL),
             epoch: ms(epoch),

@@ -1,7 +1,8 @@
 //! The line parser of `reach watch`: what is no row of /proc/net/tcp is skipped, whatever it is.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-use crate::watch::{End, parse};
+use crate::watch::{End, Filter, Table, What, parse};
+use std::fs;
 
 const SYN_SENT: &[u8] = b"  17: A238130A:B0F8 6400A8C0:0438 02 00000001:00000000 01:0000004F \
     00000002  1000        0 529926 2 0000000043ef8920 400 0 0 1 7                      \n";
@@ -105,4 +106,67 @@ fn mutated_rows_neither_panic_nor_leave_their_ranges() {
         }
     }
     assert!(rows > 10_000, "the mutations are too wild to test anything: {rows}");
+}
+
+#[test]
+fn changes_are_told_once_and_a_socket_is_gone_when_two_looks_lack_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let filter = Filter::default();
+    let mut table = Table::new(&filter, folder.path().to_owned());
+    let line = |port: u16, state: u8, inode: u64| {
+        format!(
+            "   0: 0100007F:1F90 0100007F:{port:04X} {state:02X} 00000000:00000000 00:00000000 \
+             00000000     0        0 {inode} 1 0 20 4 30 10 -1\n"
+        )
+    };
+    let listen = |inode| line(0, 10, inode);
+    let mut now = 0;
+    let mut look = |rows: &[String]| {
+        now += 100;
+        fs::write(folder.path().join("tcp"), rows.concat()).unwrap();
+        let events = table.look(now).ok().unwrap();
+        table.forget();
+        events
+            .iter()
+            .map(|e| {
+                let what = match e.what {
+                    What::Start => "start",
+                    What::New => "new",
+                    What::Changed => "changed",
+                    What::Gone => "gone",
+                };
+                format!("{} {what} {} {}>{}", e.at, e.row.remote.port, e.was, e.row.state)
+            })
+            .collect::<Vec<_>>()
+    };
+    let none: [&str; 0] = [];
+    // Without tcp6, as on a kernel without IPv6; two listeners share the port.
+    let all = [listen(1), listen(2), line(7, 3, 0), line(8, 1, 80)];
+    let started = ["100 start 0 10>10", "100 start 0 10>10", "100 start 7 3>3", "100 start 8 1>1"];
+    assert_eq!(look(&all), started);
+    assert_eq!(look(&all), none);
+    // In other order, with lines between that are none, and one row twice in two states.
+    let mixed = [line(8, 1, 80), "garbage\n".into(), line(7, 3, 0), listen(2), "\n".into()];
+    assert_eq!(look(&[&mixed[..], &[line(7, 1, 0), listen(1)]].concat()), ["300 changed 7 3>1"]);
+    // Accepted: the same state, an inode now.
+    let rows = [listen(1), listen(2), line(7, 1, 70), line(8, 1, 80)];
+    assert_eq!(look(&rows), ["400 changed 7 1>1"]);
+    // Missing in one look only.
+    assert_eq!(look(&rows[..3]), none);
+    assert_eq!(look(&rows), none);
+    // Missing in two, and told as of the first; meanwhile another comes.
+    assert_eq!(look(&rows[1..3]), none);
+    let rows = [listen(2), line(7, 1, 70), line(9, 2, 90)];
+    assert_eq!(look(&rows), ["700 gone 0 10>10", "700 gone 8 1>1", "800 new 9 2>2"]);
+    assert_eq!(look(&rows), none);
+    // The same addresses with another inode are another socket.
+    let rows = [listen(2), line(7, 1, 71), line(9, 2, 90)];
+    assert_eq!(look(&rows), ["1000 gone 7 1>1", "1000 new 7 1>1"]);
+    // After all that moving each is still found.
+    let many: Vec<String> = (1000..1500).map(|port| line(port, 1, port.into())).collect();
+    assert_eq!(look(&[&rows[..], &many].concat()).len(), 500);
+    assert_eq!(look(&[&rows[..], &many].concat()), none);
+    assert_eq!(look(&many), none);
+    assert_eq!(look(&many).len(), 3);
+    assert_eq!(look(&many), none);
 }
