@@ -200,13 +200,31 @@ fn no_change_among_ten_thousand_sockets_is_lost_that_lasts_longer_than_the_inter
     let mut pairs: Vec<(TcpStream, TcpStream)> = (0..5000)
         .map(|_| (TcpStream::connect(addr).unwrap(), listener.accept().unwrap().0))
         .collect();
-    let interval = Duration::from_millis(600).mul_f64(patience());
+    // Where others keep the processors, a look comes late: then again, with more time for each.
+    let mut interval = Duration::from_millis(600).mul_f64(patience());
+    for _ in 0..4 {
+        if watch_changes(&listener, &mut pairs, interval) {
+            return;
+        }
+        interval *= 2;
+    }
+    panic!("looks were never as close as asked for: this box is too busy");
+}
+
+/// Makes changes that last a quarter longer than the interval, and checks that each is told and
+/// no other; false if the looks came too late for that.
+fn watch_changes(
+    listener: &TcpListener,
+    pairs: &mut Vec<(TcpStream, TcpStream)>,
+    interval: Duration,
+) -> bool {
+    let addr = listener.local_addr().unwrap();
     let port = format!(":{}", addr.port());
     let run = Run::new(["watch", &port, "--json", "--for", "60s", "--interval"])
         .arg(format!("{}ms", interval.as_millis()))
         .limit(Duration::from_secs(90));
     let watch = run.start();
-    watch.says_soon("\"event\":\"begin\",\"sockets\":10001");
+    watch.says_soon("\"event\":\"begin\",\"sockets\":");
     // All rows of the first look are out when a later change is.
     let probe = TcpStream::connect(addr).unwrap();
     let probe_port = probe.local_addr().unwrap().port();
@@ -250,7 +268,11 @@ fn no_change_among_ten_thousand_sockets_is_lost_that_lasts_longer_than_the_inter
     let outcome = stop(watch);
     let all = outcome.json();
     let apart = all.last().unwrap()["apart_ms"].as_u64().unwrap();
-    assert!(u128::from(apart) <= hold.as_millis(), "looks were {apart} ms apart: a busy box");
+    if u128::from(apart) > hold.as_millis() {
+        return false;
+    }
+    let started = all.iter().filter(|v| v["event"] == "start").count();
+    assert!(started > 2 * pairs.len(), "{started} sockets in the first look");
     let seen: BTreeSet<(String, String)> = all
         .iter()
         .filter(|v| v["state"].is_string() && v["event"] != "start")
@@ -272,6 +294,7 @@ fn no_change_among_ten_thousand_sockets_is_lost_that_lasts_longer_than_the_inter
         change && v["local"].as_str().is_some_and(|local| quiet.contains(local))
     });
     assert!(wrong.is_none(), "{wrong:?}");
+    true
 }
 
 #[test]
