@@ -351,7 +351,7 @@ impl House {
         self.voice.next_second(false);
         let over = self.plan.end.is_some_and(|end| end.remaining().is_none());
         let served = self.doors.is_empty() && self.visitors.is_empty();
-        Ok(!over && !served && !self.voice.out.has_failed())
+        Ok(!over && !served && self.voice.out.is_open())
     }
 
     /// How long nothing needs to be done unless something happens.

@@ -28,6 +28,7 @@
 
 mod listen;
 mod selftest;
+mod watch;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -53,6 +54,7 @@ fn run(args: Vec<OsString>, lang: text::Lang) -> Result<u8, cli::Stop> {
         cli::Command::Check(check) => Ok(check::run(&check)?),
         cli::Command::Help(page) => Ok(report::print(&page).map(|()| 0)?),
         cli::Command::Companion("listen", parser) => listen::run(parser, lang),
+        cli::Command::Companion("watch", parser) => watch::run(parser, lang),
         cli::Command::Companion(_, parser) => selftest::run(parser, lang),
     }
 }
@@ -395,6 +397,7 @@ mod sys {
     use std::mem;
     use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
     use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+    use std::sync::atomic::{AtomicBool, Ordering};
     use std::time::Duration;
 
     use super::deadline::Deadline;
@@ -635,6 +638,27 @@ mod sys {
         }
     }
 
+    /// Has SIGINT and SIGTERM noted for `interrupted` instead of ending the process; each ends a
+    /// `poll` early. A second one of a kind ends the process, so that nobody is locked in.
+    pub fn catch_interrupt() {
+        extern "C" fn note(_: c_int) {
+            INTERRUPTED.store(true, Ordering::Relaxed);
+        }
+        // SAFETY: zero is a value of sigaction; `note` does nothing but store to an atomic.
+        unsafe {
+            let mut action: libc::sigaction = mem::zeroed();
+            action.sa_sigaction = note as extern "C" fn(c_int) as usize;
+            action.sa_flags = libc::SA_RESETHAND;
+            libc::sigaction(libc::SIGINT, &action, std::ptr::null_mut());
+            libc::sigaction(libc::SIGTERM, &action, std::ptr::null_mut());
+        }
+    }
+
+    /// Whether somebody has asked for the end since `catch_interrupt`.
+    pub fn interrupted() -> bool {
+        INTERRUPTED.load(Ordering::Relaxed)
+    }
+
     /// Columns of the terminal behind standard output, if it is one and says so (tty_ioctl(4)).
     pub fn terminal_columns() -> Option<usize> {
         // SAFETY: winsize is plain integers; the kernel writes one through a valid pointer.
@@ -808,6 +832,8 @@ mod sys {
     fn checked(result: c_int) -> io::Result<c_int> {
         if result < 0 { Err(Error::last_os_error()) } else { Ok(result) }
     }
+
+    static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
     /// SO_MEMINFO gives SK_MEMINFO_VARS numbers (include/uapi/linux/sock_diag.h).
     const MEMINFO_VARS: usize = 9;
@@ -8165,9 +8191,14 @@ mod report {
             self.failed = done.err();
         }
 
-        /// Nothing more can be written, so that a command without an end of its own may end.
-        pub fn has_failed(&self) -> bool {
-            self.failed.is_some()
+        /// Whether there is still a reader.
+        pub fn is_open(&self) -> bool {
+            self.failed.is_none()
+        }
+
+        /// The reader was seen to go away.
+        pub fn close(&mut self) {
+            self.failed.get_or_insert(io::ErrorKind::BrokenPipe.into());
         }
 
         /// The first write error, unless the reader just went away.
@@ -9055,7 +9086,7 @@ mod report {
     }
 
     /// Breaks a text at blanks, or anywhere between wide characters, and indents what follows.
-    fn wrap(text: &str, indent: usize, columns: usize) -> String {
+    pub fn wrap(text: &str, indent: usize, columns: usize) -> String {
         let room = columns.saturating_sub(indent).max(ROOM_MIN);
         let mut out = String::new();
         let mut used = 0;
@@ -9868,11 +9899,13 @@ mod cli {
         Note::new("usage.both").with("this", this).with("other", other)
     }
 
+    /// The duration that an option wants.
     pub fn limit(text: &str, option: &str) -> Result<Duration, Note> {
         let bad = || Note::new("usage.duration").with("option", option);
         parse_duration(text).ok_or_else(|| bad().with("typed", shown(text)))
     }
 
+    /// The number above 0 that an option wants.
     pub fn number(text: &str, option: &'static str) -> Result<u32, Note> {
         let bad = || Note::new("usage.number").with("option", option);
         let number = text.parse().ok().filter(|n| *n > 0);
@@ -9983,7 +10016,7 @@ mod cli {
     }
 
     /// The commands that live in a file of their own.
-    pub const COMPANIONS: [&str; 2] = ["listen", "selftest"];
+    pub const COMPANIONS: [&str; 3] = ["listen", "selftest", "watch"];
 
     const VERSION: &str = concat!("reach ", env!("CARGO_PKG_VERSION"), "\n");
 

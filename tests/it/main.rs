@@ -46,3 +46,5 @@ mod support_works;
 mod tls;
 /// What cannot be meant, what is typed by habit, and the help.
 mod usage;
+/// `reach watch`: the states that real sockets are in.
+mod watch;

@@ -7,4 +7,5 @@ mod resolve;
 mod starttls;
 mod tls;
 mod tunnel;
+mod watch;
 mod x509;
