@@ -167,6 +167,7 @@ mod text {
                 out.push_str(match value {
                     Some((_, value)) if !value.is_empty() => value,
                     _ if name == "local" => message(lang, "word.thisbox").unwrap_or(name),
+                    _ if name == "by" => message(lang, "word.somebody").unwrap_or(name),
                     _ => message(lang, "word.none").unwrap_or(name),
                 });
                 rest = tail;
