@@ -28,6 +28,14 @@ fn tcp(world: &World, args: &[&str]) -> Value {
     object["paths"][0]["tcp"].clone()
 }
 
+/// How many SYNs were sent, and whether one still waits in this box, is what the kernel knows.
+fn no_tcp_info() -> bool {
+    if emulated() {
+        emulation_cannot(&test_name(), "qemu-user has no TCP_INFO and no SO_MEMINFO");
+    }
+    emulated()
+}
+
 /// The kernel's error queue is what tells the sender of an ICMP error.
 fn no_error_queue() -> bool {
     if emulated() {
@@ -51,7 +59,8 @@ fn a_refusal_is_a_reset_with_nothing_in_the_error_queue() {
 }
 
 /// Type and code for IPv4 and for IPv6, the verdict, and the name of the error in both.
-const REJECTIONS: [(Fault, (u8, u8), (u8, u8), &str, &str, &str); 6] = [
+type Rejection = (Fault, (u8, u8), (u8, u8), &'static str, &'static str, &'static str);
+const REJECTIONS: [Rejection; 6] = [
     (
         Fault::HOST_UNREACHABLE,
         (3, 1),
@@ -150,6 +159,7 @@ fn silence_counts_the_syns_and_ends_at_the_limit() {
         Fault::SYN_ACK_LOST.v6(),
         Fault::OWN_INPUT_DROP.v4(),
     ];
+    let uncounted = no_tcp_info();
     each(&addrs, |addr| {
         let outcome = reach(world, &[addr]);
         outcome.status(21).verdict("tcp.timeout").took(ms(3000)..ms(3250));
@@ -157,11 +167,13 @@ fn silence_counts_the_syns_and_ends_at_the_limit() {
         outcome.says("neither SYN-ACK, RST nor ICMP came back").says("SYN_SENT");
         // One at once, then after 1 s; the third at 3 s may or may not be out.
         assert!(
-            outcome.stdout.contains("2 SYN in 3.0 s") || outcome.stdout.contains("3 SYN in 3.0 s"),
+            uncounted
+                || outcome.stdout.contains("2 SYN in 3.")
+                || outcome.stdout.contains("3 SYN in 3."),
             "{outcome}"
         );
         let short = reach(world, &[addr, "--connect-timeout=500ms"]);
-        short.verdict("tcp.timeout").took(ms(500)..ms(750)).says("1 SYN in 0.5 s");
+        short.verdict("tcp.timeout").took(ms(500)..ms(750)).says("1 SYN in 0.");
     });
 }
 
@@ -169,7 +181,8 @@ fn silence_counts_the_syns_and_ends_at_the_limit() {
 fn a_full_accept_queue_is_silence_too() {
     let full = zoo::full_backlog();
     let outcome = Run::new([&*full.addr().to_string(), "--connect-timeout=1300ms"]).run();
-    outcome.status(21).verdict("tcp.timeout").took(ms(1300)..ms(1550)).says("2 SYN in 1.3 s");
+    outcome.status(21).verdict("tcp.timeout").took(ms(1300)..ms(1550));
+    outcome.says(if no_tcp_info() { "SYN in 1." } else { "2 SYN in 1." });
     let Some(world) = World::faults() else { return };
     let full = zoo::full_backlog_in(world);
     reach(world, &[&full.addr().to_string(), "--timeout=400ms"]).verdict("tcp.timeout");
@@ -177,6 +190,9 @@ fn a_full_accept_queue_is_silence_too() {
 
 #[test]
 fn a_late_connect_is_ok_and_noted() {
+    if no_tcp_info() {
+        return;
+    }
     let Some(world) = World::faults() else { return };
     each(&[Fault::FIRST_SYN_LOST.v4(), Fault::FIRST_SYN_LOST.v6()], |addr| {
         let outcome = reach(world, &[addr]);
@@ -226,7 +242,7 @@ fn a_box_without_any_network_has_no_route() {
     for addr in ["192.0.2.1:80", "[2001:db8::1]:80"] {
         let outcome = reach(&world, &[addr]);
         outcome.status(22).verdict("tcp.noroute").within(ms(500));
-        outcome.says("this box has no route").says("Network is unreachable");
+        outcome.says("this box has no route").says("the kernel of this box said: Network");
     }
 }
 
@@ -271,6 +287,9 @@ fn the_own_firewall_is_told_from_one_on_the_way() {
 
 #[test]
 fn a_neighbour_that_answers_no_arp_is_unreachable_and_not_silent() {
+    if no_tcp_info() {
+        return;
+    }
     let Some(world) = World::faults() else { return };
     // Given up by the kernel after 3.1 s; known before that, since the SYN never left.
     let limits = [(NO_NEIGHBOUR4, "1s"), (NO_NEIGHBOUR6, "1s"), (NO_NEIGHBOUR4, "5s")];
@@ -280,6 +299,14 @@ fn a_neighbour_that_answers_no_arp_is_unreachable_and_not_silent() {
         outcome.says("nobody on the link answers ARP/NDP for it");
         outcome.says(&format!("no neighbour answered for {ip} on its link"));
     });
+}
+
+#[test]
+fn an_unreachable_host_without_an_icmp_sender_names_nobody() {
+    // What kernels before 5.8 show of an ICMP error, and emulators; on this one it is ARP.
+    let Some(world) = World::faults() else { return };
+    let outcome = reach(world, &[NO_NEIGHBOUR4, "80", "--connect-timeout=5s"]);
+    outcome.status(22).verdict("tcp.unreachable").says_not("none");
 }
 
 #[test]

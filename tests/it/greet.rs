@@ -91,7 +91,7 @@ fn silence_is_normal_and_costs_300_ms() {
         let server = script.serve();
         let outcome = reach(&server, &[]);
         outcome.status(0).verdict("ok").took(ms(300)..ms(550));
-        outcome.says("silent for 30").says("normal where the client speaks first");
+        outcome.says("silent for 3").says("normal where the client speaks first");
         reach(&server, &["--greet-timeout=100ms"]).took(ms(100)..ms(350));
         // A longer limit for the steps does not make every check wait so long.
         reach(&server, &["--timeout=5s"]).took(ms(300)..ms(550));

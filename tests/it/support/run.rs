@@ -427,7 +427,8 @@ pub fn each<C: Sync>(cases: &[C], check: impl Fn(&C) + Sync) {
         }
     };
     thread::scope(|scope| {
-        for _ in 0..SIDE_BY_SIDE.min(cases.len()) {
+        let workers = if emulated() { SIDE_BY_SIDE_EMULATED } else { SIDE_BY_SIDE };
+        for _ in 0..workers.min(cases.len()) {
             thread::Builder::new().name(test_name()).spawn_scoped(scope, work).unwrap();
         }
     });
@@ -584,6 +585,8 @@ const SOON: Duration = Duration::from_secs(10);
 const PIPE_END_MAX: Duration = Duration::from_secs(2);
 /// Cases of one table at a time: most of them wait for a limit.
 const SIDE_BY_SIDE: usize = 8;
+/// An emulator computes all the time, and limits are real.
+const SIDE_BY_SIDE_EMULATED: usize = 2;
 /// Not an exit status: killed at the limit.
 const HUNG: i32 = -1;
 const UNWANTED: [&str; 10] = [
