@@ -378,6 +378,6 @@ fn a_flawed_certificate_gets_no_application_data() {
     let script = Script::new().tls(Tls::with(&pki.expired(&[NAME])).build()).stall();
     let server = script.serve();
     reach(&server, NAME, &pki, &[]).status(51);
-    server.soon("the visit has ended", |visits| visits.iter().all(|visit| visit.finished));
+    server.all_gone();
     assert_eq!(server.visit(0).text(), "");
 }

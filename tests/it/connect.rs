@@ -339,7 +339,7 @@ fn connect_only_reads_and_sends_nothing() {
     let server = zoo::ssh().serve();
     let outcome = Run::new(["-z", &*server.addr().to_string()]).run();
     outcome.status(0).verdict("ok").says_not("greet").says_not("SSH-").within(ms(250));
-    server.soon("the visit has ended", |visits| visits.iter().all(|visit| visit.finished));
+    server.all_gone();
     assert_eq!(server.visit(0).text(), "");
     Run::new(["-z", "127.0.0.1:1"]).run().status(20).verdict("tcp.refused");
 }

@@ -103,7 +103,7 @@ fn silence_is_normal_and_costs_300_ms() {
 fn nothing_is_said_to_a_service_that_was_not_asked_for() {
     let server = zoo::mute().serve();
     reach(&server, &[]);
-    server.soon("the visit has ended", |visits| visits.iter().all(|visit| visit.finished));
+    server.all_gone();
     assert_eq!(server.visit(0).text(), "");
 }
 

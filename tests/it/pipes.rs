@@ -73,7 +73,7 @@ fn a_result_never_goes_into_a_socket_that_took_the_place_of_stdout() {
     // With descriptor 1 closed the first socket would get its number.
     let server = zoo::mute().serve();
     Run::shell(&format!("$REACH {} >&-", server.addr())).run().status(0);
-    server.soon("the visit has ended", |visits| visits.iter().all(|visit| visit.finished));
+    server.all_gone();
     assert_eq!(server.visit(0).text(), "");
 }
 

@@ -283,6 +283,13 @@ impl Server {
         guard(&self.shared.visits).iter().map(|visit| visit.received.clone()).collect()
     }
 
+    /// Waits until every connection has ended, whichever way.
+    #[track_caller]
+    pub fn all_gone(&self) {
+        let ended = |visit: &Visit| visit.finished || visit.error.is_some();
+        self.soon("every visit has ended", |visits| visits.iter().all(ended));
+    }
+
     /// Waits until a fact about the visits is so.
     #[track_caller]
     pub fn soon(&self, what: &str, fact: impl Fn(&[Visit]) -> bool) {
