@@ -235,6 +235,17 @@ fn a_greeting_comes_through_the_tunnel() {
 }
 
 #[test]
+fn a_reply_comes_through_the_tunnel() {
+    let nginx = shared::nginx();
+    let url = |port| format!("http://{}/", nginx.addr(port));
+    let squid = login(&known(), "http", &shared::squid().addr("auth"));
+    through(&squid, &url("http"), "ok", "open").says("200 OK");
+    let (shown, _) = both(&[&url("http-close"), "--proxy", &squid]);
+    let closed = nginx.addr("http-close");
+    shown.status(60).verdict("reply.closed").says(&format!("{closed} closed the connection"));
+}
+
+#[test]
 fn starttls_works_through_every_kind_of_proxy() {
     let postfix = shared::postfix();
     let more = [&trust(postfix.ca())[..], &["--starttls", "smtp"]].concat();
