@@ -8253,7 +8253,7 @@ mod report {
                 answers.iter().map(|answer| extra_row(answer, style)).collect()
             }
             Step::Extra(_) => String::new(),
-            Step::Reply(addr, reply) => reply_rows(*addr, reply, style),
+            Step::Reply(addr, reply) => reply_rows(&at(addr), reply, style),
         }
     }
 
@@ -8667,7 +8667,7 @@ mod report {
     }
 
     /// The reply row, and what was said on both sides for `-v`.
-    fn reply_rows(addr: SocketAddr, reply: &Reply, style: Style) -> String {
+    fn reply_rows(addr: &str, reply: &Reply, style: Style) -> String {
         use reply::End;
         let line = reply.headline();
         let failed = verdict::reply_failure(reply).is_some();
