@@ -457,8 +457,10 @@ impl<'a> Table<'a> {
             }
             self.buffer = buffer;
         }
-        self.sweep(now, &mut events);
-        Ok(events)
+        // Gone since the look before, so told before what is new in this one.
+        let mut all = self.sweep(now);
+        all.append(&mut events);
+        Ok(all)
     }
 
     /// Compares one row with what was known of its socket.
@@ -533,7 +535,8 @@ impl<'a> Table<'a> {
     }
 
     /// What this look lacks: gone if the look before lacked it, too.
-    fn sweep(&mut self, now: u64, events: &mut Vec<Event>) {
+    fn sweep(&mut self, now: u64) -> Vec<Event> {
+        let mut events = Vec::new();
         for (index, entry) in self.entries.iter_mut().enumerate() {
             match entry.missing {
                 _ if entry.seen == self.look => entry.missing = None,
@@ -546,8 +549,7 @@ impl<'a> Table<'a> {
                 }
             }
         }
-        // As they happened; a stable sort keeps the kernel's order otherwise.
-        events.sort_by_key(|event| event.at);
+        events
     }
 
     /// Forgets what is gone, once it has been told.
