@@ -6323,6 +6323,7 @@ mod probe {
     use super::tunnel::{self, Tunnel};
     use super::x509::Certificate;
     use std::net::{IpAddr, SocketAddr, SocketAddrV6};
+    use std::sync::OnceLock;
     use std::time::{Duration, SystemTime};
 
     /// What is the same for every target of one run.
@@ -6451,23 +6452,35 @@ mod probe {
         }
     }
 
-    /// One thread for each item but the first; each is bounded by its own deadlines, so joining is
-    /// too. Without a thread (limits of the box) they follow one after the other.
-    pub fn side_by_side<T: Sync, R: Send>(items: &[T], work: &(dyn Fn(&T) -> R + Sync)) -> Vec<R> {
+    /// Does the work for all items at the same time; the results stand in their order.
+    pub fn side_by_side<T: Sync, R: Send + Sync>(
+        items: &[T],
+        work: &(dyn Fn(&T) -> R + Sync),
+    ) -> Vec<R> {
+        let done: Vec<OnceLock<R>> = items.iter().map(|_| OnceLock::new()).collect();
+        at_once(items.len(), &|at| {
+            if let (Some(item), Some(slot)) = (items.get(at), done.get(at)) {
+                let _ = slot.set(work(item));
+            }
+        });
+        done.into_iter().filter_map(OnceLock::into_inner).collect()
+    }
+
+    /// Runs `work` for each number below `count`: 0 here, each other in a thread of its own. Each
+    /// is bounded by its own deadlines, so joining is too. Without a thread (limits of the box) it
+    /// runs here, one after the other. Not generic: the file would hold it for each type.
+    fn at_once(count: usize, work: &(dyn Fn(usize) + Sync)) {
         std::thread::scope(|scope| {
-            let start = |item| {
+            let start = |at| {
                 let thread = std::thread::Builder::new().stack_size(STACK);
-                thread.spawn_scoped(scope, move || work(item))
+                thread.spawn_scoped(scope, move || work(at)).err().map(|_| at)
             };
-            let Some((first, others)) = items.split_first() else { return Vec::new() };
-            let started: Vec<_> = others.iter().map(|item| (item, start(item))).collect();
-            let mut all = vec![work(first)];
-            all.extend(started.into_iter().filter_map(|(item, thread)| match thread {
-                Ok(handle) => handle.join().ok(),
-                Err(_) => Some(work(item)),
-            }));
-            all
-        })
+            let left: Vec<usize> = (1..count).filter_map(start).collect();
+            if count > 0 {
+                work(0);
+            }
+            left.into_iter().for_each(work);
+        });
     }
 
     /// The way to one address, with all that its steps need to know.
@@ -9239,9 +9252,10 @@ mod check {
             Ok(mut out) => out.write(text),
             Err(broken) => broken.into_inner().write(text),
         };
-        let places = probe::places(target, &check.options);
-        let mut rows: Vec<_> =
-            places.iter().flat_map(|place| compare_at(place, names, check, &say)).collect();
+        let mut rows = Vec::new();
+        for place in &probe::places(target, &check.options) {
+            rows.extend(compare_at(place, names, check, &say));
+        }
         // Without SNI no name can be expected of the certificate: that row does not count.
         rows.retain(|(target, _)| target.sni != Sni::Absent);
         let first = rows.iter().position(|(_, verdict)| verdict.exit != 0).unwrap_or(0);
