@@ -6622,11 +6622,14 @@ mod probe {
         /// Asks on extra connections, side by side and together within one more TLS limit.
         fn inquire(&self, handshake: &Handshake, path: &mut Path) {
             let Self { target, options, .. } = *self;
+            // What it takes to come to TLS again, where that is more than a connect.
+            let way = path.tunnel.as_ref().map_or(Duration::ZERO, |t| t.elapsed)
+                + path.upgrade.as_ref().map_or(Duration::ZERO, |u| u.elapsed);
             // Silence has cost a whole limit already. What is small enough to get through is
             // answered within some round trips; so late that it is not, it is no help either.
-            let patience = match handshake.outcome {
-                tls::Outcome::Timeout => SILENCE_MIN.max(path.attempt.elapsed * SILENCE_TRIPS),
-                _ => target.timeouts.tls,
+            let patience = match handshake.elapsed >= target.timeouts.tls {
+                true => SILENCE_MIN + path.attempt.elapsed * SILENCE_TRIPS + way,
+                false => target.timeouts.tls,
             };
             let limit = Deadline::after(patience.min(target.timeouts.tls));
             if has_wrong_name(handshake) && handshake.sni.is_some() {
@@ -6809,10 +6812,10 @@ mod probe {
     /// The alert unrecognized_name (RFC 6066 section 3).
     const UNRECOGNIZED_NAME: u8 = 112;
 
-    /// How long the extra questions wait after a handshake that met silence: within the 250 ms by
-    /// which a step may be late, or so many round trips.
+    /// How long the extra questions wait after a handshake that met silence: well within the
+    /// 250 ms by which a step may be late, and so many round trips: connect, answer, as much again.
     const SILENCE_MIN: Duration = Duration::from_millis(150);
-    const SILENCE_TRIPS: u32 = 20;
+    const SILENCE_TRIPS: u32 = 4;
 
     /// A thread's stack in bytes: the handshake with a deep certificate chain needs most of it.
     const STACK: usize = 256 * 1024;

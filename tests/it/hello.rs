@@ -238,11 +238,12 @@ fn only_large_hellos_are_met_with_silence() {
 }
 
 #[test]
-fn silence_is_asked_five_questions_within_one_more_limit() {
+fn silence_is_asked_five_questions_that_take_no_second_limit() {
     let server = zoo::mute().serve();
     let outcome = zoo(&server, &["--servername", "good.test", "--tls-timeout", "700ms"]).run();
     outcome.status(50).verdict("tls.timeout").says("acknowledged the whole ClientHello");
-    outcome.took(Duration::from_millis(1400)..twice(700));
+    // It has cost a whole limit; what is small enough to pass is answered at once.
+    outcome.took(Duration::from_millis(850)..Duration::from_millis(700 + 250));
     assert_eq!(server.visits(), 6);
     let sizes: Vec<usize> = server.received().iter().map(Vec::len).collect();
     assert!(sizes.contains(&1700), "{sizes:?}");

@@ -2,7 +2,7 @@
 
 use crate::hello::{LARGE, Outcome, Question, client_hello, first_answer, read_answer};
 use crate::mint::mint;
-use crate::tls;
+use rustls::crypto::ring;
 use rustls::server::Acceptor;
 use rustls::{ServerConfig, ServerConnection};
 use std::io::{self, Read, Write};
@@ -200,7 +200,7 @@ fn damaged_answers_do_no_harm() {
 /// What a server with a certificate sends first.
 fn of_server(question: Question) -> Vec<u8> {
     let minted = mint("shop.example", 0, 4_000_000_000).unwrap();
-    let config = ServerConfig::builder_with_provider(tls::provider())
+    let config = ServerConfig::builder_with_provider(ring::default_provider().into())
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_no_client_auth()
