@@ -6947,13 +6947,18 @@ mod verdict {
             let note = Note::new("why.ambient").with("variable", variable);
             finding.why.push(note.with("proxy", Untrusted::new(proxy.as_bytes())));
         }
+        // A bad reply shows again only to who asks the same.
+        let typed = match finding.keyword.starts_with("reply.") {
+            true => reply::again(target),
+            false => target.to_string(),
+        };
         // The proxy goes before a `by` of the finding: the texts of proxy.* name the proxy.
         let (mut args, again) = match &target.proxy {
             Some(proxy) if finding.keyword.starts_with("proxy.") => {
-                (vec![("by", proxy.place())], target.to_string())
+                (vec![("by", proxy.place())], typed)
             }
-            Some(proxy) => (Vec::new(), format!("{target} --proxy {proxy}")),
-            None => (Vec::new(), target.to_string()),
+            Some(proxy) => (Vec::new(), format!("{typed} --proxy {proxy}")),
+            None => (Vec::new(), typed),
         };
         let common = [
             ("target", target.to_string()),
@@ -7673,7 +7678,7 @@ mod verdict {
                 (Protocol::Postgres, [b'E', ..]) => Some("reply.rejected"),
                 (Protocol::Postgres, _) => other.or(Some("reply.malformed")),
                 (Protocol::Redis, a) if a.starts_with(b"+PONG") || needs_login(a) => None,
-                (Protocol::Redis, a) if a.starts_with(b"-DENIED") => Some("reply.rejected"),
+                (Protocol::Redis, a) if is_denied(a) => Some("reply.rejected"),
                 (Protocol::Redis, [b'-', ..]) => Some("reply.status"),
                 (Protocol::Redis, _) => other.or(Some("reply.malformed")),
             },
@@ -7686,6 +7691,11 @@ mod verdict {
             Protocol::Http => reply.head.is_none(),
             _ => reply.answer().is_empty() && (reply.sent > 0 || reply.text.is_empty()),
         }
+    }
+
+    /// A Redis server in protected mode, which serves its own box only.
+    fn is_denied(answer: &[u8]) -> bool {
+        answer.starts_with(b"-DENIED")
     }
 
     /// A Redis server that answers, but not to strangers.
@@ -7717,7 +7727,6 @@ mod verdict {
             _ => reply.headline().to_string(),
         };
         let mut finding = Finding::new(keyword)
-            .arg("target", reply::again(target))
             .arg("detail", detail)
             .arg("service", target.service.map_or("http", |s| s.name))
             .arg("seen", reply.other_protocol().unwrap_or_default());

@@ -179,7 +179,6 @@ fn a_named_service_is_ok_when_it_greets_as_it_should() {
         ("irc", zoo::mute()),
         ("xmpp", zoo::mute()),
         ("ldap", zoo::mute()),
-        ("postgres", zoo::mute()),
         ("mqtt", zoo::mute()),
         ("kafka", zoo::mute()),
         // An FTP server needs no word that says FTP.

@@ -293,7 +293,7 @@ fn redis_errors_are_the_services_own() {
         .tells("-LOADING");
     asked(&server("-NOPERM this user has no permissions\r\n")).status(0).tells("wants a password");
     asked(&zoo::redis_denied().serve()).status(60).verdict("reply.rejected");
-    asked(&zoo::ssh().serve()).status(60).verdict("reply.protocol").tells("not redis, but ssh");
+    asked(&zoo::ssh().serve()).status(60).verdict("reply.protocol").tells("speaks ssh, not redis");
     asked(&server("what?\r\n")).status(60).verdict("reply.malformed");
 }
 
@@ -309,7 +309,7 @@ fn postgres_says_who_it_is_without_a_login() {
     };
     zoo(zoo::postgres_refuses()).status(0).tells("with N");
     zoo(zoo::postgres_error()).status(60).verdict("reply.rejected").tells("unsupported frontend");
-    zoo(zoo::ssh()).status(60).verdict("reply.protocol").tells("not postgresql, but ssh");
+    zoo(zoo::ssh()).status(60).verdict("reply.protocol").tells("speaks ssh, not postgresql");
     zoo(zoo::mute()).status(60).verdict("reply.timeout").took(3000 * MS..3250 * MS);
 }
 
@@ -349,11 +349,11 @@ fn an_answer_that_is_no_http_is_malformed() {
 #[test]
 fn another_protocol_is_named() {
     let ssh = visit(&zoo::ssh().serve(), &[]);
-    ssh.status(60).verdict("reply.protocol").tells("This is not http, but ssh").within(500 * MS);
+    ssh.status(60).verdict("reply.protocol").tells("speaks ssh, not http").within(500 * MS);
     let smtp = visit(&Script::new().send("220 mail.example ESMTP\r\n").stall().serve(), &[]);
-    smtp.verdict("reply.protocol").tells("but smtp");
+    smtp.verdict("reply.protocol").tells("speaks smtp, not http");
     let alert = visit(&zoo::http(b"\x15\x03\x01\x00\x02\x02\x0a").serve(), &[]);
-    alert.verdict("reply.protocol").tells("but tls").harmless();
+    alert.verdict("reply.protocol").tells("speaks tls, not http").harmless();
 }
 
 #[test]
@@ -378,7 +378,10 @@ fn a_request_that_is_read_and_not_answered() {
     visit(&zoo::http("HTTP/1.1 200 OK\r\nServer").serve(), &[])
         .verdict("reply.closed")
         .tells("23 bytes into its answer");
-    visit(&zoo::http_mute().serve(), &["--reply-timeout", "500ms"])
+    let mute = zoo::http_mute().serve();
+    visit(&mute, &["--reply-timeout", "500ms"])
+        .tells(&format!("wait longer: reach http://{mute}/ --reply-timeout 30s"));
+    visit(&mute, &["--reply-timeout", "500ms"])
         .status(60)
         .verdict("reply.timeout")
         .tells("the far kernel acknowledged all")
