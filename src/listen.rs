@@ -171,20 +171,16 @@ fn read_options(parser: &mut Parser) -> Result<Option<Draft>, Wrong> {
                 continue;
             }
         };
-        let mut word = || parser.value()?.string();
         match name.as_str() {
             "-h" | "--help" => return Ok(None),
             "--echo" => draft.set_manner(Manner::Echoes, "--echo")?,
             "--silent" => draft.set_manner(Manner::Silent, "--silent")?,
             "--close" => draft.set_manner(Manner::Closes, "--close")?,
-            "--banner" => draft.banner = Some(cli::parse_text(&word()?, "--banner")?),
             "--tls" => draft.tls = true,
-            "--cert" => draft.cert = Some(parser.value()?.into()),
-            "--key" => draft.key = Some(parser.value()?.into()),
-            "--count" => draft.count = Some(cli::number(&word()?, "--count")?),
-            "--for" => draft.limit = Some(cli::limit(&word()?, "--for")?),
             "--json" => draft.json = true,
-            "--lang" => drop(cli::known_language(&word()?)?),
+            "--banner" | "--cert" | "--key" | "--count" | "--for" | "--lang" => {
+                draft.set(&name, parser.value()?.string()?)?;
+            }
             _ => return Err(lexopt::Error::UnexpectedOption(name).into()),
         }
     }
@@ -195,6 +191,19 @@ fn read_options(parser: &mut Parser) -> Result<Option<Draft>, Wrong> {
 }
 
 impl Draft {
+    /// An option that has a value.
+    fn set(&mut self, name: &str, value: String) -> Result<(), Note> {
+        match name {
+            "--banner" => self.banner = Some(cli::parse_text(&value, "--banner")?),
+            "--cert" => self.cert = Some(value.into()),
+            "--key" => self.key = Some(value.into()),
+            "--count" => self.count = Some(cli::number(&value, "--count")?),
+            "--for" => self.limit = Some(cli::limit(&value, "--for")?),
+            _ => drop(cli::known_language(&value)?),
+        }
+        Ok(())
+    }
+
     /// One manner only.
     fn set_manner(&mut self, manner: Manner, option: &'static str) -> Result<(), Note> {
         match self.manner.replace((manner, option)) {
