@@ -171,20 +171,16 @@ fn read_options(parser: &mut Parser) -> Result<Option<Draft>, Wrong> {
                 continue;
             }
         };
-        let mut word = || parser.value()?.string();
         match name.as_str() {
             "-h" | "--help" => return Ok(None),
             "--echo" => draft.set_manner(Manner::Echoes, "--echo")?,
             "--silent" => draft.set_manner(Manner::Silent, "--silent")?,
             "--close" => draft.set_manner(Manner::Closes, "--close")?,
-            "--banner" => draft.banner = Some(unescape(&word()?)),
             "--tls" => draft.tls = true,
-            "--cert" => draft.cert = Some(parser.value()?.into()),
-            "--key" => draft.key = Some(parser.value()?.into()),
-            "--count" => draft.count = Some(cli::number(&word()?, "--count")?),
-            "--for" => draft.limit = Some(cli::limit(&word()?, "--for")?),
             "--json" => draft.json = true,
-            "--lang" => drop(cli::known_language(&word()?)?),
+            "--banner" | "--cert" | "--key" | "--count" | "--for" | "--lang" => {
+                draft.set(&name, parser.value()?.string()?)?;
+            }
             _ => return Err(lexopt::Error::UnexpectedOption(name).into()),
         }
     }
@@ -195,6 +191,19 @@ fn read_options(parser: &mut Parser) -> Result<Option<Draft>, Wrong> {
 }
 
 impl Draft {
+    /// An option that has a value.
+    fn set(&mut self, name: &str, value: String) -> Result<(), Note> {
+        match name {
+            "--banner" => self.banner = Some(cli::parse_text(&value, "--banner")?),
+            "--cert" => self.cert = Some(value.into()),
+            "--key" => self.key = Some(value.into()),
+            "--count" => self.count = Some(cli::number(&value, "--count")?),
+            "--for" => self.limit = Some(cli::limit(&value, "--for")?),
+            _ => drop(cli::known_language(&value)?),
+        }
+        Ok(())
+    }
+
     /// One manner only.
     fn set_manner(&mut self, manner: Manner, option: &'static str) -> Result<(), Note> {
         match self.manner.replace((manner, option)) {
@@ -209,32 +218,6 @@ fn place(typed: &str) -> Result<SocketAddr, Note> {
     let everywhere = typed.parse().ok().map(|port: u16| (Ipv6Addr::UNSPECIFIED, port).into());
     let place = everywhere.or_else(|| typed.parse().ok());
     place.ok_or_else(|| Note::new("usage.listen").with("typed", shown(typed)))
-}
-
-/// `\r`, `\n`, `\t`, `\\` and `\xNN`; anything else stays as it was typed.
-fn unescape(typed: &str) -> Vec<u8> {
-    let mut out = Vec::new();
-    let mut rest = typed;
-    while let Some((before, after)) = rest.split_once('\\') {
-        out.extend_from_slice(before.as_bytes());
-        let (taken, byte) = match after.as_bytes() {
-            [b'r', ..] => (1, b'\r'),
-            [b'n', ..] => (1, b'\n'),
-            [b't', ..] => (1, b'\t'),
-            [b'\\', ..] => (1, b'\\'),
-            _ => {
-                match after.get(..3).and_then(|t| u8::from_str_radix(t.strip_prefix('x')?, 16).ok())
-                {
-                    Some(byte) => (3, byte),
-                    None => (0, b'\\'),
-                }
-            }
-        };
-        out.push(byte);
-        rest = after.get(taken..).unwrap_or_default();
-    }
-    out.extend_from_slice(rest.as_bytes());
-    out
 }
 
 /// Opens every port, or none, and says which they are.

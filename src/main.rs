@@ -10007,7 +10007,7 @@ mod cli {
     }
 
     /// Text with the escapes `\r \n \t \\ \xNN`; an empty one would mean nothing.
-    fn parse_text(text: &str, option: &'static str) -> Result<Vec<u8>, Note> {
+    pub fn parse_text(text: &str, option: &'static str) -> Result<Vec<u8>, Note> {
         let bad = || Note::new("usage.escape").with("option", option).with("typed", shown(text));
         let mut out = Vec::new();
         let mut rest = text.as_bytes();

@@ -376,8 +376,8 @@ fn an_echo_is_exact_to_the_byte_and_waits_for_slow_readers() {
 
 #[test]
 fn each_manner_gives_the_visitor_what_was_asked_for() {
-    let (run, addr) = listen(&["--banner", "220 hi\\r\\n\\x00\\\\\\xzz"]);
-    assert_eq!(exchange(addr, b"x"), b"220 hi\r\n\0\\\\xzz");
+    let (run, addr) = listen(&["--banner", "220 hi\\r\\n\\x00\\\\\\xff"]);
+    assert_eq!(exchange(addr, b"x"), b"220 hi\r\n\0\\\xff");
     run.says_soon("#1 said 1 bytes (?): x\n");
 
     let (run, addr) = listen(&["--close"]);
@@ -595,6 +595,7 @@ fn a_wrong_command_line_is_exit_2_and_says_what_to_type() {
         (&["80", "--close", "--echo"], "--close and --echo contradict"),
         (&["80", "--cert", "/nonexistent"], "--cert needs --key"),
         (&["80", "--cert", "/nonexistent", "--key", "/nonexistent"], "--cert /nonexistent"),
+        (&["80", "--banner", "\\xzz"], "--banner"),
         (&["80", "--lang", "xx"], "give en or ja"),
     ] {
         let end = Run::new(["listen"]).args(args).run();
