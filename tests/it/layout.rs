@@ -341,7 +341,9 @@ fn options(source: &str) -> BTreeSet<String> {
     let code = without_comments(source);
     let patterns = code.lines().filter_map(|line| line.trim().split_once(" =>"));
     let quoted = patterns.flat_map(|(pattern, _)| pattern.split('"').skip(1).step_by(2));
-    quoted.filter(|text| text.starts_with('-')).map(str::to_owned).collect()
+    // `-DENIED` and the like are what peers say.
+    let option = |text: &&str| text.starts_with("--") || (text.len() == 2 && text.starts_with('-'));
+    quoted.filter(option).map(str::to_owned).collect()
 }
 
 #[track_caller]

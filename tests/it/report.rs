@@ -9,8 +9,8 @@ use std::collections::BTreeSet;
 
 /// The fields of every object, schema 1, in their order: name and kind. `?` may be null, `*` is a
 /// list, and a name behind the kind describes the objects in it.
-const CHECK: &str = "schema:n type:s target:s host:s port:n started:n ms:n dns:o(dns) \
-    paths:*(path) verdict:o(verdict)";
+const CHECK: &str = "schema:n type:s target:s host:s port:n sni:?s started:n ms:n dns:o(dns) \
+    dns_beyond:?o(dns) paths:*(path) verdict:o(verdict)";
 const SCHEMAS: &[(&str, &str)] = &[
     ("check", CHECK),
     ("dns", "source:s name:b addresses:*s answers:*(answer) ms:n"),
@@ -18,7 +18,22 @@ const SCHEMAS: &[(&str, &str)] = &[
         "answer",
         "server:s name:s kind:s transport:s result:s rcode:?n addresses:*s cname:*b ttl:?n ms:n",
     ),
-    ("path", "address:s tcp:o(tcp) greet:?o(greet) tls:?o(tls) idle:?o(greet)"),
+    (
+        "path",
+        "address:s tcp:o(tcp) proxy:?o(proxy) greet:?o(greet) starttls:?o(starttls) tls:?o(tls) \
+         reply:?o(reply) extra:*(extra) tls_without_sni:?o(tls)",
+    ),
+    ("proxy", "proxy:s outcome:s status:?n said:b ms:n"),
+    ("starttls", "protocol:s outcome:s seen:?s dialogue:*m ms:n"),
+    (
+        "reply",
+        "protocol:s end:s failure:?s status:?n location:?b server:?b expected:?t answer:b sent:n \
+         received:n unacknowledged:n retransmits:n first_byte_ms:?n ms:n",
+    ),
+    (
+        "extra",
+        "question:s bytes:n outcome:s answer:s unacknowledged:n retransmissions:n pmtu:n ms:n",
+    ),
     ("tcp", "outcome:s local:?s syns:n icmp:?o(icmp) errno:?n ms:n"),
     ("icmp", "from:s type:n code:n name:s"),
     ("greet", "end:s banner:b service:?s ms:n"),
@@ -68,7 +83,11 @@ fn fits_kind(value: &Value, kind: &str, at: &str) {
         "s" => value.is_string(),
         // Bytes of a peer: text where they are UTF-8.
         "b" => value.is_string() || hex(),
-        "m" => value.as_object().is_some_and(|map| map.values().all(Value::is_string)),
+        "t" => value.is_boolean(),
+        // Whatever it names, all of it text, or bytes of a peer.
+        "m" => value.as_object().is_some_and(|map| {
+            map.values().all(|value| value.is_string() || value["hex"].is_string())
+        }),
         other => panic!("no kind {other}"),
     };
     assert!(good, "{at}: not {kind}: {value}");
@@ -223,7 +242,7 @@ fn the_text_of_a_refusal_is_this() {
         "\
 127.0.0.1:PORT
 
-  tcp    FAIL        127.0.0.1:PORT from 127.0.0.1: refused, RST came back TIME
+  tcp      FAIL        127.0.0.1:PORT from 127.0.0.1: refused, RST came back TIME
 
 tcp.refused  127.0.0.1:PORT refused the connection (RST).
   why   a RST from 127.0.0.1:PORT answered the SYN after 0 ms
@@ -241,7 +260,7 @@ exit 20"
         "\
 127.0.0.1:PORT
 
-  tcp    FAIL        127.0.0.1:PORT (127.0.0.1 から): 拒否(RST が返った) TIME
+  tcp      FAIL        127.0.0.1:PORT (127.0.0.1 から): 拒否(RST が返った) TIME
 
 tcp.refused  127.0.0.1:PORT に接続を拒否されました(RST)。
   根拠  127.0.0.1:PORT から SYN への RST が 0 ms で返った
@@ -259,12 +278,12 @@ fn steps_that_were_not_reached_say_so() {
     let dns = format!("--dns={}", names.addr());
     let outcome = Run::new(["nx.test:443", &*dns]).run();
     for step in ["tcp", "tls", "cert"] {
-        outcome.says(&format!("\n  {step:<6} not reached"));
+        outcome.says(&format!(" {step} not reached"));
     }
     let refused = Run::new(["127.0.0.1:443", "--connect-to=127.0.0.1:1"]).run();
-    refused.says("\n  tls    not reached").says("\n  cert   not reached");
+    refused.says(" tls not reached cert not reached");
     let ja = Run::new(["127.0.0.1:443", "--connect-to=127.0.0.1:1", "--lang=ja"]).run();
-    ja.says("\n  tls    未実施");
+    ja.says(" tls 未実施");
     // What nobody asked for is not mentioned.
     Run::new(["127.0.0.1:1"]).run().says_not("not reached");
 }
@@ -326,9 +345,14 @@ fn no_line_is_wider_than_the_terminal_and_columns_line_up() {
         assert!(wide.is_empty(), "{columns} columns, {lang}: {wide:#?}\n{outcome}");
         // What goes on in the next line stands under its column: nothing begins before it.
         let steps = outcome.stdout.lines().skip(2).take_while(|line| !line.trim().is_empty());
+        let tls = outcome.stdout.lines().find(|line| line.contains(" TLS 1.3")).unwrap();
+        let column = tls.find("TLS 1.3").unwrap();
         for line in steps {
             let indent = line.len() - line.trim_start().len();
-            assert!(indent == 2 || indent == 21 || line.trim_end().ends_with(" ms"), "{outcome}");
+            assert!(
+                indent == 2 || indent == column || line.trim_end().ends_with(" ms"),
+                "{outcome}"
+            );
         }
     }
 }

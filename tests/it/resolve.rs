@@ -80,7 +80,7 @@ fn every_outcome_of_a_name_server_has_its_keyword() {
         let exit = if keyword.starts_with("dns.") { 10 } else { outcome.status };
         outcome.status(exit);
         if keyword.starts_with("dns.") {
-            outcome.says(&names.addr().to_string()).says("tcp    not reached");
+            outcome.says(&names.addr().to_string()).says("tcp not reached");
         }
         match when {
             When::Soon => drop(outcome.within(SOON)),
