@@ -28,6 +28,7 @@
 
 mod listen;
 mod selftest;
+mod talk;
 mod watch;
 
 use std::ffi::OsString;
@@ -54,6 +55,7 @@ fn run(args: Vec<OsString>, lang: text::Lang) -> Result<u8, cli::Stop> {
         cli::Command::Check(check) => Ok(check::run(&check)?),
         cli::Command::Help(page) => Ok(report::print(&page).map(|()| 0)?),
         cli::Command::Companion("listen", parser) => listen::run(parser, lang),
+        cli::Command::Companion("talk", parser) => talk::run(parser, lang),
         cli::Command::Companion("watch", parser) => watch::run(parser, lang),
         cli::Command::Companion(_, parser) => selftest::run(parser, lang),
     }
@@ -10185,7 +10187,7 @@ mod cli {
     }
 
     /// The commands that live in a file of their own.
-    pub const COMPANIONS: [&str; 3] = ["listen", "selftest", "watch"];
+    pub const COMPANIONS: [&str; 4] = ["listen", "selftest", "talk", "watch"];
 
     const VERSION: &str = concat!("reach ", env!("CARGO_PKG_VERSION"), "\n");
 
