@@ -28,6 +28,7 @@
 
 mod listen;
 mod selftest;
+mod talk;
 mod watch;
 
 use std::ffi::OsString;
@@ -54,6 +55,7 @@ fn run(args: Vec<OsString>, lang: text::Lang) -> Result<u8, cli::Stop> {
         cli::Command::Check(check) => Ok(check::run(&check)?),
         cli::Command::Help(page) => Ok(report::print(&page).map(|()| 0)?),
         cli::Command::Companion("listen", parser) => listen::run(parser, lang),
+        cli::Command::Companion("talk", parser) => talk::run(parser, lang),
         cli::Command::Companion("watch", parser) => watch::run(parser, lang),
         cli::Command::Companion(_, parser) => selftest::run(parser, lang),
     }
@@ -103,12 +105,7 @@ mod text {
                     shown += 1;
                     match c {
                         '\\' => f.write_str("\\\\")?,
-                        '\r' => f.write_str("\\r")?,
-                        '\n' => f.write_str("\\n")?,
-                        '\t' => f.write_str("\\t")?,
-                        c if !is_unsafe(c) => f.write_char(c)?,
-                        c if c.is_ascii() => write!(f, "\\x{:02x}", u32::from(c))?,
-                        c => write!(f, "\\u{{{:x}}}", u32::from(c))?,
+                        c => write_safe(f, c)?,
                     }
                 }
                 for byte in chunk.invalid() {
@@ -120,6 +117,48 @@ mod text {
                 }
             }
             Ok(())
+        }
+    }
+
+    /// Appends a stream for a terminal: lines and tabs stay, what a terminal would obey is
+    /// escaped. How many bytes that took: before the `last` ones, a CR or part of a character at
+    /// the end waits for what follows it.
+    pub fn terminal_lines(bytes: &[u8], last: bool, out: &mut String) -> usize {
+        let mut taken = 0;
+        for chunk in bytes.utf8_chunks() {
+            let mut chars = chunk.valid().chars().peekable();
+            while let Some(c) = chars.next() {
+                let _ = match (c, chars.peek()) {
+                    ('\r', Some('\n')) => Ok(()),
+                    ('\r', None) if chunk.invalid().is_empty() && !last => return taken,
+                    ('\n' | '\t', _) => out.write_char(c),
+                    _ => write_safe(out, c),
+                };
+                taken += c.len_utf8();
+            }
+            let rest = chunk.invalid();
+            let cut = |e: std::str::Utf8Error| e.error_len().is_none();
+            let at_end = taken + rest.len() == bytes.len();
+            if at_end && !last && std::str::from_utf8(rest).err().is_some_and(cut) {
+                return taken;
+            }
+            for byte in rest {
+                let _ = write!(out, "\\x{byte:02x}");
+            }
+            taken += rest.len();
+        }
+        taken
+    }
+
+    /// A character as it is, or escaped if a terminal would obey it or hide it.
+    fn write_safe(out: &mut impl Write, c: char) -> fmt::Result {
+        match c {
+            '\r' => out.write_str("\\r"),
+            '\n' => out.write_str("\\n"),
+            '\t' => out.write_str("\\t"),
+            c if !is_unsafe(c) => out.write_char(c),
+            c if c.is_ascii() => write!(out, "\\x{:02x}", u32::from(c)),
+            c => write!(out, "\\u{{{:x}}}", u32::from(c)),
         }
     }
 
@@ -2243,6 +2282,11 @@ mod connect {
         /// Bytes that the kernel took; `delivery` says what became of them.
         pub fn sent(&self) -> u64 {
             self.sent
+        }
+
+        /// Reads what is there, WouldBlock if nothing is: for whoever polls, past the deadline.
+        pub fn read_now(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+            if self.unread.is_empty() { (&self.stream).read(buf) } else { self.read(buf) }
         }
 
         /// The socket, for whoever polls it; reading from it goes past the deadline and `first`.
@@ -5104,6 +5148,61 @@ mod tls {
         }
     }
 
+    impl Session<Wire> {
+        /// Reads what has come, WouldBlock if nothing has: for whoever polls the socket. If it
+        /// fills the buffer, more may wait here. 0 is the close_notify, UnexpectedEof a FIN
+        /// without one.
+        pub fn read_now(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            loop {
+                match self.0.conn.reader().read(buffer) {
+                    Err(e) if e.kind() == ErrorKind::WouldBlock => {}
+                    result => return result,
+                }
+                self.0.conn.read_tls(&mut self.0.sock.wire.stream())?;
+                if let Err(error) = self.0.conn.process_new_packets() {
+                    // Our own alert says why, if it can still leave.
+                    let _ = self.flush_now();
+                    return Err(io::Error::new(ErrorKind::InvalidData, error));
+                }
+            }
+        }
+
+        /// Takes what fits, encrypts it, and sends what the socket takes; the rest waits here.
+        pub fn write_now(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let count = self.0.conn.writer().write(bytes)?;
+            self.flush_now()?;
+            Ok(count)
+        }
+
+        /// Sends what waits here, as far as the socket takes it; whether all of it went.
+        pub fn flush_now(&mut self) -> io::Result<bool> {
+            while self.0.conn.wants_write() {
+                match self.0.conn.write_tls(&mut self.0.sock.wire.stream()) {
+                    Err(e) if e.kind() == ErrorKind::WouldBlock => return Ok(false),
+                    Err(e) => return Err(e),
+                    Ok(_) => {}
+                }
+            }
+            Ok(true)
+        }
+
+        /// Whether something waits to be sent.
+        pub fn wants_write(&self) -> bool {
+            self.0.conn.wants_write()
+        }
+
+        /// Whether a close_notify ends one direction only (RFC 8446 section 6.1). Before TLS 1.3
+        /// it ends both, and the peer has to drop what it had still to say (RFC 5246, 7.2.1).
+        pub fn can_half_close(&self) -> bool {
+            self.0.conn.protocol_version() == Some(rustls::ProtocolVersion::TLSv1_3)
+        }
+
+        /// Says that nothing more will be written; `flush_now` sends it.
+        pub fn say_goodbye(&mut self) {
+            self.0.conn.send_close_notify();
+        }
+    }
+
     impl<W: Carrier> Read for Session<W> {
         fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
             self.0.read(buffer)
@@ -6389,27 +6488,73 @@ mod probe {
 
     pub type Watch<'a> = &'a (dyn Fn(Step<'_>) + Sync);
 
+    /// A connection for whoever goes on to talk through it. What `Path` says about it must be
+    /// judged first: here every certificate is good enough.
+    pub enum Opened {
+        Plain(Wire),
+        Secure(Box<Session<Wire>>),
+    }
+
     /// Runs every step for every address of the target, the addresses side by side.
     pub fn run(target: &Target, options: &Options, watch: Watch<'_>) -> Probe {
         let clock = Deadline::after(target.timeouts.dns);
+        let (mut probe, addrs, beyond) = find(target, options, watch, clock);
+        let until = None;
+        let walk =
+            |addr: &SocketAddr| Walk { addr: *addr, beyond, target, options, watch, until }.steps();
+        probe.paths = side_by_side(&addrs, &walk);
+        probe.elapsed = clock.elapsed();
+        probe
+    }
+
+    /// Opens one connection and stops there: the addresses one after another, since a service
+    /// should not see sessions that nobody wants, until one of them is open.
+    pub fn open(target: &Target, options: &Options, watch: Watch<'_>) -> (Probe, Option<Opened>) {
+        let clock = Deadline::after(target.timeouts.dns);
+        let (mut probe, addrs, beyond) = find(target, options, watch, clock);
+        for addr in addrs {
+            let walk = Walk { addr, beyond, target, options, watch, until: None };
+            let (mut path, opened) = walk.open();
+            // A certificate for somebody else is looked into as any failure is.
+            let wrong = options.extra && path.handshake.as_ref().is_some_and(has_wrong_name);
+            let opened = opened.filter(|_| !wrong);
+            if opened.is_none() {
+                walk.look_into(&mut path);
+            }
+            probe.paths.push(path);
+            if opened.is_some() {
+                return (probe, opened);
+            }
+        }
+        probe.elapsed = clock.elapsed();
+        (probe, None)
+    }
+
+    /// The dns step: a probe that has only that, where to connect to, and what to ask the proxy
+    /// for.
+    fn find(
+        target: &Target,
+        options: &Options,
+        watch: Watch<'_>,
+        clock: Deadline,
+    ) -> (Probe, Vec<SocketAddr>, Option<IpAddr>) {
         let started = unix_now();
         let lookup = look_up(target, options, clock);
         watch(Step::Lookup(&lookup));
         let (host, port) = target.dialled();
-        let addrs: Vec<SocketAddr> =
+        let mut addrs: Vec<SocketAddr> =
             lookup.addrs.iter().map(|ip| socket_addr(*ip, port, host)).collect();
         let beyond = beyond(target, options);
         if let Some(lookup) = &beyond {
             watch(Step::Lookup(lookup));
         }
         let known = beyond.as_ref().map(|lookup| lookup.addrs.first().copied());
-        let until = None;
-        let walk = |addr: &SocketAddr| {
-            Walk { addr: *addr, beyond: known.flatten(), target, options, watch, until }.steps()
-        };
-        // Without an address there is nothing to ask the proxy for.
-        let paths = if known == Some(None) { Vec::new() } else { side_by_side(&addrs, &walk) };
-        Probe { started, lookup, beyond, paths, elapsed: clock.elapsed() }
+        if known == Some(None) {
+            // Without an address there is nothing to ask the proxy for.
+            addrs.clear();
+        }
+        let (paths, elapsed) = (Vec::new(), clock.elapsed());
+        (Probe { started, lookup, beyond, paths, elapsed }, addrs, known.flatten())
     }
 
     /// `socks5://` wants the target's address from this box; every other proxy gets the name.
@@ -6499,18 +6644,32 @@ mod probe {
     impl Walk<'_> {
         /// The steps at this address, as far as they go.
         fn steps(&self) -> Path {
+            let (mut path, opened) = self.open();
+            match opened {
+                _ if self.options.connect_only => {}
+                Some(Opened::Plain(wire)) => self.converse(wire, &mut path),
+                // Dropped there: some servers serve one connection at a time.
+                Some(Opened::Secure(session)) => path.reply = self.ask_inside(*session, &path),
+                None => {}
+            }
+            self.look_into(&mut path);
+            path
+        }
+
+        /// The steps that open a connection, and the connection if they went well.
+        fn open(&self) -> (Path, Option<Opened>) {
             let (mut path, wire) = self.reach_out();
-            let Some(wire) = wire.filter(|_| !self.options.connect_only) else { return path };
-            match self.target.tls {
-                TlsMode::Never => self.converse(wire, &mut path),
+            let Some(wire) = wire else { return (path, None) };
+            let opened = match self.target.tls {
+                _ if self.options.connect_only => Some(Opened::Plain(wire)),
+                TlsMode::Never => Some(Opened::Plain(wire)),
                 TlsMode::Implicit => self.secure(wire, &mut path),
                 TlsMode::Upgrade(protocol) => {
-                    if let Some(wire) = self.upgrade(wire, protocol, &mut path) {
-                        self.secure(wire, &mut path);
-                    }
+                    let wire = self.upgrade(wire, protocol, &mut path);
+                    wire.and_then(|wire| self.secure(wire, &mut path))
                 }
-            }
-            path
+            };
+            (path, opened)
         }
 
         /// The first leg: TCP, and through the proxy if there is one. The Wire ends at the target.
@@ -6572,8 +6731,9 @@ mod probe {
         }
 
         /// Asks inside TLS, unless the certificate, or what ALPN agreed on, forbids it.
-        fn ask_inside(&self, mut session: Session<Wire>, handshake: &Handshake) -> Option<Reply> {
+        fn ask_inside(&self, mut session: Session<Wire>, path: &Path) -> Option<Reply> {
             let question = &reply::question(self.target)?;
+            let handshake = path.handshake.as_ref()?;
             let good = handshake.judgement.as_ref().is_some_and(|j| j.flaws.is_empty());
             let other = |alpn: &Untrusted| !alpn.bytes().starts_with(b"http/1.");
             let http = question.protocol == Protocol::Http;
@@ -6601,17 +6761,22 @@ mod probe {
             wire
         }
 
-        /// The handshake, and if it went wrong, what extra connections have to say about it.
-        fn secure(&self, wire: Wire, path: &mut Path) {
+        /// The handshake, and the session if it was completed for good.
+        fn secure(&self, wire: Wire, path: &mut Path) -> Option<Opened> {
             let limit = Deadline::after(self.target.timeouts.tls);
             let choice = tls_options(self.target, self.options);
             let now = unix_now();
             let (handshake, session) =
                 tls::handshake(wire, &choice, &self.options.trust, now, limit);
             (self.watch)(Step::Handshake(self.addr, &handshake, now));
-            let end = session.filter(|_| handshake.outcome == tls::Outcome::Done);
-            // Dropped there: some servers serve one connection at a time.
-            path.reply = end.and_then(|session| self.ask_inside(session, &handshake));
+            let session = session.filter(|_| handshake.outcome == tls::Outcome::Done);
+            path.handshake = Some(handshake);
+            session.map(|session| Opened::Secure(Box::new(session)))
+        }
+
+        /// What extra connections have to say about a handshake that went wrong.
+        fn look_into(&self, path: &mut Path) {
+            let Some(handshake) = path.handshake.take() else { return };
             if self.options.extra {
                 self.inquire(&handshake, path);
                 (self.watch)(Step::Extra(&path.extra));
@@ -9235,14 +9400,7 @@ mod check {
         };
         let probe = probe::run(target, &check.options, &watch);
         let verdict = verdict::infer(&probe, target, check.policy);
-        match check.form {
-            Form::Json => say(&report::json(target, &probe, &verdict, style)),
-            Form::Brief => say(&report::brief(&verdict, target, style)),
-            Form::Steps => {
-                let rest = report::not_reached(target, &probe, check.options.connect_only, style);
-                say(&(rest + &report::verdict(&verdict, style)));
-            }
-        }
+        say(&conclusion(target, &probe, &verdict, check));
         let pem = pem(&probe);
         if let Some(path) = check.pem.as_ref().filter(|_| !pem.is_empty()) {
             let file = Untrusted::new(path.as_os_str().as_encoded_bytes());
@@ -9311,6 +9469,19 @@ mod check {
             (target, verdict)
         };
         targets.into_iter().zip(&probes).map(row).collect()
+    }
+
+    /// What is said when all steps have ended, in the form that was asked for.
+    pub fn conclusion(target: &Target, probe: &Probe, verdict: &Verdict, check: &Check) -> String {
+        let style = check.style;
+        match check.form {
+            Form::Json => report::json(target, probe, verdict, style),
+            Form::Brief => report::brief(verdict, target, style),
+            Form::Steps => {
+                let rest = report::not_reached(target, probe, check.options.connect_only, style);
+                rest + &report::verdict(verdict, style)
+            }
+        }
     }
 
     /// The certificates of the first address that sent any, in the order sent.
@@ -10043,7 +10214,7 @@ mod cli {
     }
 
     /// The commands that live in a file of their own.
-    pub const COMPANIONS: [&str; 3] = ["listen", "selftest", "watch"];
+    pub const COMPANIONS: [&str; 4] = ["listen", "selftest", "talk", "watch"];
 
     const VERSION: &str = concat!("reach ", env!("CARGO_PKG_VERSION"), "\n");
 

@@ -42,6 +42,8 @@ mod starttls;
 mod support;
 /// The support itself: a zoo that lies would make every other test worthless.
 mod support_works;
+/// `reach talk` against real servers and scripted ones.
+mod talk;
 /// How far the handshake came, and who ended it.
 mod tls;
 /// What cannot be meant, what is typed by habit, and the help.

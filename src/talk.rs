@@ -1,0 +1,664 @@
+//! `reach talk`: stdin to the peer, the peer to stdout, through what the check's own pipeline
+//! opened and judged. One loop over three descriptors and a bounded buffer for each direction:
+//! nothing waits for the other direction, so neither a slow reader nor a slow writer blocks it.
+
+use crate::check::{self, Check};
+use crate::cli::{self, Draft, Stop, Typed, Wrong};
+use crate::deadline::{Deadline, millis};
+use crate::probe::{self, Opened, Probe, Step};
+use crate::report::{self, Style};
+use crate::sys;
+use crate::target::{Target, TlsMode};
+use crate::text::{self, Lang, Note};
+use crate::tls;
+use crate::verdict::{self, Verdict};
+use lexopt::ValueExt;
+use std::fmt::Write as _;
+use std::fs::{File, OpenOptions};
+use std::io::{self, ErrorKind, IsTerminal, Read, Write};
+use std::net::TcpStream;
+use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::sync::Mutex;
+use std::time::Duration;
+
+/// Reads the arguments, opens the connection, talks; the exit status is the check's, or says how
+/// the conversation ended.
+pub fn run(mut parser: lexopt::Parser, lang: Lang) -> Result<u8, Stop> {
+    let args = parser.try_raw_args().map(|raw| raw.as_slice().to_vec()).unwrap_or_default();
+    let mut manner = Manner { crlf: false, hex: false, raw: false, idle: IDLE };
+    let mut draft = Draft::default();
+    while let Some(arg) = parser.next().map_err(|e| cli::unknown(&e, &args))? {
+        match Typed::from(arg) {
+            Typed::Word(word) => draft.word(word)?,
+            Typed::Option(name) if name == "-h" || name == "--help" => {
+                return Ok(report::print(&cli::help("talk", lang)?).map(|()| 0)?);
+            }
+            Typed::Option(name) => {
+                let taken = manner.take(&name, &mut parser, &mut draft);
+                taken.map_err(|e| e.into_note(&args))?;
+            }
+        }
+    }
+    let mut check = draft.finish(lang)?;
+    check.style.colour &= io::stderr().is_terminal();
+    // Where every certificate will do, nothing is asked about a bad one.
+    check.options.extra &= check.policy.verify;
+    manner.fits(&check)?;
+    let [target] = check.targets.as_slice() else {
+        return Err(Note::new("usage.onetarget").into());
+    };
+    match open(target, &check) {
+        Ok(peer) => Talk::new(peer, target, manner, check.style)?.run(),
+        Err(status) => Ok(status),
+    }
+}
+
+/// How bytes are treated on their way; the options of this command alone.
+struct Manner {
+    crlf: bool,
+    hex: bool,
+    raw: bool,
+    idle: Duration,
+}
+
+impl Manner {
+    fn take(
+        &mut self,
+        name: &str,
+        parser: &mut lexopt::Parser,
+        draft: &mut Draft,
+    ) -> Result<(), Wrong> {
+        match name {
+            "--crlf" => self.crlf = true,
+            "--hex" => self.hex = true,
+            "--raw" => self.raw = true,
+            "--idle" => self.idle = cli::limit(&parser.value()?.string()?, name)?,
+            name => draft.take(name, parser)?,
+        }
+        Ok(())
+    }
+
+    fn fits(&self, check: &Check) -> Result<(), Note> {
+        let pairs = [
+            (self.hex && self.raw, "--hex", "--raw"),
+            (check.options.connect_only, "talk", "-z"),
+            (!check.compare.is_empty(), "talk", "--sni-compare"),
+            (check.pem.is_some(), "talk", "--pem"),
+            (check.targets.iter().any(|target| target.send.is_some()), "talk", "--send"),
+            (check.targets.iter().any(|target| target.expect.is_some()), "talk", "--expect"),
+        ];
+        match pairs.iter().find(|(both, _, _)| *both) {
+            Some((_, this, other)) => Err(cli::contradiction(this, other)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Opens and judges the connection. `Err` is the exit status when nothing may be sent through
+/// it: then stderr has the rows and the verdict of the check.
+fn open(target: &Target, check: &Check) -> Result<Opened, u8> {
+    let (style, steps) = (check.style, check.form == check::Form::Steps);
+    let rows = Mutex::new(String::new());
+    let say = |row: &str| match rows.lock() {
+        _ if !steps => {}
+        Ok(mut rows) if !style.verbose => rows.push_str(row),
+        _ => complain(row),
+    };
+    say(&report::heading(target, style));
+    let watch = |step: Step<'_>| say(&report::step(&step, target, style));
+    let (probe, opened) = probe::open(target, &check.options, &watch);
+    let verdict = verdict::infer(&probe, target, check.policy);
+    let opened = opened.filter(|opened| may_talk(opened, target, check, &probe, &verdict));
+    opened.ok_or_else(|| {
+        complain(&rows.into_inner().unwrap_or_default());
+        complain(&check::conclusion(target, &probe, &verdict, check));
+        // Without a connection nothing is ok.
+        if verdict.exit == 0 { EXIT_LOCAL } else { verdict.exit }
+    })
+}
+
+/// Whether a byte of the user's may be sent: encrypted if that was asked for, to a peer whose
+/// certificate has no flaw unless `--no-verify` forgives it, and no step says otherwise.
+fn may_talk(
+    opened: &Opened,
+    target: &Target,
+    check: &Check,
+    probe: &Probe,
+    verdict: &Verdict,
+) -> bool {
+    let handshake = probe.paths.last().and_then(|path| path.handshake.as_ref());
+    let judgement = handshake.and_then(|handshake| handshake.judgement.as_ref());
+    let as_asked = match opened {
+        Opened::Plain(_) => target.tls == TlsMode::Never,
+        Opened::Secure(_) => !check.policy.verify || judgement.is_some_and(|j| j.flaws.is_empty()),
+    };
+    as_asked && matches!(verdict.keyword, "ok" | "partial")
+}
+
+/// One conversation.
+struct Talk<'a> {
+    target: &'a Target,
+    style: Style,
+    manner: Manner,
+    peer: Opened,
+    /// `None` when it has ended.
+    stdin: Option<File>,
+    typed: bool,
+    stdout: Sink,
+    escaped: bool,
+    telnet: Option<Telnet>,
+    to_peer: Pending,
+    to_user: Pending,
+    /// Received and not shown yet: part of a character, or a CR that may be a line end's.
+    held: Vec<u8>,
+    /// The byte before the next one typed: a CR that is there already is not doubled.
+    before: u8,
+    received: u64,
+    said: u64,
+    /// The last read left something: the socket may have nothing to tell poll about it.
+    more: bool,
+    peer_ended: bool,
+    /// Since when everything has been said and the peer is silent.
+    quiet: Option<Deadline>,
+    unacknowledged: u32,
+    broken: Option<io::Error>,
+    /// The last thing that was told about a connection that goes on.
+    told: String,
+}
+
+impl<'a> Talk<'a> {
+    fn new(peer: Opened, target: &'a Target, manner: Manner, style: Style) -> io::Result<Self> {
+        // Files of their own: Rust's stdin would read ahead of what poll tells about.
+        let stdin = File::from(io::stdin().as_fd().try_clone_to_owned()?);
+        let is_telnet = target.port == TELNET || target.service.is_some_and(|s| s.port == TELNET);
+        Ok(Self {
+            target,
+            style,
+            peer,
+            typed: stdin.is_terminal(),
+            stdin: Some(stdin),
+            stdout: Sink::new()?,
+            escaped: !manner.raw && !manner.hex && io::stdout().is_terminal(),
+            manner,
+            telnet: is_telnet.then_some(Telnet::Data),
+            to_peer: Pending::default(),
+            to_user: Pending::default(),
+            held: Vec::new(),
+            before: 0,
+            received: 0,
+            said: 0,
+            more: true,
+            peer_ended: false,
+            quiet: None,
+            unacknowledged: 0,
+            broken: None,
+            told: String::new(),
+        })
+    }
+
+    /// Moves bytes both ways until nothing is left to move.
+    fn run(mut self) -> Result<u8, Stop> {
+        while !self.is_over() {
+            let [stdout, peer, stdin] = self.wait()?;
+            if stdout & (libc::POLLERR | libc::POLLHUP) != 0 {
+                break;
+            }
+            if stdin != 0 {
+                self.listen()?;
+            }
+            self.send();
+            if self.to_user.is_empty() && (peer != 0 || self.more) {
+                self.receive();
+            }
+            match self.stdout.take(&mut self.to_user, stdout & libc::POLLOUT != 0) {
+                // Whoever read it has seen enough.
+                Err(e) if e.kind() == ErrorKind::BrokenPipe => break,
+                result => result?,
+            }
+        }
+        self.peer.leave();
+        Ok(self.status())
+    }
+
+    /// Both ends have said all they had to say; or this side has, and the peer is silent.
+    fn is_over(&mut self) -> bool {
+        if !self.to_user.is_empty() {
+            return false;
+        }
+        if self.peer_ended {
+            let listens = self.broken.is_none() && self.peer.can_half_close() && !self.typed;
+            let all_said = self.stdin.is_none() && self.to_peer.is_empty();
+            return !listens || all_said && !self.peer.wants_write();
+        }
+        if self.quiet.is_none_or(|quiet| quiet.remaining().is_some()) {
+            return false;
+        }
+        // A peer that is still reading what was sent is not silent; a FIN counts as one byte.
+        let left = sys::unacknowledged(self.peer.socket()).unwrap_or(0);
+        let reads = left > 1 && left < self.unacknowledged;
+        self.unacknowledged = left;
+        match reads {
+            true => self.quiet = Some(Deadline::after(self.manner.idle)),
+            false => {
+                self.tell(&Note::new("talk.idle").with("s", millis(self.manner.idle / 1000, 1)))
+            }
+        }
+        !reads
+    }
+
+    /// Waits for what can be done next: the events of stdout, the peer and stdin.
+    fn wait(&self) -> io::Result<[i16; 3]> {
+        let shown = self.to_user.is_empty();
+        let sent = self.to_peer.is_empty() && !self.peer.wants_write();
+        let when = |wanted, event| if wanted { event } else { 0 };
+        // POLLERR comes unasked, and says that the reader of a pipe has gone.
+        let stdout = libc::POLLERR | when(!shown, libc::POLLOUT);
+        let peer = when(shown && !self.peer_ended, libc::POLLIN) | when(!sent, libc::POLLOUT);
+        let stdin = when(sent && (shown || !self.manner.hex), libc::POLLIN);
+        let source = self.stdin.as_ref().filter(|_| stdin != 0);
+        // What is not wanted is left out: it might be ready, and make this loop spin.
+        let mut watched = vec![(self.stdout.file.as_fd(), stdout)];
+        watched.extend((peer != 0).then(|| (self.peer.socket().as_fd(), peer)));
+        watched.extend(source.map(|file| (file.as_fd(), stdin)));
+        let limit = match self.quiet {
+            _ if self.more && shown => Some(Duration::ZERO),
+            Some(quiet) => Some(quiet.remaining().unwrap_or_default()),
+            None => None,
+        };
+        let mut events = sys::poll(&watched, limit)?.into_iter();
+        let mut of = |wanted| if wanted { events.next().unwrap_or(0) } else { 0 };
+        Ok([of(true), of(peer != 0), of(source.is_some())])
+    }
+
+    /// Reads what the user says.
+    fn listen(&mut self) -> Result<(), Stop> {
+        let Some(stdin) = &mut self.stdin else { return Ok(()) };
+        match self.to_peer.fill(|room| stdin.read(room)) {
+            Ok(0) => self.stdin = None,
+            Ok(_) => self.prepare(),
+            Err(e) if is_passing(&e) => {}
+            Err(e) => {
+                let note = Note::new("talk.stdin").with("error", e);
+                return Err(Stop { note, status: EXIT_LOCAL });
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes what was read from stdin into what is sent.
+    fn prepare(&mut self) {
+        if self.manner.crlf || self.telnet.is_some() {
+            let mut out = Vec::new();
+            for byte in self.to_peer.take() {
+                match byte {
+                    b'\n' if self.manner.crlf && self.before != b'\r' => out.extend(b"\r\n"),
+                    // RFC 854: a data byte 255 is sent twice.
+                    IAC if self.telnet.is_some() => out.extend([IAC, IAC]),
+                    byte => out.push(byte),
+                }
+                self.before = byte;
+            }
+            self.to_peer.append(&out);
+        }
+        self.note_said(self.to_peer.rest().len());
+    }
+
+    /// Counts, and shows if that is wanted, the bytes that were added for the peer.
+    fn note_said(&mut self, count: usize) {
+        let bytes = self.to_peer.rest();
+        let new = bytes.len().checked_sub(count).and_then(|from| bytes.get(from..));
+        if let (true, Some(new)) = (self.manner.hex, new) {
+            self.to_user.append(dump('>', self.said, new).as_bytes());
+        }
+        self.said = self.said.saturating_add(count as u64);
+    }
+
+    /// Sends what the peer takes, and after the last byte says that it was the last.
+    fn send(&mut self) {
+        if !self.to_peer.is_empty() || self.peer.wants_write() {
+            match self.peer.write(self.to_peer.rest()) {
+                Ok(count) => self.to_peer.used(count),
+                Err(e) if is_passing(&e) => {}
+                Err(e) => self.fail(e),
+            }
+        }
+        let all_said = self.stdin.is_none() && self.to_peer.is_empty() && !self.peer.wants_write();
+        if all_said && self.quiet.is_none() && self.broken.is_none() {
+            self.peer.half_close();
+            self.unacknowledged = sys::unacknowledged(self.peer.socket()).unwrap_or(0);
+            self.quiet = Some(Deadline::after(self.manner.idle));
+        }
+    }
+
+    /// Reads what the peer says.
+    fn receive(&mut self) {
+        let peer = &mut self.peer;
+        self.more = false;
+        match self.to_user.fill(|room| peer.read(room)) {
+            Ok(0) => self.peer_ended = true,
+            Ok(count) => self.more = count == CHUNK,
+            Err(e) if is_passing(&e) => return,
+            Err(e) if e.kind() == ErrorKind::UnexpectedEof => {
+                self.peer_ended = true;
+                // Many answer a close_notify by just closing.
+                if self.broken.is_none() && (self.quiet.is_none() || self.style.verbose) {
+                    self.tell(&Note::new("talk.cut"));
+                }
+            }
+            Err(e) => self.fail(e),
+        }
+        self.quiet = self.quiet.map(|_| Deadline::after(self.manner.idle));
+        self.present();
+    }
+
+    /// Makes what was received into what is shown.
+    fn present(&mut self) {
+        let count = self.to_user.rest().len() as u64;
+        if self.manner.hex || self.escaped || self.telnet.is_some() {
+            let raw = self.to_user.take();
+            let (data, reply) = match &mut self.telnet {
+                Some(telnet) => telnet.filter(&raw),
+                None => (raw.clone(), Vec::new()),
+            };
+            if self.manner.hex {
+                self.to_user.append(dump('<', self.received, &raw).as_bytes());
+            } else if self.escaped {
+                self.held.extend(data);
+                let mut shown = String::new();
+                let taken = text::terminal_lines(&self.held, self.peer_ended, &mut shown);
+                self.held.drain(..taken);
+                self.to_user.append(shown.as_bytes());
+            } else {
+                self.to_user.append(&data);
+            }
+            // A peer that asks on and on without reading gets no more answers.
+            if self.quiet.is_none() && self.to_peer.rest().len() < CHUNK {
+                self.to_peer.append(&reply);
+                self.note_said(reply.len());
+            }
+        }
+        self.received = self.received.saturating_add(count);
+    }
+
+    /// An error on the connection. What ICMP says about an open one is not its end: the kernel
+    /// goes on sending (net/ipv4/tcp_ipv4.c, tcp_v4_err, with IP_RECVERR).
+    fn fail(&mut self, error: io::Error) {
+        let info = sys::tcp_info(self.peer.socket());
+        if error.raw_os_error().is_some() && info.is_some_and(|info| info.state != TCP_CLOSE) {
+            return self.tell(&Note::new("talk.icmp").with("error", error));
+        }
+        // What came before the end can still be read; nothing more can be sent.
+        self.peer_ended |= error.raw_os_error().is_none();
+        self.broken.get_or_insert(error);
+        self.stdin = None;
+        self.said = self.said.saturating_sub(self.to_peer.take().len() as u64);
+        self.more = true;
+    }
+
+    /// Says something about the conversation on stderr, once.
+    fn tell(&mut self, note: &Note) {
+        let said = Note::new("usage.prefix").with("text", note.render(self.style.lang));
+        let line = said.render(self.style.lang) + "\n";
+        if line != self.told {
+            complain(&line);
+            self.told = line;
+        }
+    }
+
+    /// The exit status, and in words why it is not 0.
+    fn status(&mut self) -> u8 {
+        let Some(error) = self.broken.take() else { return 0 };
+        let (key, status) = match error.raw_os_error() {
+            Some(libc::ECONNRESET | libc::EPIPE) => ("talk.reset", EXIT_RESET),
+            Some(libc::ETIMEDOUT) => ("talk.broken", EXIT_TIMEOUT),
+            Some(_) => ("talk.broken", EXIT_REJECTED),
+            None => ("talk.tls", EXIT_TLS),
+        };
+        let why = match tls::alert_in(&error) {
+            Some(alert) => tls::alert_name(alert).to_string(),
+            None if error.raw_os_error().is_some() => error.to_string(),
+            None => String::new(),
+        };
+        let note = Note::new(key).with("target", self.target).with("error", why);
+        self.tell(&note.with("sent", self.said).with("received", self.received));
+        status
+    }
+}
+
+impl Opened {
+    fn socket(&self) -> &TcpStream {
+        match self {
+            Self::Plain(wire) => wire.stream(),
+            Self::Secure(session) => session.carrier().stream(),
+        }
+    }
+
+    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(wire) => wire.read_now(room),
+            Self::Secure(session) => session.read_now(room),
+        }
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(wire) => wire.stream().write(bytes),
+            Self::Secure(session) => session.write_now(bytes),
+        }
+    }
+
+    fn wants_write(&self) -> bool {
+        matches!(self, Self::Secure(session) if session.wants_write())
+    }
+
+    fn can_half_close(&self) -> bool {
+        match self {
+            Self::Plain(_) => true,
+            Self::Secure(session) => session.can_half_close(),
+        }
+    }
+
+    /// Says that nothing more comes, where that leaves the other direction open.
+    fn half_close(&mut self) {
+        match self {
+            Self::Plain(wire) => drop(wire.shutdown_write()),
+            Self::Secure(session) if session.can_half_close() => {
+                session.say_goodbye();
+                // What the socket does not take now waits for poll.
+                let _ = session.flush_now();
+            }
+            Self::Secure(_) => {}
+        }
+    }
+
+    /// The end: nothing is waited for.
+    fn leave(&mut self) {
+        if let Self::Secure(session) = self {
+            session.say_goodbye();
+            let _ = session.flush_now();
+        }
+    }
+}
+
+/// Standard output, written to without waiting for its reader: the other direction goes on.
+struct Sink {
+    file: File,
+    /// Bytes at once; `None` if any number is taken or refused at once.
+    most: Option<usize>,
+}
+
+impl Sink {
+    /// A pipe is opened a second time, not to block: the flag would otherwise be shared with
+    /// whoever else has it. A file never blocks; elsewhere small writes do not, after poll.
+    fn new() -> io::Result<Self> {
+        let file = File::from(io::stdout().as_fd().try_clone_to_owned()?);
+        let kind = file.metadata()?.file_type();
+        let again = || {
+            let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+            OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK).open(path).ok()
+        };
+        match kind.is_fifo().then(again).flatten() {
+            Some(file) => Ok(Self { file, most: None }),
+            None if kind.is_file() => Ok(Self { file, most: None }),
+            None => Ok(Self { file, most: Some(PIPE_BUF) }),
+        }
+    }
+
+    /// Takes what it can of the bytes.
+    fn take(&mut self, bytes: &mut Pending, is_ready: bool) -> io::Result<()> {
+        while !bytes.is_empty() && (is_ready || self.most.is_none()) {
+            let piece = bytes.rest();
+            let piece = self.most.and_then(|most| piece.get(..most)).unwrap_or(piece);
+            match self.file.write(piece) {
+                Err(e) if is_passing(&e) => break,
+                result => bytes.used(result?),
+            }
+            if self.most.is_some() {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Bytes on their way: read in one piece, written as the other side takes them.
+#[derive(Default)]
+struct Pending {
+    bytes: Vec<u8>,
+    from: usize,
+    to: usize,
+}
+
+impl Pending {
+    fn rest(&self) -> &[u8] {
+        self.bytes.get(self.from..self.to).unwrap_or_default()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.from >= self.to
+    }
+
+    fn used(&mut self, count: usize) {
+        self.from = self.from.saturating_add(count);
+    }
+
+    /// Reads a piece into an empty one.
+    fn fill(&mut self, read: impl FnOnce(&mut [u8]) -> io::Result<usize>) -> io::Result<usize> {
+        (self.from, self.to) = (0, 0);
+        self.bytes.resize(CHUNK, 0);
+        self.to = read(&mut self.bytes)?;
+        Ok(self.to)
+    }
+
+    fn append(&mut self, more: &[u8]) {
+        if self.is_empty() {
+            (self.from, self.to) = (0, 0);
+        }
+        self.bytes.truncate(self.to);
+        self.bytes.extend_from_slice(more);
+        self.to = self.bytes.len();
+    }
+
+    fn take(&mut self) -> Vec<u8> {
+        let bytes = self.rest().to_vec();
+        (self.from, self.to) = (0, 0);
+        bytes
+    }
+}
+
+/// Where a stream of telnet stands (RFC 854).
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Telnet {
+    Data,
+    /// Behind a CR: a NUL there only says that no LF follows.
+    Cr,
+    Iac,
+    /// Behind WILL, WONT, DO or DONT.
+    Option(u8),
+    Sub,
+    SubIac,
+}
+
+impl Telnet {
+    /// What is data in these bytes, and the answer: offers and requests are declined.
+    fn filter(&mut self, bytes: &[u8]) -> (Vec<u8>, Vec<u8>) {
+        let (mut data, mut reply) = (Vec::new(), Vec::new());
+        for &byte in bytes {
+            *self = match (*self, byte) {
+                (Self::Data | Self::Cr, IAC) => Self::Iac,
+                (Self::Cr, 0) => Self::Data,
+                (Self::Data | Self::Cr, _) | (Self::Iac, IAC) => {
+                    data.push(byte);
+                    if byte == b'\r' { Self::Cr } else { Self::Data }
+                }
+                (Self::Iac, WILL..=DONT) => Self::Option(byte),
+                (Self::Iac, SB) => Self::Sub,
+                // WONT and DONT are not answered: that would never end.
+                (Self::Option(verb), option) => {
+                    match verb {
+                        WILL => reply.extend([IAC, DONT, option]),
+                        DO => reply.extend([IAC, WONT, option]),
+                        _ => {}
+                    }
+                    Self::Data
+                }
+                (Self::Sub, IAC) => Self::SubIac,
+                (Self::SubIac, SE) | (Self::Iac, _) => Self::Data,
+                (Self::Sub | Self::SubIac, _) => Self::Sub,
+            };
+        }
+        (data, reply)
+    }
+}
+
+/// Lines as of hexdump -C, with the direction in front.
+fn dump(direction: char, offset: u64, bytes: &[u8]) -> String {
+    let mut out = String::new();
+    for (line, at) in bytes.chunks(16).zip((offset..).step_by(16)) {
+        let shown = |byte: &u8| if matches!(byte, b' '..=b'~') { char::from(*byte) } else { '.' };
+        let hex = line.iter().fold(String::new(), |hex, byte| hex + &format!(" {byte:02x}"));
+        let text: String = line.iter().map(shown).collect();
+        let _ = writeln!(out, "{direction} {at:08x} {hex:<48}  |{text}|");
+    }
+    out
+}
+
+/// Not an error: there is nothing now, or a signal came.
+fn is_passing(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
+}
+
+/// To stderr; stdout has the peer's bytes and nothing else.
+fn complain(text: &str) {
+    let _ = io::stderr().write_all(text.as_bytes());
+}
+
+/// As long as a slow service may think about an answer, after stdin has ended.
+const IDLE: Duration = Duration::from_secs(10);
+
+/// Bytes in each direction's buffer.
+const CHUNK: usize = 128 * 1024;
+
+/// A write of so many bytes does not block where poll said that there is room (pipe(7)).
+const PIPE_BUF: usize = 4096;
+
+/// TCP_CLOSE (include/net/tcp_states.h): the connection is gone, whatever the reason.
+const TCP_CLOSE: u8 = 7;
+
+/// The port of telnet, and its bytes (RFC 854).
+const TELNET: u16 = 23;
+const SE: u8 = 240;
+const SB: u8 = 250;
+const WILL: u8 = 251;
+const WONT: u8 = 252;
+const DO: u8 = 253;
+const DONT: u8 = 254;
+const IAC: u8 = 255;
+
+/// Exit status, as of the check.
+const EXIT_TIMEOUT: u8 = 21;
+const EXIT_REJECTED: u8 = 22;
+const EXIT_RESET: u8 = 23;
+const EXIT_TLS: u8 = 50;
+const EXIT_LOCAL: u8 = 70;
