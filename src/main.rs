@@ -493,14 +493,10 @@ mod sys {
         pub state: u8,
         /// Retransmissions in a row, not acknowledged.
         pub retransmits: u8,
-        pub backoff: u8,
         pub snd_mss: u32,
-        /// Segments sent and not acknowledged.
-        pub unacked: u32,
         /// Retransmitted segments now in flight: those that really left this box.
         pub retrans: u32,
         pub pmtu: u32,
-        pub rtt_us: u32,
         /// Retransmissions tried since the socket was made, SYNs included.
         pub total_retrans: u32,
         /// Segments received before one that should have come first (Linux 5.4).
@@ -635,12 +631,9 @@ mod sys {
         Some(TcpInfo {
             state: raw.tcpi_state,
             retransmits: raw.tcpi_retransmits,
-            backoff: raw.tcpi_backoff,
             snd_mss: raw.tcpi_snd_mss,
-            unacked: raw.tcpi_unacked,
             retrans: raw.tcpi_retrans,
             pmtu: raw.tcpi_pmtu,
-            rtt_us: raw.tcpi_rtt,
             total_retrans: raw.tcpi_total_retrans,
             out_of_order: raw.tcpi_rcv_ooopack,
             data_segs_in: raw.tcpi_data_segs_in,
@@ -1192,14 +1185,6 @@ mod target {
         }
     }
 
-    /// No port was given. With IPv6, `::1:443` may have been meant as an address and a port.
-    fn no_port(host: &Host) -> Note {
-        match host {
-            Host::Ip(IpAddr::V6(_), _) => Note::new("usage.noport6").with("host", host),
-            host => Note::new("usage.noport").with("host", host),
-        }
-    }
-
     /// Splits `host:port`, `[v6]:port` or a bare host; two colons without brackets are ambiguous.
     fn split_port<'a>(place: &'a str, typed: &str) -> Result<(&'a str, Option<&'a str>), Note> {
         if place.starts_with('[') {
@@ -1447,24 +1432,18 @@ mod resolve {
         pub search: Vec<String>,
         pub ndots: usize,
         pub hosts: PathBuf,
-        pub path: PathBuf,
-        /// resolv.conf could not be read.
-        pub missing: bool,
     }
 
     impl Config {
         /// Reads the files under `root`, which is `/` or, for `--pid`, `/proc/PID/root`.
         pub fn load(root: &Path, servers: &[SocketAddr]) -> Self {
-            let path = root.join("etc/resolv.conf");
-            let text = read_file(&path);
+            let text = read_file(&root.join("etc/resolv.conf"));
             let mut config = Self {
                 servers: servers.to_vec(),
                 given: !servers.is_empty(),
                 search: Vec::new(),
                 ndots: 1,
                 hosts: root.join("etc/hosts"),
-                path,
-                missing: text.is_none(),
             };
             text.unwrap_or_default().lines().for_each(|line| config.read_line(line));
             config
@@ -2164,20 +2143,6 @@ mod connect {
         deadline: Deadline,
         /// Bytes given back by a step that read too far.
         unread: Vec<u8>,
-        first: Vec<u8>,
-        received: u64,
-        sent: u64,
-    }
-
-    /// What shows on a wire before anybody speaks or reads.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    pub enum FirstSign {
-        /// There is something to read.
-        Bytes,
-        Closed,
-        /// ECONNRESET, or an ICMP error on the established connection.
-        Failed(i32),
-        Silent,
     }
 
     /// How far the bytes that were written have come.
@@ -2228,21 +2193,6 @@ mod connect {
             self.deadline = deadline;
         }
 
-        /// Waits for a first byte or the end until `limit`, and consumes nothing.
-        pub fn first_sign(&self, limit: Deadline) -> FirstSign {
-            if !self.unread.is_empty() {
-                return FirstSign::Bytes;
-            }
-            match self.within(limit, libc::POLLIN, |stream| stream.peek(&mut [0])) {
-                Ok(0) => FirstSign::Closed,
-                Ok(_) => FirstSign::Bytes,
-                Err(e) if e.kind() == ErrorKind::TimedOut && sys::errno(&e) == 0 => {
-                    FirstSign::Silent
-                }
-                Err(e) => FirstSign::Failed(sys::errno(&e)),
-            }
-        }
-
         /// Gives bytes back that belong to the next step; they are read again before new ones.
         pub fn unread(&mut self, bytes: &[u8]) {
             self.unread.splice(..0, bytes.iter().copied());
@@ -2269,34 +2219,18 @@ mod connect {
             self.peer
         }
 
-        /// The first bytes that the peer ever sent, at most `FIRST_MAX`: evidence of what it is.
-        pub fn first(&self) -> &[u8] {
-            &self.first
-        }
-
-        /// Bytes received from the peer; those read again count once.
-        pub fn received(&self) -> u64 {
-            self.received
-        }
-
-        /// Bytes that the kernel took; `delivery` says what became of them.
-        pub fn sent(&self) -> u64 {
-            self.sent
-        }
-
         /// Reads what is there, WouldBlock if nothing is: for whoever polls, past the deadline.
         pub fn read_now(&mut self, buf: &mut [u8]) -> io::Result<usize> {
             if self.unread.is_empty() { (&self.stream).read(buf) } else { self.read(buf) }
         }
 
-        /// The socket, for whoever polls it; reading from it goes past the deadline and `first`.
+        /// The socket, for whoever polls it; reading from it goes past the deadline.
         pub fn stream(&self) -> &TcpStream {
             &self.stream
         }
 
         fn new(stream: TcpStream, local: SocketAddr, peer: SocketAddr, deadline: Deadline) -> Self {
-            let (unread, first) = (Vec::new(), Vec::new());
-            Self { stream, local, peer, deadline, unread, first, received: 0, sent: 0 }
+            Self { stream, local, peer, deadline, unread: Vec::new() }
         }
 
         /// One read or write that ends at `deadline`: tried, and waited for only if it must be.
@@ -2329,20 +2263,14 @@ mod connect {
                 self.unread.drain(..n);
                 return Ok(n);
             }
-            let n = self.within(self.deadline, libc::POLLIN, |mut stream| stream.read(buf))?;
-            let room = FIRST_MAX.saturating_sub(self.first.len());
-            self.first.extend(buf.iter().take(n.min(room)));
-            self.received = self.received.saturating_add(n as u64);
-            Ok(n)
+            self.within(self.deadline, libc::POLLIN, |mut stream| stream.read(buf))
         }
     }
 
     impl Write for Wire {
         /// Fewer bytes than given when the deadline comes first; then TimedOut.
         fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-            let n = self.within(self.deadline, libc::POLLOUT, |mut stream| stream.write(buf))?;
-            self.sent = self.sent.saturating_add(n as u64);
-            Ok(n)
+            self.within(self.deadline, libc::POLLOUT, |mut stream| stream.write(buf))
         }
 
         fn flush(&mut self) -> io::Result<()> {
@@ -2424,9 +2352,6 @@ mod connect {
     /// An own firewall answers while connect() runs, in some 0.1 ms; a neighbour is given up 3 s
     /// after somebody, perhaps an earlier connection, first asked for it.
     const AT_ONCE: Duration = Duration::from_millis(2);
-
-    /// Kept of a peer's first bytes: enough to recognise a protocol, bounded for many targets.
-    const FIRST_MAX: usize = 512;
 }
 
 mod tunnel {
@@ -4115,7 +4040,6 @@ mod x509 {
         pub version: u8,
         pub subject: Untrusted,
         pub issuer: Untrusted,
-        pub common_name: Option<Untrusted>,
         /// Short: the issuer's CN, or else its O.
         pub issuer_name: Untrusted,
         /// Every DNS name and IP address of the subjectAltName, as text and in its order.
@@ -4180,7 +4104,6 @@ mod x509 {
         Some(Certificate {
             der: der.to_vec(),
             version: version.checked_add(1)?,
-            common_name: value(&subject, "CN"),
             issuer_name: short.unwrap_or_else(|| written(&issuer)),
             subject: written(&subject),
             issuer: written(&issuer),
@@ -8015,7 +7938,7 @@ mod verdict {
         finding.why.extend(unnamed.zip(handshake.chain.first()).map(|(other, leaf)| {
             match other.sha256 == leaf.sha256 {
                 true => Note::new("why.samewithoutname"),
-                false => Note::new("why.otherwithoutname").with("names", names_of(other)),
+                false => Note::new("why.otherwithoutname").with("names", names_of(other, None)),
             }
         }));
         Some(finding)
@@ -8035,6 +7958,9 @@ mod verdict {
             });
             notes.extend(urls.map(|url| Note::new("why.aia").with("url", url)));
             notes.extend(opinions(judgement));
+            if !judgement.ordered {
+                notes.push(Note::new("why.unordered"));
+            }
         }
         if handshake.demand() == Demand::Optional {
             notes.push(Note::new("why.certasked"));
@@ -8067,7 +7993,10 @@ mod verdict {
             Flaw::NotYetValid { cert: at, .. } => {
                 cert(at).map_or(String::new(), |c| utc(c.not_before))
             }
-            Flaw::Name => handshake.chain.first().map_or(String::new(), names_of),
+            Flaw::Name => handshake
+                .chain
+                .first()
+                .map_or(String::new(), |c| names_of(c, handshake.sni.as_deref())),
             Flaw::SelfSigned => {
                 handshake.chain.first().map_or(String::new(), |c| c.subject.to_string())
             }
@@ -8134,11 +8063,15 @@ mod verdict {
     }
 
     /// The names in a certificate, the first few.
-    fn names_of(certificate: &Certificate) -> String {
+    fn names_of(certificate: &Certificate, wanted: Option<&str>) -> String {
+        let more = certificate.names.len().saturating_sub(SHOWN_NAMES);
+        // Of many names, the one that was probably meant comes first.
+        let nearest = wanted.filter(|_| more > 0).and_then(|name| certificate.nearest(name));
+        let others = certificate.names.iter().filter(|name| Some(*name) != nearest);
         let mut names: Vec<String> =
-            certificate.names.iter().take(SHOWN_NAMES).map(ToString::to_string).collect();
-        if certificate.names.len() > SHOWN_NAMES {
-            names.push(format!("… (+{})", certificate.names.len() - SHOWN_NAMES));
+            nearest.into_iter().chain(others).take(SHOWN_NAMES).map(ToString::to_string).collect();
+        if more > 0 {
+            names.push(format!("… (+{more})"));
         }
         names.join(", ")
     }
@@ -9135,6 +9068,8 @@ mod report {
             .raw("alpn", opt(handshake.alpn.as_ref().map(|a| text::json(a.bytes()))))
             .raw("sni", text_or_null(handshake.sni.as_deref()))
             .text("client_certificate", client)
+            .raw("stapled_ocsp", handshake.stapled_ocsp.to_string())
+            .number("unreadable", handshake.unparsed as u64)
             .raw("first", text::json(&handshake.first))
             .raw("flaws", array(flaws.map(|f| json_string(verdict::flaw_keyword(f)))))
             .raw("chain", array(handshake.chain.iter().map(json_certificate)))
@@ -9624,7 +9559,8 @@ mod cli {
             let text = arg.to_str().unwrap_or_default();
             let joined = text.strip_prefix("--lang=").is_some_and(good);
             let next = |value: &&OsString| value.to_str().is_some_and(good);
-            if !joined && !(text == "--lang" && args.next_if(next).is_some()) {
+            let apart = !joined && text == "--lang" && args.next_if(next).is_some();
+            if !joined && !apart {
                 rest.push(arg.clone());
             }
         }

@@ -1,5 +1,14 @@
 //! White-box tests: what cannot be seen from outside the binary.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    clippy::unwrap_used
+)]
+
 mod connect;
 mod hello;
 mod reply;
