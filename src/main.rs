@@ -8760,8 +8760,9 @@ mod rows {
         let (first, _) = text.split_once([',', ';'])?;
         let separator = if text.get(first.len()..)?.starts_with(';') { ';' } else { ',' };
         let address = first.ends_with(']') || first.parse::<std::net::IpAddr>().is_ok();
+        let heading = !text.bytes().any(|b| b.is_ascii_digit());
         let column = address || first.starts_with('"') || !first.contains([':', '=', ' ']);
-        column.then_some(separator)
+        (column || heading).then_some(separator)
     }
 
     /// Splits at `separator` outside of double quotes, which go; two of them mean one (RFC 4180).

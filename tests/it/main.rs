@@ -34,6 +34,8 @@ mod report;
 mod resolve;
 /// The proof that the file works on a box.
 mod selftest;
+/// Lists of targets: how they are read, checked side by side, told and counted.
+mod many;
 /// The real servers offer what the tests expect of them.
 mod servers_work;
 /// STARTTLS, each protocol against a real server and against every bad answer.
