@@ -52,3 +52,5 @@ mod tls;
 mod usage;
 /// `reach watch`: the states that real sockets are in.
 mod watch;
+/// One check again and again: until it works, or to count how often it does.
+mod wait;

@@ -3,6 +3,7 @@
 mod connect;
 mod hello;
 mod reply;
+mod many;
 mod resolve;
 mod starttls;
 mod tls;
