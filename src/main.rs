@@ -29,6 +29,7 @@
 //! A stage measures and returns plain records; only `verdict` infers; only `report` prints.
 //! A failed step is data: `Err` means that the tool could not do its own job.
 
+mod compare;
 mod listen;
 mod selftest;
 mod talk;
@@ -58,6 +59,7 @@ fn run(args: Vec<OsString>, lang: text::Lang) -> Result<u8, cli::Stop> {
         cli::Command::Check(check) => Ok(check::run(&check)?),
         cli::Command::Many(check) => Ok(many::run(*check)?),
         cli::Command::Help(page) => Ok(report::print(&page).map(|()| 0)?),
+        cli::Command::Companion("compare", parser) => compare::run(parser, lang),
         cli::Command::Companion("listen", parser) => listen::run(parser, lang),
         cli::Command::Companion("talk", parser) => talk::run(parser, lang),
         cli::Command::Companion("watch", parser) => watch::run(parser, lang),
@@ -8987,7 +8989,7 @@ mod report {
     use super::tally::{STEPS, Tally};
     use super::target::{Target, TlsMode};
     use super::text::{self, Lang, Note, Untrusted, hex, json_string, utc, width};
-    use super::tls::{self, ClientAuth, Handshake};
+    use super::tls::{self, ClientAuth, Handshake, Opinion, Trusts};
     use super::tunnel::{self, Tunnel};
     use super::verdict::{self, Digest, Verdict};
     use super::x509::Certificate;
@@ -9784,6 +9786,7 @@ mod report {
         };
         let text_or_null = |s: Option<&str>| opt(s.map(json_string));
         let flaws = handshake.judgement.iter().flat_map(|j| &j.flaws);
+        let opinions = handshake.judgement.iter().flat_map(|j| &j.opinions);
         Object::new()
             .text("outcome", outcome)
             .raw("alert", opt(alert))
@@ -9795,6 +9798,7 @@ mod report {
             .text("client_certificate", client)
             .raw("first", text::json(&handshake.first))
             .raw("flaws", array(flaws.map(|f| json_string(verdict::flaw_keyword(f)))))
+            .raw("trust", array(opinions.map(json_opinion)))
             .raw("chain", array(handshake.chain.iter().map(json_certificate)))
             .ms("ms", handshake.elapsed)
             .end()
@@ -9838,6 +9842,27 @@ mod report {
             .number("retransmits", reply.delivery.info.retransmits)
             .raw("first_byte_ms", first)
             .ms("ms", reply.elapsed)
+            .end()
+    }
+
+    fn json_opinion(opinion: &Opinion) -> String {
+        let (source, file) = match &opinion.source {
+            tls::Source::Mozilla => ("mozilla", None),
+            tls::Source::Bundle(file) => ("bundle", Some(file)),
+            tls::Source::CaFile(file) => ("cafile", Some(file)),
+        };
+        let trusts = match opinion.trusts {
+            Trusts::Yes => "yes",
+            Trusts::OutOfDate => "outofdate",
+            Trusts::UnknownIssuer => "unknownissuer",
+            Trusts::BadSignature => "badsignature",
+            Trusts::Rule => "rule",
+        };
+        Object::new()
+            .text("source", source)
+            .raw("file", opt(file.map(|f| json_string(&f.to_string_lossy()))))
+            .number("roots", opinion.roots as u64)
+            .text("trusts", trusts)
             .end()
     }
 
@@ -10160,7 +10185,7 @@ mod report {
     }
 
     /// Fills up with blanks to so many columns.
-    fn pad(word: &str, columns: usize) -> String {
+    pub fn pad(word: &str, columns: usize) -> String {
         format!("{word}{}", " ".repeat(columns.saturating_sub(width(word))))
     }
 
@@ -11734,7 +11759,7 @@ mod cli {
     }
 
     /// The commands that live in a file of their own.
-    pub const COMPANIONS: [&str; 4] = ["listen", "selftest", "talk", "watch"];
+    pub const COMPANIONS: [&str; 5] = ["compare", "listen", "selftest", "talk", "watch"];
 
     const VERSION: &str = concat!("reach ", env!("CARGO_PKG_VERSION"), "\n");
 

@@ -1,9 +1,10 @@
 //! White-box tests: what cannot be seen from outside the binary.
 
+mod compare;
 mod connect;
 mod hello;
-mod reply;
 mod many;
+mod reply;
 mod resolve;
 mod starttls;
 mod tls;
