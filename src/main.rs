@@ -19,13 +19,17 @@
 //!   reply     what the application says when it is asked
 //!   probe     the pipeline: Target -> Probe, facts only
 //!   verdict   Probe -> Verdict: inference with evidence
+//!   rows      lists of targets, and what is expected of each
+//!   tally     what repeated checks add up to
 //!   report    the only human text and the only JSON
 //!   check     the main command
+//!   many      many targets, or one again and again
 //!   cli       arguments, help, exit status
 //!
 //! A stage measures and returns plain records; only `verdict` infers; only `report` prints.
 //! A failed step is data: `Err` means that the tool could not do its own job.
 
+mod compare;
 mod listen;
 mod selftest;
 mod talk;
@@ -53,7 +57,9 @@ fn main() -> ExitCode {
 fn run(args: Vec<OsString>, lang: text::Lang) -> Result<u8, cli::Stop> {
     match cli::parse(args, lang)? {
         cli::Command::Check(check) => Ok(check::run(&check)?),
+        cli::Command::Many(check) => Ok(many::run(*check)?),
         cli::Command::Help(page) => Ok(report::print(&page).map(|()| 0)?),
+        cli::Command::Companion("compare", parser) => compare::run(parser, lang),
         cli::Command::Companion("listen", parser) => listen::run(parser, lang),
         cli::Command::Companion("talk", parser) => talk::run(parser, lang),
         cli::Command::Companion("watch", parser) => watch::run(parser, lang),
@@ -365,6 +371,11 @@ mod deadline {
             self.began.elapsed()
         }
 
+        /// The whole time from beginning to end.
+        pub fn budget(&self) -> Duration {
+            self.ends.saturating_duration_since(self.began)
+        }
+
         /// The same beginning, ending no later than `other` does.
         pub fn no_later_than(mut self, other: Deadline) -> Self {
             self.ends = self.ends.min(other.ends);
@@ -388,6 +399,19 @@ mod deadline {
             let step = Duration::from_secs(3);
             let greet = Duration::from_millis(300);
             Self { dns: step, connect: step, greet, tls: step, reply: step }
+        }
+    }
+
+    impl Timeouts {
+        /// No step longer than `limit`.
+        pub fn at_most(self, limit: Duration) -> Self {
+            Self {
+                dns: self.dns.min(limit),
+                connect: self.connect.min(limit),
+                greet: self.greet.min(limit),
+                tls: self.tls.min(limit),
+                reply: self.reply.min(limit),
+            }
         }
     }
 
@@ -423,7 +447,7 @@ mod deadline {
     }
 
     /// Longer than anybody waits, short enough that adding it to a clock cannot overflow.
-    const LONGEST: Duration = Duration::from_secs(24 * 3600);
+    pub const LONGEST: Duration = Duration::from_secs(24 * 3600);
 }
 
 #[allow(unsafe_code)]
@@ -1314,7 +1338,7 @@ mod resolve {
     use std::io::{self, ErrorKind, Read, Write};
     use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6, TcpStream, UdpSocket};
     use std::path::{Path, PathBuf};
-    use std::sync::{Arc, Weak, mpsc};
+    use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak, mpsc};
     use std::thread;
     use std::time::Duration;
 
@@ -1324,6 +1348,7 @@ mod resolve {
     use super::text::Untrusted;
 
     /// What became of a host name.
+    #[derive(Clone)]
     pub struct Lookup {
         pub source: Source,
         /// Without duplicates; the family this box can use comes first.
@@ -1432,6 +1457,23 @@ mod resolve {
         pub search: Vec<String>,
         pub ndots: usize,
         pub hosts: PathBuf,
+        /// Where targets with the same host share one lookup.
+        pub shared: Option<Cache>,
+    }
+
+    /// Lookups by host and limit, in that order. Whoever comes while a question is under way
+    /// waits for its answer.
+    pub struct Cache {
+        /// How long a lookup counts for others, from when it began.
+        fresh: Duration,
+        entries: Mutex<Vec<Entry>>,
+    }
+
+    struct Entry {
+        host: String,
+        limit: Duration,
+        began: Deadline,
+        lookup: Arc<OnceLock<Lookup>>,
     }
 
     impl Config {
@@ -1444,6 +1486,7 @@ mod resolve {
                 search: Vec::new(),
                 ndots: 1,
                 hosts: root.join("etc/hosts"),
+                shared: None,
             };
             text.unwrap_or_default().lines().for_each(|line| config.read_line(line));
             config
@@ -1509,8 +1552,42 @@ mod resolve {
         }
     }
 
-    /// Finds the addresses of `host`, or why there are none, before the deadline.
+    impl Cache {
+        pub fn new(fresh: Duration) -> Self {
+            Self { fresh, entries: Mutex::default() }
+        }
+
+        /// The place for the answer: one that is fresh, or a new one.
+        fn place(&self, host: &str, deadline: Deadline) -> Arc<OnceLock<Lookup>> {
+            let limit = deadline.budget();
+            let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+            let found =
+                entries.binary_search_by(|e| (e.host.as_str(), e.limit).cmp(&(host, limit)));
+            let fresh =
+                || Entry { host: host.to_owned(), limit, began: deadline, lookup: Arc::default() };
+            let at = found.unwrap_or_else(|at| at);
+            if found.is_err() {
+                entries.insert(at, fresh());
+            }
+            let Some(entry) = entries.get_mut(at) else { return Arc::default() };
+            if entry.began.elapsed() > self.fresh {
+                *entry = fresh();
+            }
+            entry.lookup.clone()
+        }
+    }
+
+    /// Finds the addresses of `host`, or why there are none, before the deadline; of a lookup that
+    /// is shared, the one who asked first measured the time.
     pub fn resolve(host: &str, family: Family, config: &Config, deadline: Deadline) -> Lookup {
+        let ask = || resolve_alone(host, family, config, deadline);
+        match &config.shared {
+            Some(cache) => cache.place(host, deadline).get_or_init(ask).clone(),
+            None => ask(),
+        }
+    }
+
+    fn resolve_alone(host: &str, family: Family, config: &Config, deadline: Deadline) -> Lookup {
         let known = without_asking(host, family, config);
         let mut lookup = known.unwrap_or_else(|| ask_dns(host, family, config, deadline));
         lookup.elapsed = deadline.elapsed();
@@ -4975,12 +5052,6 @@ mod tls {
             &self.0.sock.wire
         }
 
-        /// Says goodbye (RFC 8446 section 6.1); that the peer no longer listens is no matter.
-        pub fn close(&mut self) {
-            self.0.conn.send_close_notify();
-            let _ = self.0.conn.complete_io(&mut self.0.sock);
-        }
-
         /// Runs the handshake to its end, good or bad.
         fn establish(&mut self) -> Outcome {
             let outcome = match self.0.conn.complete_io(&mut self.0.sock) {
@@ -6926,7 +6997,7 @@ mod verdict {
     use super::tls::{self, ClientAuth, Demand, Flaw, Handshake, Judgement, Source, Trusts, Weak};
     use super::tunnel::{self, Tunnel};
     use super::x509::Certificate;
-    use std::net::{IpAddr, SocketAddr};
+    use std::net::{IpAddr, Ipv6Addr, SocketAddr};
     use std::time::Duration;
 
     /// The answer for one target.
@@ -6944,6 +7015,26 @@ mod verdict {
         pub guess: Vec<Note>,
         /// What to do, before the keyword's own advice.
         pub next: Vec<Note>,
+        /// What each address came to.
+        pub paths: Vec<(SocketAddr, &'static str)>,
+    }
+
+    /// What a list keeps of a verdict: its line in the table, and what lines may have in common.
+    #[derive(Clone)]
+    pub struct Digest {
+        pub keyword: &'static str,
+        pub exit: u8,
+        /// Of the connect, or of the lookup if there was none.
+        pub took: Duration,
+        /// The address that decided; several if only some fail; empty without one.
+        pub addr: String,
+        /// IPv4 as IPv4-mapped; `None` also for several addresses.
+        pub ip: Option<Ipv6Addr>,
+        pub port: u16,
+        /// Who said so: the sender of an ICMP error, the name servers, the proxy.
+        pub by: String,
+        /// Who issued a certificate that is not accepted.
+        pub issuer: String,
     }
 
     impl Verdict {
@@ -6963,6 +7054,31 @@ mod verdict {
                 value.clone_from(&self.again);
             }
             Some(Note { key, args })
+        }
+
+        pub fn digest(&self, probe: &Probe, target: &Target) -> Digest {
+            let arg = |name: &str| {
+                let found = self.args.iter().find(|(n, _)| *n == name);
+                found.map(|(_, value)| value.clone()).unwrap_or_default()
+            };
+            let addr = arg("addr");
+            let path = probe.paths.iter().find(|p| addr.starts_with(&p.attempt.addr.to_string()));
+            let leaf = path.and_then(|p| p.handshake.as_ref()?.chain.first());
+            let leaf = leaf.filter(|_| self.keyword.starts_with("cert."));
+            let ip = addr.parse().ok().map(|addr: SocketAddr| match addr.ip() {
+                IpAddr::V4(ip) => ip.to_ipv6_mapped(),
+                IpAddr::V6(ip) => ip,
+            });
+            Digest {
+                keyword: self.keyword,
+                exit: self.exit,
+                took: path.map_or(probe.lookup.elapsed, |p| p.attempt.elapsed),
+                addr,
+                ip,
+                port: target.wanted().1,
+                by: arg("by"),
+                issuer: leaf.map_or(String::new(), |c| c.issuer.to_string()),
+            }
         }
     }
 
@@ -7019,6 +7135,7 @@ mod verdict {
     pub fn infer(probe: &Probe, target: &Target, policy: Policy) -> Verdict {
         let paths: Vec<(&Path, Finding)> =
             probe.paths.iter().map(|p| (p, of_path(p, target, probe.started, policy))).collect();
+        let each = paths.iter().map(|(p, f)| (p.attempt.addr, f.keyword)).collect();
         let (good, bad): (Vec<_>, Vec<_>) = paths.into_iter().partition(|(_, f)| f.keyword == "ok");
         let mut finding = match (good.is_empty(), bad.is_empty()) {
             (true, true) => of_names(probe, target),
@@ -7060,7 +7177,7 @@ mod verdict {
             }
         }
         let Finding { keyword, why, guess, next, .. } = finding;
-        Verdict { keyword, exit, args, again, why, guess, next }
+        Verdict { keyword, exit, args, again, why, guess, next, paths: each }
     }
 
     /// All addresses are fine: the first one speaks for all, with everybody's notes.
@@ -8138,12 +8255,99 @@ mod verdict {
         notes
     }
 
+    /// What rows that are not as expected (`false`) have in common, the largest group first. An
+    /// address, a network or a port explains a group only if no other row there ends otherwise.
+    pub fn alike(rows: &[(&Digest, bool)]) -> Vec<Note> {
+        let total = rows.iter().filter(|(_, met)| !met).count();
+        let mut left: Vec<&Digest> = rows.iter().filter(|r| !r.1).map(|r| r.0).collect();
+        let mut notes = Vec::new();
+        while let Some(group) = largest(&left, rows) {
+            let (kind, (keyword, value)) = (group.kind, group.shared);
+            let key = if keyword == "ok" { "open" } else { KINDS.get(kind).unwrap_or(&"") };
+            let note = Note::new(format!("group.{key}"));
+            let note = note.with("count", group.count).with("total", total);
+            notes.push(note.with("keyword", keyword).with("value", shown_trait(kind, value)));
+            left.retain(|d| d.keyword != keyword || trait_of(d, kind) != Some(value));
+            if notes.len() == GROUPS_MAX {
+                break;
+            }
+        }
+        notes
+    }
+
+    /// Rows that fail alike: what they share is a number (address, network, port) or a word.
+    struct Group<'a> {
+        kind: usize,
+        shared: (&'static str, (u128, &'a str)),
+        count: usize,
+    }
+
+    /// Of all that at least two of these share and that explains it, what the most share; of
+    /// equals the one that says more.
+    fn largest<'a>(left: &[&'a Digest], rows: &[(&Digest, bool)]) -> Option<Group<'a>> {
+        let mut best: Option<Group<'a>> = None;
+        for kind in 0..KINDS.len() {
+            let mut shared: Vec<_> =
+                left.iter().filter_map(|d| Some((d.keyword, trait_of(d, kind)?))).collect();
+            shared.sort_unstable();
+            for same in shared.chunk_by(|a, b| a == b) {
+                let Some(&(keyword, value)) = same.first() else { continue };
+                let otherwise =
+                    |d: &Digest| d.keyword != keyword && trait_of(d, kind) == Some(value);
+                let more = same.len() > best.as_ref().map_or(1, |b| b.count);
+                if more && !(kind >= KIND_PLACES && rows.iter().any(|(d, _)| otherwise(d))) {
+                    best = Some(Group { kind, shared: (keyword, value), count: same.len() });
+                }
+            }
+        }
+        best
+    }
+
+    /// One of the things in `KINDS`, if the row has it.
+    fn trait_of(digest: &Digest, kind: usize) -> Option<(u128, &str)> {
+        let family = digest.keyword.split('.').next().unwrap_or_default();
+        let word = |word| Some((0, word)).filter(|(_, word): &(u128, &str)| !word.is_empty());
+        let net = |hosts: u32, hosts6: u32| {
+            let v6 = digest.ip.filter(|_| family != "proxy")?;
+            let hosts = if v6.to_ipv4_mapped().is_some() { hosts } else { hosts6 };
+            Some((v6.to_bits() >> hosts << hosts, ""))
+        };
+        match (kind, family) {
+            (0, "tcp") | (1, "dns") | (2, "proxy") => word(&digest.by),
+            (3, "cert") => word(&digest.issuer),
+            (4, _) => net(0, 0),
+            (5, _) => net(8, 64),
+            (6, _) => net(16, 80),
+            (7, f) if f != "dns" => Some((digest.port.into(), "")),
+            _ => None,
+        }
+    }
+
+    fn shown_trait(kind: usize, (number, word): (u128, &str)) -> String {
+        let ip = Ipv6Addr::from_bits(number).to_canonical();
+        match kind {
+            4 => ip.to_string(),
+            5 => format!("{ip}/{}", if ip.is_ipv4() { 24 } else { 64 }),
+            6 => format!("{ip}/{}", if ip.is_ipv4() { 16 } else { 48 }),
+            7 => number.to_string(),
+            _ => word.to_string(),
+        }
+    }
+
     /// A name server: its port only where it is not 53.
     pub fn show_server(server: SocketAddr) -> String {
         if server.port() == 53 { server.ip().to_string() } else { server.to_string() }
     }
 
     const DAY: i64 = 86_400;
+
+    /// What rows may have in common, what says most first; `group.` and this is the sentence. From
+    /// `KIND_PLACES` on it is where they go, before it is who answered.
+    const KINDS: [&str; 8] = ["by", "server", "proxy", "issuer", "host", "net", "net", "port"];
+    const KIND_PLACES: usize = 4;
+
+    /// Sentences about a list; more groups than this are no pattern.
+    const GROUPS_MAX: usize = 8;
 
     /// Name servers that a verdict names; resolv.conf has at most three.
     const SHOWN_SERVERS: usize = 3;
@@ -8262,6 +8466,440 @@ mod verdict {
     ];
 }
 
+mod rows {
+    //! In: words and lines that name targets. Out: rows, or what is wrong with a line.
+
+    use super::deadline::parse_duration;
+    use super::starttls;
+    use super::target::{Dial, Host, Proxy, Sni, Target, parse_port};
+    use super::text::{Note, shown};
+    use super::tunnel;
+    use super::verdict::KEYWORDS;
+    use std::fmt::{self, Display};
+    use std::time::Duration;
+
+    /// One target of a list, and what its line says besides.
+    pub struct Row {
+        pub target: Target,
+        pub keys: Keys,
+    }
+
+    /// The `key=value` words of a line; they go before the options.
+    #[derive(Clone, Default)]
+    pub struct Keys {
+        pub tag: Tag,
+        pub sni: Option<Sni>,
+        pub starttls: Option<&'static str>,
+        pub tls: Option<bool>,
+        pub dial: Option<Dial>,
+        pub proxy: Option<Proxy>,
+        pub timeout: Option<Duration>,
+    }
+
+    /// What a row is called, and what must come of it.
+    #[derive(Clone, Default)]
+    pub struct Tag {
+        pub name: String,
+        pub expect: Expect,
+    }
+
+    /// Verdict keywords; none means that the exit status must be 0.
+    #[derive(Clone, Default)]
+    pub struct Expect(pub Vec<&'static str>);
+
+    impl Expect {
+        /// Whether a verdict is among those expected. `ok` is anything that exits with 0.
+        pub fn met(&self, keyword: &str, exit: u8) -> bool {
+            let good = exit == 0 && (self.0.is_empty() || self.0.contains(&"ok"));
+            good || self.0.contains(&keyword)
+        }
+
+        fn parse(text: &str) -> Result<Self, Note> {
+            let mut expect = Vec::new();
+            for word in text.split(',').map(str::trim) {
+                let alias = EXPECTED.iter().filter(|(alias, _)| *alias == word).map(|(_, k)| *k);
+                let keyword = KEYWORDS.iter().map(|(k, _)| *k).filter(|k| *k == word);
+                let before = expect.len();
+                expect.extend(alias.chain(keyword));
+                if expect.len() == before {
+                    return Err(Note::new("usage.expect").with("typed", shown(word)));
+                }
+            }
+            Ok(Self(expect))
+        }
+    }
+
+    impl Display for Expect {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(if self.0.is_empty() { "ok" } else { "" })?;
+            f.write_str(&self.0.join(","))
+        }
+    }
+
+    impl Keys {
+        /// Takes one of `KEYS`; empty is as if it were not there.
+        fn take(&mut self, key: &str, value: &str) -> Result<(), Note> {
+            if value.is_empty() {
+                return Ok(());
+            }
+            match key {
+                "name" => self.tag.name = value.to_string(),
+                "expect" => self.tag.expect = Expect::parse(value)?,
+                "sni" => self.sni = Some(parse_sni(value)?),
+                "starttls" => self.starttls = Some(parse_starttls(value)?),
+                "tls" if value == "yes" => self.tls = Some(true),
+                "tls" if value == "no" => self.tls = Some(false),
+                "connect-to" => self.dial = Some(Dial::parse(value)?),
+                "proxy" => self.proxy = Some(tunnel::parse(value)?),
+                "timeout" => {
+                    let bad = Note::new("usage.duration").with("option", "timeout=");
+                    let limit = parse_duration(value);
+                    self.timeout = Some(limit.ok_or_else(|| bad.with("typed", shown(value)))?);
+                }
+                _ => return Err(no_key(&format!("{key}={value}"))),
+            }
+            Ok(())
+        }
+    }
+
+    /// The rows that a target word means, alone or with its port as the next word, with the
+    /// `key=value` words behind it.
+    pub fn rows<'a>(
+        word: &str,
+        port: Option<&str>,
+        keys: impl Iterator<Item = &'a str>,
+    ) -> Result<Vec<Row>, Note> {
+        let mut all = Keys::default();
+        for word in keys {
+            let (key, value) = word.split_once('=').ok_or_else(|| no_key(word))?;
+            all.take(key, value)?;
+        }
+        let row = |target| Row { target, keys: all.clone() };
+        Ok(expand(word, port)?.into_iter().map(row).collect())
+    }
+
+    /// One target, or one for each port of `host:80,443` and `host:8000-8010`.
+    pub fn expand(word: &str, port: Option<&str>) -> Result<Vec<Target>, Note> {
+        let (host, list) = match (port, word.rsplit_once(':')) {
+            (Some(list), _) => (word, list),
+            (None, Some((host, list))) if is_list(list) && !word.contains("://") => (host, list),
+            _ => return Target::parse(word, None).map(|target| vec![target]),
+        };
+        let mut targets = Vec::new();
+        for item in list.split(',').map(str::trim) {
+            let (from, to) = match item.split_once('-') {
+                Some((from, to)) if is_list(item) => (parse_port(from)?, parse_port(to)?),
+                _ => (parse_port(item)?, parse_port(item)?),
+            };
+            if from > to {
+                return Err(Note::new("usage.port").with("port", shown(item)));
+            }
+            for port in from..=to {
+                targets.push(Target::parse(host, Some(&port.to_string()))?);
+            }
+        }
+        Ok(targets)
+    }
+
+    fn no_key(word: &str) -> Note {
+        let known = KEYS.join("= ") + "=";
+        Note::new("usage.key").with("typed", shown(word)).with("known", known)
+    }
+
+    /// `key=value` with a key of ours, behind a target on the command line.
+    pub fn is_key(word: &str) -> bool {
+        word.split_once('=').is_some_and(|(key, _)| KEYS.contains(&key))
+    }
+
+    /// `80,443` or `8000-8010`, as opposed to one port or a service with a dash in its name.
+    fn is_list(port: &str) -> bool {
+        let digits = |s: &str| !s.is_empty() && s.bytes().all(|b| b.is_ascii_digit());
+        port.contains(',') || port.split_once('-').is_some_and(|(a, b)| digits(a) && digits(b))
+    }
+
+    /// Reads a list line by line, and remembers what its columns are.
+    #[derive(Default)]
+    pub struct Reader {
+        /// Names of the columns in order, as the first line gave them; empty: host, port, name.
+        columns: Vec<&'static str>,
+        began: bool,
+    }
+
+    impl Reader {
+        /// The rows of a line: none for a comment, several for a list of ports.
+        pub fn line(&mut self, bytes: &[u8]) -> Result<Vec<Row>, Note> {
+            let text = std::str::from_utf8(bytes).map_err(|_| Note::new("usage.lineutf8"))?;
+            let text = text.trim_start_matches('\u{feff}').trim_end();
+            if text.chars().any(|c| c.is_control() && c != '\t') {
+                return Err(Note::new("usage.control"));
+            }
+            if text.trim().is_empty() || text.trim_start().starts_with('#') {
+                return Ok(Vec::new());
+            }
+            let began = std::mem::replace(&mut self.began, true);
+            let Some(separator) = separator(text) else { return words(text) };
+            let cells = split(text, separator)?;
+            if let (false, Some(columns)) = (began, heading(&cells)) {
+                self.columns = columns;
+                return Ok(Vec::new());
+            }
+            self.cells(&cells)
+        }
+
+        /// A line of columns. One without a heading may hold `key=value`, and nothing is ignored.
+        fn cells(&self, cells: &[String]) -> Result<Vec<Row>, Note> {
+            let headed = !self.columns.is_empty();
+            let columns = if headed { self.columns.as_slice() } else { &COLUMNS };
+            let (mut host, mut port, mut keys) = ("", "", Vec::new());
+            for (at, cell) in cells.iter().enumerate() {
+                let cell = cell.trim();
+                match columns.get(at) {
+                    _ if !headed && at > 0 && is_key(cell) => keys.push(cell.to_string()),
+                    Some(&"host") => host = cell,
+                    Some(&"port") => port = cell,
+                    Some(&"") => {}
+                    Some(key) => keys.push(format!("{key}={cell}")),
+                    None if headed || cell.is_empty() => {}
+                    None => keys.push(cell.to_string()),
+                }
+            }
+            if cells.iter().all(|cell| cell.trim().is_empty()) {
+                return Ok(Vec::new());
+            }
+            rows(host, Some(port).filter(|p| !p.is_empty()), keys.iter().map(String::as_str))
+        }
+    }
+
+    /// A line of blank-separated words: the target, its port if it has none, `key=value`.
+    fn words(text: &str) -> Result<Vec<Row>, Note> {
+        let words = split(text, ' ')?;
+        let words = words.iter().map(String::as_str).filter(|word| !word.is_empty());
+        let mut words = words.take_while(|word| !word.starts_with('#')).peekable();
+        let target = words.next().unwrap_or_default();
+        let port = words.next_if(|word| !word.contains('='));
+        rows(target, port, words)
+    }
+
+    /// What stands between columns; `None` is a line of words. A comma may also stand in a list
+    /// of ports or keywords, and then a colon, a blank or an equals sign comes before it.
+    fn separator(text: &str) -> Option<char> {
+        if text.contains('\t') {
+            return Some('\t');
+        }
+        let (first, _) = text.split_once([',', ';'])?;
+        let separator = if text.get(first.len()..)?.starts_with(';') { ';' } else { ',' };
+        let address = first.ends_with(']') || first.parse::<std::net::IpAddr>().is_ok();
+        let heading = !text.bytes().any(|b| b.is_ascii_digit());
+        let column = address || first.starts_with('"') || !first.contains([':', '=', ' ']);
+        (column || heading).then_some(separator)
+    }
+
+    /// Splits at `separator` outside of double quotes, which go; two of them mean one (RFC 4180).
+    fn split(text: &str, separator: char) -> Result<Vec<String>, Note> {
+        let mut cells = vec![String::new()];
+        let (mut quoted, mut before) = (false, ' ');
+        for c in text.chars() {
+            let Some(cell) = cells.last_mut() else { break };
+            match c {
+                '"' => {
+                    if before == '"' && !quoted {
+                        cell.push('"');
+                    }
+                    quoted = !quoted;
+                }
+                c if c == separator && !quoted => cells.push(String::new()),
+                c => cell.push(c),
+            }
+            // The quote that opened a pair must not count again for the next one.
+            before = if c == '"' && quoted { ' ' } else { c };
+        }
+        if quoted { Err(Note::new("usage.quote")) } else { Ok(cells) }
+    }
+
+    /// The columns, if this line names them instead of a target: no digit, and a column of ports.
+    fn heading(cells: &[String]) -> Option<Vec<&'static str>> {
+        let digit = |c: &String| c.bytes().any(|b| b.is_ascii_digit());
+        let named: Vec<_> = cells.iter().map(|cell| column(&cell.trim().to_lowercase())).collect();
+        let heading = named.contains(&"port") && !cells.iter().any(digit);
+        heading.then_some(named)
+    }
+
+    /// What a heading means; empty is a column that is not for us.
+    fn column(heading: &str) -> &'static str {
+        let has = |words: &[&str]| words.iter().any(|word| heading.contains(word));
+        match KEYS.iter().find(|key| **key == heading) {
+            Some(key) => key,
+            None if has(&["port", "ポート"]) => "port",
+            None if has(&["host", "target", "server", "address", "ホスト", "サーバ", "宛先"]) => {
+                "host"
+            }
+            None if heading == "ip" => "host",
+            None if has(&["name", "名"]) => "name",
+            None => "",
+        }
+    }
+
+    pub fn parse_starttls(text: &str) -> Result<&'static str, Note> {
+        let known = || starttls::protocols().collect::<Vec<_>>().join(" ");
+        let bad = || Note::new("usage.starttls").with("typed", shown(text)).with("known", known());
+        starttls::protocol(text).ok_or_else(bad)
+    }
+
+    pub fn parse_sni(text: &str) -> Result<Sni, Note> {
+        match Host::parse(text)? {
+            Host::Name(name) => Ok(Sni::Name(name)),
+            Host::Ip(..) => Err(Note::new("usage.sniaddress").with("typed", text)),
+        }
+    }
+
+    const COLUMNS: [&str; 3] = ["host", "port", "name"];
+
+    const KEYS: [&str; 8] =
+        ["name", "expect", "sni", "starttls", "tls", "connect-to", "proxy", "timeout"];
+
+    /// Short words for `expect=`; all are about TCP, because that is what a firewall decides.
+    const EXPECTED: [(&str, &str); 5] = [
+        ("refused", "tcp.refused"),
+        ("timeout", "tcp.timeout"),
+        ("rejected", "tcp.rejected"),
+        ("closed", "tcp.closed"),
+        ("closed", "tcp.reset"),
+    ];
+}
+
+mod tally {
+    //! In: the checks of one row, again and again. Out: counts, times and changes.
+
+    use super::connect;
+    use super::probe::Probe;
+    use super::resolve::{Outcome, Source};
+    use super::tls;
+    use super::verdict::Verdict;
+    use std::net::SocketAddr;
+    use std::time::Duration;
+
+    /// What the checks of one row add up to.
+    #[derive(Default)]
+    pub struct Tally {
+        pub sent: u32,
+        /// As expected.
+        pub met: u32,
+        /// Of each step that had an answer, by the step's name.
+        pub times: [Series; 3],
+        pub addresses: Vec<Address>,
+        /// When (seconds since 1970) the verdict became this one; the first is no change.
+        pub changes: Vec<(i64, &'static str)>,
+        /// Changes beyond `CHANGES_MAX`.
+        pub dropped: u32,
+        latest: &'static str,
+    }
+
+    /// How often an address was tried, and how often well.
+    pub struct Address {
+        pub addr: SocketAddr,
+        pub tried: u32,
+        pub good: u32,
+        /// The latest keyword that was not ok.
+        pub bad: &'static str,
+    }
+
+    impl Tally {
+        pub fn add(&mut self, probe: &Probe, verdict: &Verdict, met: bool) {
+            self.sent = self.sent.saturating_add(1);
+            self.met = self.met.saturating_add(met.into());
+            if self.latest != verdict.keyword {
+                self.latest = verdict.keyword;
+                match self.changes.len() < CHANGES_MAX {
+                    true => self.changes.push((probe.started, verdict.keyword)),
+                    false => self.dropped = self.dropped.saturating_add(1),
+                }
+            }
+            let [dns, tcp, tls] = &mut self.times;
+            if probe.lookup.source == Source::Dns && probe.lookup.outcome == Outcome::Found {
+                dns.add(probe.lookup.elapsed);
+            }
+            for path in &probe.paths {
+                if path.attempt.outcome == connect::Outcome::Connected {
+                    tcp.add(path.attempt.elapsed);
+                }
+                let shake = path.handshake.as_ref();
+                if let Some(shake) = shake.filter(|s| s.outcome == tls::Outcome::Done) {
+                    tls.add(shake.elapsed);
+                }
+            }
+            verdict.paths.iter().for_each(|(addr, keyword)| self.note(*addr, keyword));
+        }
+
+        fn note(&mut self, addr: SocketAddr, keyword: &'static str) {
+            let known = self.addresses.iter().position(|a| a.addr == addr);
+            if known.is_none() && self.addresses.len() < ADDRESSES_MAX {
+                self.addresses.push(Address { addr, tried: 0, good: 0, bad: "" });
+            }
+            if let Some(address) = self.addresses.iter_mut().find(|a| a.addr == addr) {
+                address.tried = address.tried.saturating_add(1);
+                match keyword {
+                    "ok" => address.good = address.good.saturating_add(1),
+                    bad => address.bad = bad,
+                }
+            }
+        }
+
+        /// Checks that were not as expected, in tenths of a percent.
+        pub fn lost(&self) -> u64 {
+            let lost = u64::from(self.sent.saturating_sub(self.met));
+            (lost * 1000).checked_div(self.sent.into()).unwrap_or(0)
+        }
+    }
+
+    /// Times of one step, in microseconds.
+    #[derive(Default)]
+    pub struct Series {
+        /// The latest `SAMPLES`.
+        values: Vec<u32>,
+        seen: usize,
+        least: Option<u32>,
+        most: u32,
+    }
+
+    impl Series {
+        fn add(&mut self, time: Duration) {
+            let value = u32::try_from(time.as_micros()).unwrap_or(u32::MAX);
+            match self.values.get_mut(self.seen % SAMPLES) {
+                Some(oldest) => *oldest = value,
+                None => self.values.push(value),
+            }
+            self.seen = self.seen.wrapping_add(1);
+            self.least = Some(self.least.map_or(value, |least| least.min(value)));
+            self.most = self.most.max(value);
+        }
+
+        /// Least, median, 95th percentile (nearest rank) and most; the middle two are of the
+        /// latest `SAMPLES`.
+        pub fn figures(&self) -> Option<[Duration; 4]> {
+            let mut sorted = self.values.clone();
+            sorted.sort_unstable();
+            let rank = |percent: usize| {
+                let at = (sorted.len() * percent).div_ceil(100).saturating_sub(1);
+                sorted.get(at).copied()
+            };
+            let all = [self.least?, rank(50)?, rank(95)?, self.most];
+            Some(all.map(|micros| Duration::from_micros(micros.into())))
+        }
+    }
+
+    /// The steps in `Tally::times`.
+    pub const STEPS: [&str; 3] = ["dns", "tcp", "tls"];
+
+    /// Times kept of one step, 4 bytes each: three hours at one a second.
+    const SAMPLES: usize = 10_000;
+
+    /// Changes of verdict that are kept; a target that flaps more often is known to flap.
+    const CHANGES_MAX: usize = 1000;
+
+    /// Addresses of one target: names that hand out new ones all the time must not fill memory.
+    const ADDRESSES_MAX: usize = 64;
+}
+
 mod report {
     //! The only human text and the only JSON. Computes nothing but columns.
 
@@ -8272,15 +8910,17 @@ mod report {
     use super::probe::{Path, Probe, Step};
     use super::reply::{self, Reply};
     use super::resolve::{Answer, Failure, Lookup, Source};
+    use super::rows::Tag;
     use super::starttls::{self, Upgrade};
     use super::sys::{Fault, Icmp};
+    use super::tally::{STEPS, Tally};
     use super::target::{Target, TlsMode};
     use super::text::{self, Lang, Note, Untrusted, hex, json_string, utc, width};
-    use super::tls::{self, ClientAuth, Handshake};
+    use super::tls::{self, ClientAuth, Handshake, Opinion, Trusts};
     use super::tunnel::{self, Tunnel};
-    use super::verdict::{self, Verdict};
+    use super::verdict::{self, Digest, Verdict};
     use super::x509::Certificate;
-    use std::io::{self, Write};
+    use std::io::{self, IsTerminal, Write};
     use std::net::{IpAddr, SocketAddr};
     use std::time::Duration;
 
@@ -8833,7 +9473,22 @@ mod report {
 
     /// The whole probe as one line of JSON; the fields are documented in the README.
     pub fn json(target: &Target, probe: &Probe, verdict: &Verdict, style: Style) -> String {
-        let mut object = Object::new()
+        json_check(target, probe, verdict, style).end() + "\n"
+    }
+
+    /// The same for a row of a list, with its name and what was expected.
+    pub fn json_row(row: &Line<'_>, probe: &Probe, verdict: &Verdict, style: Style) -> String {
+        let expect = row.tag.expect.0.iter().map(|keyword| json_string(keyword));
+        json_check(row.target, probe, verdict, style)
+            .text("name", &row.tag.name)
+            .raw("expect", array(expect))
+            .raw("expected", row.met.to_string())
+            .end()
+            + "\n"
+    }
+
+    fn json_check(target: &Target, probe: &Probe, verdict: &Verdict, style: Style) -> Object {
+        let object = Object::new()
             .number("schema", 1)
             .text("type", "check")
             .text("target", &target.to_string())
@@ -8845,8 +9500,7 @@ mod report {
             .raw("dns", json_lookup(&probe.lookup))
             .raw("dns_beyond", opt(probe.beyond.as_ref().map(json_lookup)))
             .raw("paths", array(probe.paths.iter().map(json_path)));
-        object = object.raw("verdict", json_verdict(verdict, style));
-        object.end() + "\n"
+        object.raw("verdict", json_verdict(verdict, style))
     }
 
     fn json_verdict(verdict: &Verdict, style: Style) -> String {
@@ -9059,6 +9713,7 @@ mod report {
         };
         let text_or_null = |s: Option<&str>| opt(s.map(json_string));
         let flaws = handshake.judgement.iter().flat_map(|j| &j.flaws);
+        let opinions = handshake.judgement.iter().flat_map(|j| &j.opinions);
         Object::new()
             .text("outcome", outcome)
             .raw("alert", opt(alert))
@@ -9072,6 +9727,7 @@ mod report {
             .number("unreadable", handshake.unparsed as u64)
             .raw("first", text::json(&handshake.first))
             .raw("flaws", array(flaws.map(|f| json_string(verdict::flaw_keyword(f)))))
+            .raw("trust", array(opinions.map(json_opinion)))
             .raw("chain", array(handshake.chain.iter().map(json_certificate)))
             .ms("ms", handshake.elapsed)
             .end()
@@ -9118,6 +9774,27 @@ mod report {
             .end()
     }
 
+    fn json_opinion(opinion: &Opinion) -> String {
+        let (source, file) = match &opinion.source {
+            tls::Source::Mozilla => ("mozilla", None),
+            tls::Source::Bundle(file) => ("bundle", Some(file)),
+            tls::Source::CaFile(file) => ("cafile", Some(file)),
+        };
+        let trusts = match opinion.trusts {
+            Trusts::Yes => "yes",
+            Trusts::OutOfDate => "outofdate",
+            Trusts::UnknownIssuer => "unknownissuer",
+            Trusts::BadSignature => "badsignature",
+            Trusts::Rule => "rule",
+        };
+        Object::new()
+            .text("source", source)
+            .raw("file", opt(file.map(|f| json_string(&f.to_string_lossy()))))
+            .number("roots", opinion.roots as u64)
+            .text("trusts", trusts)
+            .end()
+    }
+
     fn json_certificate(c: &Certificate) -> String {
         Object::new()
             .raw("subject", text::json(c.subject.bytes()))
@@ -9131,6 +9808,236 @@ mod report {
             .text("signature", &c.signature)
             .text("sha256", &hex(&c.sha256))
             .end()
+    }
+
+    /// One row of a list with what came of it.
+    pub struct Line<'a> {
+        pub target: &'a Target,
+        pub tag: &'a Tag,
+        pub digest: &'a Digest,
+        pub met: bool,
+    }
+
+    /// Widths of the table's columns; 0 is a column that no row needs.
+    #[derive(Default)]
+    pub struct Columns {
+        name: usize,
+        target: usize,
+        expect: usize,
+    }
+
+    impl Columns {
+        pub fn of<'a>(rows: impl Iterator<Item = (&'a Target, &'a Tag)>, style: Style) -> Self {
+            let head = |key| width(&say(key, style));
+            let mut columns = Self { target: head("table.target"), ..Self::default() };
+            for (target, tag) in rows {
+                columns.target = columns.target.max(width(&target.to_string()));
+                let name = width(&text::shown(&tag.name).to_string());
+                if name > 0 {
+                    columns.name = columns.name.max(name).max(head("table.name"));
+                }
+                if !tag.expect.0.is_empty() {
+                    let expect = width(&tag.expect.to_string());
+                    columns.expect = columns.expect.max(expect).max(head("table.expect"));
+                }
+            }
+            columns.name = columns.name.min(COLUMN_MAX);
+            columns.target = columns.target.min(COLUMN_MAX);
+            columns.expect = columns.expect.min(COLUMN_MAX);
+            columns
+        }
+
+        fn line(&self, mark: &str, [name, target, expect]: [&str; 3]) -> String {
+            let mut line = format!("{mark} ");
+            for (cell, columns) in [(name, self.name), (target, self.target), (expect, self.expect)]
+            {
+                if columns > 0 {
+                    line += &(pad(cell, columns) + "  ");
+                }
+            }
+            line
+        }
+    }
+
+    /// The heading of the table.
+    pub fn table_head(columns: &Columns, style: Style) -> String {
+        let [name, target, expect, verdict, address] =
+            ["table.name", "table.target", "table.expect", "table.verdict", "table.address"]
+                .map(|key| say(key, style));
+        let line = columns.line(" ", [&name, &target, &expect]);
+        format!("{line}{} {:>MS$}  {address}\n", pad(&verdict, KEYWORD), "ms")
+    }
+
+    /// One row of the table; an exclamation mark opens those that are not as expected.
+    pub fn table_row(row: &Line<'_>, columns: &Columns, style: Style) -> String {
+        let (mark, colour) = if row.met { (" ", GREEN) } else { ("!", RED) };
+        let name = text::shown(&row.tag.name).to_string();
+        let target = row.target.to_string();
+        let line = columns.line(mark, [&name, &target, &row.tag.expect.to_string()]);
+        let keyword = row.digest.keyword;
+        let gap = " ".repeat(KEYWORD.saturating_sub(width(keyword)));
+        let (ms, addr) = (millis(row.digest.took, 1), &row.digest.addr);
+        let line = format!("{line}{}{gap} {ms:>MS$}  {addr}", paint(keyword, colour, style));
+        line.trim_end().to_string() + "\n"
+    }
+
+    /// Below the table: how many, the others once more, and what they have in common.
+    pub fn summary(rows: &[Line<'_>], columns: &Columns, style: Style) -> String {
+        let failed: Vec<&Line<'_>> = rows.iter().filter(|row| !row.met).collect();
+        let key = if failed.is_empty() { "many.good" } else { "many.bad" };
+        let note = Note::new(key).with("count", failed.len()).with("total", rows.len());
+        let mut out = format!("\n{}\n", note.render(style.lang));
+        if rows.len() > AT_A_GLANCE && failed.len() < rows.len() {
+            for row in failed.iter().take(REPEATED) {
+                out += &table_row(row, columns, style);
+            }
+            if let Some(more) = failed.len().checked_sub(REPEATED).filter(|more| *more > 0) {
+                let note = Note::new("many.more").with("count", more);
+                out += &format!("  {}\n", note.render(style.lang));
+            }
+        }
+        let digests: Vec<(&Digest, bool)> = rows.iter().map(|row| (row.digest, row.met)).collect();
+        for note in verdict::alike(&digests) {
+            out += &format!("  {}\n", wrap(&note.render(style.lang), 4, style.width));
+        }
+        out
+    }
+
+    /// A verdict that is another than before, with the time since the beginning.
+    pub fn change(row: &Line<'_>, started: i64, clock: Duration, style: Style) -> String {
+        let (digest, name) = (row.digest, text::shown(&row.tag.name));
+        let keyword = paint(digest.keyword, if row.met { GREEN } else { RED }, style);
+        let gap = " ".repeat(KEYWORD.saturating_sub(width(digest.keyword)));
+        let at = format!("{}  {:>8} s", utc(started), format!("+{}", millis(clock / 1000, 1)));
+        let name = if row.tag.name.is_empty() { String::new() } else { format!("{name}  ") };
+        let line = format!("{at}  {keyword}{gap}  {name}{}  {}", row.target, digest.addr);
+        line.trim_end().to_string() + "\n"
+    }
+
+    /// What the rounds of one row add up to.
+    pub fn tally(target: &Target, tag: &Tag, tally: &Tally, style: Style) -> String {
+        let lost = tally.lost();
+        let name = if tag.name.is_empty() {
+            String::new()
+        } else {
+            format!("{}  ", text::shown(&tag.name))
+        };
+        let note = Note::new("tally.sent").with("sent", tally.sent).with("ok", tally.met);
+        let note = note.with("lost", format!("{}.{}", lost / 10, lost % 10));
+        let mut out = format!("\n{name}{target}  {}\n", note.render(style.lang));
+        for (step, series) in STEPS.iter().zip(&tally.times) {
+            if let Some([min, median, p95, max]) = series.figures().map(|f| f.map(|d| millis(d, 1)))
+            {
+                let note = Note::new("tally.times").with("min", min).with("median", median);
+                let note = note.with("p95", p95).with("max", max);
+                out += &format!("  {}  {}\n", pad(step, LABEL), note.render(style.lang));
+            }
+        }
+        for a in &tally.addresses {
+            let note = Note::new("tally.address").with("addr", a.addr).with("ok", a.good);
+            let note = note.with("sent", a.tried).render(style.lang);
+            out += format!("  {note}  {}", a.bad).trim_end();
+            out.push('\n');
+        }
+        for (at, keyword) in &tally.changes {
+            out += &format!("  {}  {keyword}\n", utc(*at));
+        }
+        if tally.dropped > 0 {
+            let note = Note::new("many.more").with("count", tally.dropped);
+            out += &format!("  {}\n", note.render(style.lang));
+        }
+        out
+    }
+
+    /// The same as one line of JSON.
+    pub fn json_tally(target: &Target, tag: &Tag, tally: &Tally) -> String {
+        let lost = tally.lost();
+        let mut object = Object::new()
+            .number("schema", 1)
+            .text("type", "statistics")
+            .text("target", &target.to_string())
+            .text("name", &tag.name)
+            .number("sent", tally.sent)
+            .number("ok", tally.met)
+            .raw("lost_percent", format!("{}.{}", lost / 10, lost % 10));
+        for (step, series) in STEPS.iter().zip(&tally.times) {
+            let figures = series.figures().map(|[min, median, p95, max]| {
+                let times = Object::new().ms("min", min).ms("median", median);
+                times.ms("p95", p95).ms("max", max).end()
+            });
+            object = object.raw(step, opt(figures));
+        }
+        let addresses = tally.addresses.iter().map(|a| {
+            let counts = Object::new().text("address", &a.addr.to_string());
+            counts.number("ok", a.good).number("sent", a.tried).text("bad", a.bad).end()
+        });
+        let changes = tally.changes.iter().map(|(at, keyword)| {
+            Object::new().text("time", &utc(*at)).text("keyword", keyword).end()
+        });
+        object.raw("addresses", array(addresses)).raw("changes", array(changes)).end() + "\n"
+    }
+
+    /// Something about the run that is no result: to standard error.
+    pub fn remark(note: &Note, style: Style) {
+        let text = Note::new("usage.prefix").with("text", note.render(style.lang));
+        let _ = writeln!(io::stderr(), "{}", text.render(style.lang));
+    }
+
+    /// The heading of the CSV; the byte order mark is for names that a spreadsheet would misread.
+    pub fn csv_head<'a>(mut tags: impl Iterator<Item = &'a Tag>) -> String {
+        let mark = if tags.any(|tag| !tag.name.is_ascii()) { "\u{feff}" } else { "" };
+        format!("{mark}time,name,target,expect,verdict,expected,exit,ms,address\r\n")
+    }
+
+    /// One record (RFC 4180).
+    pub fn csv_row(row: &Line<'_>, started: i64) -> String {
+        let cells = [
+            utc(started),
+            row.tag.name.clone(),
+            row.target.to_string(),
+            row.tag.expect.to_string(),
+            row.digest.keyword.to_string(),
+            (if row.met { "yes" } else { "no" }).to_string(),
+            row.digest.exit.to_string(),
+            millis(row.digest.took, 3),
+            row.digest.addr.clone(),
+        ];
+        cells.iter().map(|cell| csv_cell(cell)).collect::<Vec<_>>().join(",") + "\r\n"
+    }
+
+    /// A cell that no spreadsheet takes for a formula, and no reader for two.
+    fn csv_cell(text: &str) -> String {
+        let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
+        let text = if formula { format!("'{text}") } else { text.to_string() };
+        match text.contains(['"', ',', ';', '\r', '\n']) {
+            true => format!("\"{}\"", text.replace('"', "\"\"")),
+            false => text,
+        }
+    }
+
+    /// How far a list is, on a terminal's standard error and only there.
+    pub struct Progress {
+        shown: bool,
+        wanted: bool,
+    }
+
+    impl Progress {
+        pub fn new() -> Self {
+            let dumb = std::env::var_os("TERM").is_none_or(|v| v == "dumb");
+            Self { shown: false, wanted: io::stderr().is_terminal() && !dumb }
+        }
+
+        /// Puts a line in place of the last one; an empty one only takes that away.
+        pub fn show(&mut self, line: &str) {
+            if self.wanted && (self.shown || !line.is_empty()) {
+                let _ = write!(io::stderr(), "\r\x1b[K{line}");
+                self.shown = !line.is_empty();
+            }
+        }
+
+        pub fn is_wanted(&self) -> bool {
+            self.wanted
+        }
     }
 
     /// A JSON object under construction; names are ours and need no escaping.
@@ -9207,7 +10114,7 @@ mod report {
     }
 
     /// Fills up with blanks to so many columns.
-    fn pad(word: &str, columns: usize) -> String {
+    pub fn pad(word: &str, columns: usize) -> String {
         format!("{word}{}", " ".repeat(columns.saturating_sub(width(word))))
     }
 
@@ -9243,6 +10150,21 @@ mod report {
     /// Columns of the second column, as wide as its longest word.
     const MARK: usize = 11;
 
+    /// Columns of the longest verdict keyword, `starttls.notoffered`.
+    const KEYWORD: usize = 19;
+
+    /// Columns of a time in ms: an hour with one decimal.
+    const MS: usize = 9;
+
+    /// Columns of the table that are believed; longer names and targets stick out.
+    const COLUMN_MAX: usize = 40;
+
+    /// Rows that a reader sees at once: then those that failed are not repeated.
+    const AT_A_GLANCE: usize = 20;
+
+    /// Rows that are repeated below the table.
+    const REPEATED: usize = 50;
+
     /// Columns of `why`, `guess`, `next` and their translations.
     const LABEL: usize = 5;
 
@@ -9270,12 +10192,14 @@ mod check {
 
     use super::probe::{self, Options, Probe, Step};
     use super::report::{self, Output, Style};
+    use super::rows::Tag;
     use super::target::{Sni, Target};
     use super::text::Untrusted;
     use super::verdict::{self, Policy, Verdict};
     use std::io;
     use std::path::PathBuf;
     use std::sync::Mutex;
+    use std::time::Duration;
 
     /// What the command line asked for.
     pub struct Check {
@@ -9288,6 +10212,29 @@ mod check {
         pub pem: Option<PathBuf>,
         /// `--sni-compare`: the names to compare, and last none at all.
         pub compare: Vec<Sni>,
+        pub plan: Plan,
+    }
+
+    /// Of several targets, or of one that is checked again: who, how often, in which order.
+    pub struct Plan {
+        /// One for each target.
+        pub tags: Vec<Tag>,
+        pub jobs: Option<usize>,
+        pub as_done: bool,
+        pub csv: bool,
+        pub again: Again,
+        /// One target on the command line, and nothing special expected of it: the exit status
+        /// is its verdict's.
+        pub single: bool,
+    }
+
+    #[derive(Clone, Copy)]
+    pub enum Again {
+        Once,
+        /// Until all is as expected, or for so long.
+        Wait(Duration),
+        /// With this pause, and so often.
+        Every(Duration, Option<u32>),
     }
 
     /// Which output.
@@ -9427,16 +10374,498 @@ mod check {
     }
 }
 
+mod many {
+    //! Many targets, or one again and again: who checks what when, and what is told of it.
+
+    use super::check::{Again, Check, Form};
+    use super::deadline::{Deadline, LONGEST};
+    use super::probe::{self, Step};
+    use super::report::{self, Columns, Line, Output, Progress};
+    use super::resolve::Cache;
+    use super::sys;
+    use super::tally::Tally;
+    use super::target::Target;
+    use super::text::Note;
+    use super::verdict::{self, Digest};
+    use std::borrow::Cow;
+    use std::cmp::Reverse;
+    use std::collections::BinaryHeap;
+    use std::io;
+    use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+    use std::thread;
+    use std::time::Duration;
+
+    /// Checks every row as often as was asked for. The exit status is 0 if all were as expected,
+    /// else 1, or the verdict's if there is only one. `Err` is a full or broken output file.
+    pub fn run(mut check: Check) -> io::Result<u8> {
+        check.options.resolver.shared = Some(Cache::new(match check.plan.again {
+            Again::Once => LONGEST,
+            Again::Wait(_) => PAUSE_MIN / 2,
+            Again::Every(pause, _) => pause / 2,
+        }));
+        let repeats = matches!(check.plan.again, Again::Every(..));
+        if repeats {
+            sys::catch_interrupt();
+        }
+        let jobs = jobs(&check);
+        let shared = Arc::new(Shared::new(check));
+        let mut board = Board::new(&shared);
+        let (mut workers, mut ended) = (0, 0);
+        loop {
+            // Only while those there wait for the network: what the processor can keep up with
+            // is done faster by few, who do not stand in each other's way.
+            let behind = workers < jobs && shared.is_behind();
+            if behind && ended <= workers {
+                let more = workers.max(FIRST).min(jobs - workers);
+                workers += (0..more).take_while(|_| start(&shared)).count();
+            }
+            if workers == 0 {
+                // A box that has no thread left: one row after the other, here.
+                shared.work_once();
+            }
+            let (news, over) = shared.news(behind);
+            ended = news.len();
+            news.into_iter().for_each(|done| board.take(done));
+            board.show();
+            if over || repeats && sys::interrupted() {
+                return board.end();
+            }
+        }
+    }
+
+    /// How many rows are checked at the same time: no more than there are descriptors for.
+    fn jobs(check: &Check) -> usize {
+        let most = sys::raise_file_limit().saturating_sub(FILES_RESERVED) / FILES_EACH;
+        let most = usize::try_from(most).unwrap_or(usize::MAX).max(1);
+        let wanted = check.plan.jobs.unwrap_or(JOBS);
+        if check.plan.jobs.is_some() && wanted > most {
+            let note = Note::new("many.jobs").with("wanted", wanted).with("jobs", most);
+            report::remark(&note, check.style);
+        }
+        wanted.min(most).min(check.targets.len())
+    }
+
+    /// Starts one more worker, if the box allows.
+    fn start(shared: &Arc<Shared>) -> bool {
+        let own = shared.clone();
+        thread::Builder::new().stack_size(STACK).spawn(move || while own.work_once() {}).is_ok()
+    }
+
+    /// One try of a row: when it is due, by the run's clock, which row, and how many came before.
+    type Job = (Duration, usize, u32);
+
+    /// What all threads share.
+    struct Shared {
+        check: Check,
+        columns: Columns,
+        clock: Deadline,
+        /// One for each row where rows are repeated.
+        tallies: Vec<Mutex<Tally>>,
+        state: Mutex<State>,
+        /// Something may be due, or nothing ever will be.
+        work: Condvar,
+        /// Something is done, or all is.
+        told: Condvar,
+    }
+
+    struct State {
+        due: BinaryHeap<Reverse<Job>>,
+        /// Rows that may still be tried.
+        open: usize,
+        done: Vec<Done>,
+    }
+
+    /// One try that has ended.
+    struct Done {
+        row: usize,
+        digest: Digest,
+        met: bool,
+        started: i64,
+        text: String,
+    }
+
+    impl Shared {
+        fn new(check: Check) -> Self {
+            let rows = check.targets.len();
+            let columns = Columns::of(check.targets.iter().zip(&check.plan.tags), check.style);
+            let repeats = matches!(check.plan.again, Again::Every(..));
+            let tallies = (0..rows).filter(|_| repeats).map(|_| Mutex::default()).collect();
+            let due = (0..rows).map(|row| Reverse((Duration::ZERO, row, 0))).collect();
+            Self {
+                check,
+                columns,
+                clock: Deadline::after(LONGEST),
+                tallies,
+                state: Mutex::new(State { due, open: rows, done: Vec::new() }),
+                work: Condvar::new(),
+                told: Condvar::new(),
+            }
+        }
+
+        fn lock(&self) -> MutexGuard<'_, State> {
+            self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        }
+
+        /// Does what is due next; false when nothing will be any more.
+        fn work_once(&self) -> bool {
+            let Some(job) = self.next() else { return false };
+            let done = self.examine(job);
+            let again = done.as_ref().and_then(|done| self.again(job, done.met));
+            let mut state = self.lock();
+            if state.done.is_empty() {
+                self.told.notify_one();
+            }
+            state.done.extend(done);
+            match again {
+                Some(job) => {
+                    state.due.push(Reverse(job));
+                    self.work.notify_one();
+                }
+                None => state.open = state.open.saturating_sub(1),
+            }
+            if state.open == 0 {
+                self.work.notify_all();
+                self.told.notify_all();
+            }
+            true
+        }
+
+        /// Waits until a row is due.
+        fn next(&self) -> Option<Job> {
+            let mut state = self.lock();
+            while state.open > 0 {
+                let now = self.clock.elapsed();
+                let wait = match state.due.peek() {
+                    Some(Reverse((due, ..))) if *due <= now => {
+                        return state.due.pop().map(|Reverse(job)| job);
+                    }
+                    Some(Reverse((due, ..))) => due.saturating_sub(now),
+                    None if matches!(self.check.plan.again, Again::Once) => return None,
+                    None => LONGEST,
+                };
+                let woken = self.work.wait_timeout(state, wait);
+                state = woken.unwrap_or_else(PoisonError::into_inner).0;
+            }
+            None
+        }
+
+        /// When the row is tried again, if it is.
+        fn again(&self, (due, row, tries): Job, met: bool) -> Option<Job> {
+            let now = self.clock.elapsed();
+            let next = match self.check.plan.again {
+                Again::Once => return None,
+                Again::Wait(limit) => {
+                    let pause = PAUSE_MIN.saturating_mul(1 << tries.min(4)).min(PAUSE_MAX);
+                    let next = now.saturating_add(pause);
+                    (!met && next < limit).then_some(next)?
+                }
+                Again::Every(pause, count) => {
+                    let more = count.is_none_or(|count| tries.saturating_add(1) < count);
+                    more.then_some(due.saturating_add(pause).max(now))?
+                }
+            };
+            Some((next, row, tries.saturating_add(1)))
+        }
+
+        /// Checks a row once, and writes down what there is to say about it.
+        fn examine(&self, (_, row, _): Job) -> Option<Done> {
+            let Check { options, policy, plan, style, form, .. } = &self.check;
+            let (mut target, tag) =
+                (Cow::Borrowed(self.check.targets.get(row)?), plan.tags.get(row)?);
+            if let Again::Wait(limit) = plan.again {
+                let left = limit.saturating_sub(self.clock.elapsed()).max(PAUSE_MIN);
+                let timeouts = target.timeouts.at_most(left);
+                target = Cow::Owned(Target { timeouts, ..target.into_owned() });
+            }
+            let once = !matches!(plan.again, Again::Every(..));
+            let whole = *form == Form::Steps && !plan.csv && once && (plan.single || style.verbose);
+            let steps = Mutex::new(String::new());
+            let watch = |step: Step<'_>| {
+                if whole {
+                    let mut steps = steps.lock().unwrap_or_else(PoisonError::into_inner);
+                    *steps += &report::step(&step, &target, *style);
+                }
+            };
+            let probe = probe::run(&target, options, &watch);
+            let verdict = verdict::infer(&probe, &target, *policy);
+            let digest = verdict.digest(&probe, &target);
+            let met = tag.expect.met(verdict.keyword, verdict.exit);
+            if let Some(tally) = self.tallies.get(row) {
+                let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
+                tally.add(&probe, &verdict, met);
+            }
+            let line = Line { target: &target, tag, digest: &digest, met };
+            let text = match form {
+                _ if plan.csv => report::csv_row(&line, probe.started),
+                Form::Json => report::json_row(&line, &probe, &verdict, *style),
+                Form::Brief => report::brief(&verdict, &target, *style),
+                Form::Steps if whole => {
+                    let steps = steps.into_inner().unwrap_or_else(PoisonError::into_inner);
+                    let rest = report::not_reached(&target, &probe, options.connect_only, *style);
+                    report::heading(&target, *style)
+                        + &steps
+                        + &rest
+                        + &report::verdict(&verdict, *style)
+                }
+                Form::Steps => report::table_row(&line, &self.columns, *style),
+            };
+            Some(Done { row, met, started: probe.started, text, digest })
+        }
+
+        /// Whether a row is due that nobody has taken.
+        fn is_behind(&self) -> bool {
+            let now = self.clock.elapsed();
+            self.lock().due.peek().is_some_and(|Reverse((due, ..))| *due <= now)
+        }
+
+        /// Waits for something to tell, but not for long; whether that was the last.
+        fn news(&self, behind: bool) -> (Vec<Done>, bool) {
+            let mut state = self.lock();
+            let mut wait = if behind { TICK } else { GATHER };
+            if !behind && state.done.is_empty() {
+                let quiet = |state: &mut State| state.done.is_empty() && state.open > 0;
+                let woken = self.told.wait_timeout_while(state, GLANCE, quiet);
+                state = woken.unwrap_or_else(PoisonError::into_inner).0;
+                if state.done.is_empty() {
+                    wait = Duration::ZERO;
+                }
+            }
+            // Many rows end at the same time: they are written at once.
+            let woken = self.told.wait_timeout_while(state, wait, |state| state.open > 0);
+            state = woken.unwrap_or_else(PoisonError::into_inner).0;
+            (std::mem::take(&mut state.done), state.open == 0)
+        }
+    }
+
+    /// What has been told, and what waits for its turn.
+    struct Board<'a> {
+        shared: &'a Shared,
+        out: Output,
+        progress: Progress,
+        /// The latest of each row.
+        latest: Vec<Option<Done>>,
+        /// Rows before this one have been written.
+        next: usize,
+        done: usize,
+        bad: usize,
+        /// Exit status of the latest verdict that was not as expected.
+        exit: u8,
+        /// To be written.
+        text: String,
+    }
+
+    impl<'a> Board<'a> {
+        fn new(shared: &'a Shared) -> Self {
+            let rows = shared.check.targets.len();
+            let mut board = Self {
+                shared,
+                out: Output::new(),
+                progress: Progress::new(),
+                latest: (0..rows).map(|_| None).collect(),
+                next: 0,
+                done: 0,
+                bad: 0,
+                exit: 0,
+                text: String::new(),
+            };
+            let plan = &shared.check.plan;
+            if plan.csv {
+                board.text = report::csv_head(plan.tags.iter());
+            } else if board.is_table() && matches!(plan.again, Again::Once) {
+                board.text = report::table_head(&shared.columns, shared.check.style);
+            }
+            board
+        }
+
+        fn is_table(&self) -> bool {
+            let check = &self.shared.check;
+            check.form == Form::Steps && !check.plan.csv && !check.plan.single
+        }
+
+        /// One more result.
+        fn take(&mut self, mut done: Done) {
+            let Check { plan, targets, .. } = &self.shared.check;
+            let Some(before) = self.latest.get(done.row) else { return };
+            let before = before.as_ref().map(|before| before.digest.keyword);
+            let changed = before != Some(done.digest.keyword);
+            let said = self.said(&mut done, changed);
+            self.text += &said;
+            if !done.met {
+                self.exit = done.digest.exit.max(1);
+            }
+            if let Again::Wait(_) = plan.again {
+                self.done += usize::from(done.met);
+                self.bad = targets.len().saturating_sub(self.done);
+            } else {
+                self.done += 1;
+                self.bad += usize::from(!done.met);
+            }
+            if let Some(slot) = self.latest.get_mut(done.row) {
+                *slot = Some(done);
+            }
+            if matches!(plan.again, Again::Once) && !plan.as_done {
+                self.in_turn();
+            }
+        }
+
+        /// What is said of a result at once: of a list everything, of rounds what has changed.
+        fn said(&self, done: &mut Done, changed: bool) -> String {
+            let Check { plan, form, style, .. } = &self.shared.check;
+            let lines = *form == Form::Steps && !plan.csv;
+            let now = match plan.again {
+                Again::Once => plan.as_done,
+                _ if lines && (changed || style.verbose) => {
+                    let clock = self.shared.clock.elapsed();
+                    let line = self.line(done);
+                    return line.map_or(String::new(), |l| {
+                        report::change(&l, done.started, clock, *style)
+                    });
+                }
+                Again::Every(..) => !lines,
+                Again::Wait(_) => changed && *form == Form::Json,
+            };
+            if now { std::mem::take(&mut done.text) } else { String::new() }
+        }
+
+        /// Rows whose turn has come, in the order of the input.
+        fn in_turn(&mut self) {
+            while let Some(Some(done)) = self.latest.get_mut(self.next) {
+                self.text += &std::mem::take(&mut done.text);
+                self.next += 1;
+            }
+        }
+
+        /// Writes what there is, and how far it is.
+        fn show(&mut self) {
+            if !self.text.is_empty() {
+                self.progress.show("");
+                self.out.write(&std::mem::take(&mut self.text));
+            }
+            if self.progress.is_wanted() {
+                let check = &self.shared.check;
+                let total = check.targets.len();
+                let (key, left) = match check.plan.again {
+                    Again::Once => {
+                        let each =
+                            self.shared.clock.elapsed().as_millis() / self.done.max(1) as u128;
+                        ("many.progress", each * total.saturating_sub(self.done) as u128 / 1000)
+                    }
+                    Again::Wait(limit) => {
+                        let left = limit.saturating_sub(self.shared.clock.elapsed());
+                        ("many.waiting", left.as_secs().into())
+                    }
+                    Again::Every(..) => ("many.repeating", 0),
+                };
+                let note = Note::new(key).with("done", self.done).with("total", total);
+                let note = note.with("bad", self.bad).with("left", left);
+                self.progress.show(&note.render(check.style.lang));
+            }
+        }
+
+        fn line<'b>(&self, done: &'b Done) -> Option<Line<'b>>
+        where
+            'a: 'b,
+        {
+            let check = &self.shared.check;
+            let (target, tag) = (check.targets.get(done.row)?, check.plan.tags.get(done.row)?);
+            Some(Line { target, tag, digest: &done.digest, met: done.met })
+        }
+
+        /// What is said when all is over, and the exit status.
+        fn end(mut self) -> io::Result<u8> {
+            self.progress.show("");
+            let Check { plan, style, form, .. } = &self.shared.check;
+            let mut text = String::new();
+            match plan.again {
+                Again::Once => {}
+                Again::Wait(_) if *form == Form::Json && !plan.csv => {}
+                Again::Wait(_) => {
+                    if self.is_table() {
+                        text = format!("\n{}", report::table_head(&self.shared.columns, *style));
+                    } else if *form == Form::Steps && !plan.csv {
+                        text.push('\n');
+                    }
+                    let rows = self.latest.iter().flatten();
+                    rows.for_each(|done| text += &done.text);
+                }
+                Again::Every(..) => text = self.statistics(),
+            }
+            if self.is_table() && !matches!(plan.again, Again::Every(..)) {
+                let lines: Vec<_> =
+                    self.latest.iter().flatten().filter_map(|done| self.line(done)).collect();
+                text += &report::summary(&lines, &self.shared.columns, *style);
+            }
+            self.out.write(&text);
+            let met = match plan.again {
+                Again::Every(..) => self.bad == 0 && self.done > 0,
+                _ => self.latest.iter().all(|done| done.as_ref().is_some_and(|done| done.met)),
+            };
+            let exit = match (met, plan.single) {
+                (true, _) => 0,
+                (false, true) => self.exit.max(1),
+                (false, false) => 1,
+            };
+            self.out.error().map_or(Ok(exit), Err)
+        }
+
+        /// What the rounds of each row add up to.
+        fn statistics(&self) -> String {
+            let Check { plan, targets, style, form, .. } = &self.shared.check;
+            let mut text = String::new();
+            for (row, tally) in self.shared.tallies.iter().enumerate() {
+                let tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
+                let (Some(target), Some(tag)) = (targets.get(row), plan.tags.get(row)) else {
+                    break;
+                };
+                text += &match form {
+                    _ if plan.csv => String::new(),
+                    Form::Json => report::json_tally(target, tag, &tally),
+                    _ => report::tally(target, tag, &tally, *style),
+                };
+            }
+            text
+        }
+    }
+
+    /// Bytes of stack for a worker. A handshake with a deep chain needs NNN of them.
+    const STACK: usize = 256 << 10;
+
+    /// Rows checked at the same time, where the user does not say: a sheet of rows at once, and
+    /// few enough SYNs that no firewall takes them for a flood.
+    const JOBS: usize = 256;
+
+    /// Workers to begin with; as many again with every `TICK` in which each ended less than a row.
+    const FIRST: usize = 4;
+    const TICK: Duration = Duration::from_millis(1);
+
+    /// Descriptors of a worker: two families of addresses, and a question to a name server.
+    const FILES_EACH: u64 = 3;
+
+    /// Descriptors for files and the standard streams.
+    const FILES_RESERVED: u64 = 16;
+
+    /// Between two tries of `--wait`: at first short, because services start in a moment; then
+    /// longer, because those that do not may take long.
+    const PAUSE_MIN: Duration = Duration::from_millis(100);
+    const PAUSE_MAX: Duration = Duration::from_secs(1);
+
+    /// Results are gathered for so long before they are written: too short to be seen.
+    const GATHER: Duration = Duration::from_millis(20);
+
+    /// How often progress is drawn, and Ctrl-C noticed.
+    const GLANCE: Duration = Duration::from_millis(100);
+}
+
 mod cli {
     //! In: arguments and a few variables of the environment. Out: a `Command`, or the sentence
     //! that says what to type instead. Nothing here opens a socket.
 
-    use super::check::{Check, Form};
+    use super::check::{Again, Check, Form, Plan};
     use super::deadline::{Timeouts, parse_duration};
     use super::probe::Options;
     use super::report::Style;
     use super::resolve::{self, Family};
-    use super::starttls;
+    use super::rows::{self, Keys, Reader, Row, Tag, parse_sni, parse_starttls};
     use super::sys::{self, SocketOptions};
     use super::target::{Dial, Host, Proxy, ProxyHeader, Sni, Target, TlsMode};
     use super::text::{self, Lang, Note, Untrusted, shown};
@@ -9445,7 +10874,8 @@ mod cli {
     use super::verdict::Policy;
     use lexopt::{Arg, Parser, ValueExt};
     use std::ffi::OsString;
-    use std::io::{self, IsTerminal};
+    use std::fs::File;
+    use std::io::{self, IsTerminal, Read};
     use std::net::SocketAddr;
     use std::path::{Path, PathBuf};
     use std::time::Duration;
@@ -9453,6 +10883,8 @@ mod cli {
     /// What to do.
     pub enum Command {
         Check(Box<Check>),
+        /// Several targets, or one more than once.
+        Many(Box<Check>),
         /// A page to print.
         Help(String),
         /// A companion command reads the rest of the arguments itself.
@@ -9512,6 +10944,13 @@ mod cli {
         json: bool,
         quiet: bool,
         verbose: bool,
+        lists: Vec<PathBuf>,
+        jobs: Option<usize>,
+        as_done: bool,
+        csv: bool,
+        wait: Option<Duration>,
+        every: Option<Duration>,
+        count: Option<u32>,
     }
 
     /// `--proxy`.
@@ -9609,7 +11048,13 @@ mod cli {
                 },
             }
         }
-        draft.finish(lang).map(|check| Command::Check(Box::new(check)))
+        let check = Box::new(draft.finish(lang)?);
+        let plan = &check.plan;
+        let once = plan.single && !plan.csv && matches!(plan.again, Again::Once);
+        Ok(match once || !check.compare.is_empty() {
+            true => Command::Check(check),
+            false => Command::Many(check),
+        })
     }
 
     /// One argument, freed from the parser so that its value can be read.
@@ -9757,6 +11202,13 @@ mod cli {
                 "--reply-timeout" => {
                     self.limits.reply = Some(limit(&word()?, name)?);
                 }
+                "-f" => self.lists.push(parser.value()?.into()),
+                "--jobs" => self.jobs = Some(number(&word()?, "--jobs")? as usize),
+                "--as-done" => self.as_done = true,
+                "--csv" => self.csv = true,
+                "--wait" => self.wait = Some(limit(&word()?, name)?),
+                "--every" => self.every = Some(limit(&word()?, name)?),
+                "--count" => self.count = Some(number(&word()?, "--count")?),
                 "--json" => self.json = true,
                 "-q" => self.quiet = true,
                 "-v" => self.verbose = true,
@@ -9836,11 +11288,26 @@ mod cli {
                     "--sni-compare",
                     asks.unwrap_or_default(),
                 ),
+                (self.csv && self.json, "--csv", "--json"),
+                (self.csv && self.quiet, "--csv", "-q"),
+                (self.wait.is_some() && self.every.is_some(), "--wait", "--every"),
+                (self.pem.is_some() && !self.lists.is_empty(), "--pem", "-f"),
+                (self.pem.is_some() && self.wait.is_some(), "--pem", "--wait"),
+                (self.pem.is_some() && self.every.is_some(), "--pem", "--every"),
+                (!self.compare.is_empty() && !self.lists.is_empty(), "--sni-compare", "-f"),
+                (!self.compare.is_empty() && self.wait.is_some(), "--sni-compare", "--wait"),
+                (!self.compare.is_empty() && self.every.is_some(), "--sni-compare", "--every"),
+                (!self.compare.is_empty() && self.csv, "--sni-compare", "--csv"),
             ];
             match pairs.iter().find(|(both, _, _)| *both) {
                 Some((_, this, other)) => Err(contradiction(this, other)),
                 None if self.cert.is_some() && self.key.is_none() => {
                     Err(Note::new("usage.pair").with("given", "--cert").with("missing", "--key"))
+                }
+                None if self.count.is_some() && self.every.is_none() => {
+                    Err(Note::new("usage.needs")
+                        .with("given", "--count")
+                        .with("missing", "--every"))
                 }
                 None if self.key.is_some() && self.cert.is_none() => {
                     Err(Note::new("usage.pair").with("given", "--key").with("missing", "--cert"))
@@ -9850,15 +11317,19 @@ mod cli {
         }
 
         /// Checks what the options mean together, and reads the files they name.
-        pub fn finish(mut self, lang: Lang) -> Result<Check, Note> {
+        pub fn finish(self, lang: Lang) -> Result<Check, Note> {
             self.contradictions()?;
             if let Some(pid) = self.pid {
                 // Before anything reads files or opens sockets, and before there is a thread.
                 sys::enter_network_namespace(pid)
                     .map_err(|e| Note::new("usage.pid").with("pid", pid).with("error", e))?;
             }
-            let words = std::mem::take(&mut self.words);
-            let targets = self.targets(&words)?;
+            let rows = self.rows(lang)?;
+            let (targets, tags): (Vec<_>, Vec<_>) = rows.into_iter().unzip();
+            let plan = self.plan(tags);
+            if self.pem.is_some() && targets.len() > 1 {
+                return Err(Note::new("usage.onepem"));
+            }
             let root =
                 self.pid.map_or(PathBuf::from("/"), |pid| format!("/proc/{pid}/root").into());
             let client = match (&self.cert, &self.key) {
@@ -9897,37 +11368,93 @@ mod cli {
                 style,
                 pem: self.pem,
                 compare: self.compare,
+                plan,
             })
         }
 
-        /// The targets: a word of digits behind a word without a port is its port, as with nc.
-        fn targets(&self, words: &[String]) -> Result<Vec<Target>, Note> {
-            let mut targets = Vec::new();
-            let mut rest = words.iter().map(String::as_str).peekable();
-            while let Some(word) = rest.next() {
-                let alone = Target::parse(word, None);
-                // Digits alone are no host, so also behind a target that has its port.
-                let is_port = |next: &&str| {
-                    next.bytes().all(|b| b.is_ascii_digit())
-                        || alone.is_err() && !next.contains([':', '.', '/'])
-                };
-                let target = match rest.next_if(is_port) {
-                    Some(port) => Target::parse(word, Some(port))?,
-                    None => alone?,
-                };
-                targets.push(self.apply(target)?);
-            }
-            match targets.is_empty() {
-                true => Err(Note::new("usage.notarget")),
-                false => Ok(targets),
+        fn plan(&self, tags: Vec<Tag>) -> Plan {
+            let plain = tags.first().is_some_and(|tag| tag.expect.0.is_empty());
+            Plan {
+                single: plain && tags.len() == 1 && self.lists.is_empty(),
+                tags,
+                jobs: self.jobs,
+                as_done: self.as_done,
+                csv: self.csv,
+                again: match (self.wait, self.every) {
+                    (Some(limit), _) => Again::Wait(limit),
+                    (_, Some(pause)) => Again::Every(pause, self.count),
+                    _ => Again::Once,
+                },
             }
         }
 
-        /// The options that belong to each target.
-        fn apply(&self, mut target: Target) -> Result<Target, Note> {
-            target.timeouts = self.limits.timeouts();
-            target.dial.clone_from(&self.dial);
-            if let Some(sni) = &self.sni {
+        /// All targets: those of the words, then those of the lists.
+        fn rows(&self, lang: Lang) -> Result<Vec<(Target, Tag)>, Note> {
+            let mut rows = self.typed()?;
+            for list in &self.lists {
+                rows.extend(self.list(list, lang)?);
+            }
+            match rows.len() {
+                0 if self.lists.is_empty() => Err(Note::new("usage.notarget")),
+                0 => Err(Note::new("usage.emptylist")),
+                n if n > ROWS_MAX => Err(Note::new("usage.toomany").with("most", ROWS_MAX)),
+                _ => Ok(rows),
+            }
+        }
+
+        /// The words: one of digits behind a word without a port is its port, as with nc.
+        fn typed(&self) -> Result<Vec<(Target, Tag)>, Note> {
+            let mut all = Vec::new();
+            let mut rest = self.words.iter().map(String::as_str).peekable();
+            while let Some(word) = rest.next() {
+                let alone = rows::expand(word, None);
+                // Digits alone are no host, so also behind a target that has its port.
+                let is_port = |next: &&str| {
+                    next.bytes().all(|b| b.is_ascii_digit())
+                        || alone.is_err() && !next.contains([':', '.', '/', '='])
+                };
+                let port = rest.next_if(is_port);
+                let keys: Vec<&str> =
+                    std::iter::from_fn(|| rest.next_if(|next| rows::is_key(next))).collect();
+                for row in rows::rows(word, port, keys.into_iter())? {
+                    all.push(self.apply(row)?);
+                }
+            }
+            Ok(all)
+        }
+
+        /// The rows of a list, or everything that is wrong with it.
+        fn list(&self, path: &Path, lang: Lang) -> Result<Vec<(Target, Tag)>, Note> {
+            let bytes = read_list(path)?;
+            let (mut reader, mut rows, mut bad) = (Reader::default(), Vec::new(), Vec::new());
+            for (at, line) in bytes.split(|b| *b == b'\n').enumerate() {
+                let read = reader.line(line);
+                let read = read.and_then(|r| r.into_iter().map(|row| self.apply(row)).collect());
+                let read: Result<Vec<_>, Note> = read;
+                match read {
+                    Ok(more) => rows.extend(more),
+                    Err(note) => bad.push(format!("\n  {}: {}", at + 1, note.render(lang))),
+                }
+                if rows.len() > ROWS_MAX {
+                    break;
+                }
+            }
+            match bad.is_empty() {
+                true => Ok(rows),
+                false => Err(Note::new("usage.lines")
+                    .with("file", shown(&path.to_string_lossy()))
+                    .with("count", bad.len())
+                    .with("lines", bad.concat())),
+            }
+        }
+
+        /// The options that belong to each target; what its line says goes first.
+        fn apply(&self, row: Row) -> Result<(Target, Tag), Note> {
+            let Row { mut target, keys } = row;
+            let own = keys.timeout.map(|limit| Limits { all: Some(limit), ..Limits::default() });
+            target.timeouts = own.unwrap_or(self.limits).timeouts();
+            target.dial = keys.dial.clone().or(self.dial.clone());
+            if let Some(sni) = keys.sni.as_ref().or(self.sni.as_ref()) {
                 target.sni = sni.clone();
             }
             target.send_proxy = self.send_proxy;
@@ -9937,22 +11464,29 @@ mod cli {
                 let path = path.clone().or(target.path);
                 target.path = Some(path.unwrap_or_else(|| "/".to_string()));
             }
-            let upgrade = self.starttls.or(target.service.and_then(|s| s.starttls));
-            match (self.tls, self.tls_option(), upgrade) {
-                (Some(false), _, _) => target.tls = TlsMode::Never,
+            let upgrade = keys.starttls.or(self.starttls);
+            let upgrade = upgrade.or(target.service.and_then(|s| s.starttls));
+            let own = keys.tls.or((keys.starttls.is_some() || keys.sni.is_some()).then_some(true));
+            let wanted = own.or(self.tls_option().map(|_| true)).or(self.tls);
+            match (wanted, upgrade) {
+                (Some(false), _) => target.tls = TlsMode::Never,
                 _ if self.connect_only => target.tls = TlsMode::Never,
-                (_, Some(_), Some(protocol)) => target.tls = TlsMode::Upgrade(protocol),
-                (_, Some(_), None) => target.tls = TlsMode::Implicit,
+                (Some(true), Some(protocol)) => target.tls = TlsMode::Upgrade(protocol),
+                (Some(true), None) => target.tls = TlsMode::Implicit,
                 _ => {}
             }
-            self.proxy_for(&mut target)?;
+            self.proxy_for(&mut target, &keys)?;
             self.fits(&target)?;
-            Ok(target)
+            Ok((target, keys.tag))
         }
 
         /// The proxy to go through; without `--proxy`, the one that others would use, to be told.
-        fn proxy_for(&self, target: &mut Target) -> Result<(), Note> {
-            if let Some(ProxyChoice::Given(proxy)) = &self.proxy {
+        fn proxy_for(&self, target: &mut Target, keys: &Keys) -> Result<(), Note> {
+            let given = match &self.proxy {
+                Some(ProxyChoice::Given(proxy)) => Some(proxy),
+                _ => None,
+            };
+            if let Some(proxy) = keys.proxy.as_ref().or(given) {
                 target.proxy = Some(proxy.clone());
                 return Ok(());
             }
@@ -10007,6 +11541,24 @@ mod cli {
             colour: terminal && !plain && !dumb,
             width: columns.unwrap_or(COLUMNS).clamp(COLUMNS_MIN, COLUMNS_MAX),
             verbose,
+        }
+    }
+
+    /// A list of targets: a file, or standard input for `-`.
+    fn read_list(path: &Path) -> Result<Vec<u8>, Note> {
+        let bad = |error: io::Error| {
+            let file = shown(&path.to_string_lossy());
+            Note::new("usage.file").with("option", "-f").with("file", file).with("error", error)
+        };
+        let source: Box<dyn Read> = match path.as_os_str() == "-" {
+            true => Box::new(io::stdin()),
+            false => Box::new(File::open(path).map_err(bad)?),
+        };
+        let mut bytes = Vec::new();
+        source.take(LIST_MAX + 1).read_to_end(&mut bytes).map_err(bad)?;
+        match bytes.len() as u64 > LIST_MAX {
+            true => Err(Note::new("usage.toomany").with("most", ROWS_MAX)),
+            false => Ok(bytes),
         }
     }
 
@@ -10065,24 +11617,11 @@ mod cli {
         server.ok_or_else(|| bad().with("typed", shown(text)))
     }
 
-    fn parse_starttls(text: &str) -> Result<&'static str, Note> {
-        let known = || starttls::protocols().collect::<Vec<_>>().join(" ");
-        let bad = || Note::new("usage.starttls").with("typed", shown(text)).with("known", known());
-        starttls::protocol(text).ok_or_else(bad)
-    }
-
     fn parse_header(text: &str) -> Result<ProxyHeader, Note> {
         match text {
             "v1" => Ok(ProxyHeader::V1),
             "v2" => Ok(ProxyHeader::V2),
             _ => Err(Note::new("usage.sendproxy").with("typed", shown(text))),
-        }
-    }
-
-    fn parse_sni(text: &str) -> Result<Sni, Note> {
-        match Host::parse(text)? {
-            Host::Name(name) => Ok(Sni::Name(name)),
-            Host::Ip(..) => Err(Note::new("usage.sniaddress").with("typed", text)),
         }
     }
 
@@ -10150,7 +11689,7 @@ mod cli {
     }
 
     /// The commands that live in a file of their own.
-    pub const COMPANIONS: [&str; 4] = ["listen", "selftest", "talk", "watch"];
+    pub const COMPANIONS: [&str; 5] = ["compare", "listen", "selftest", "talk", "watch"];
 
     const VERSION: &str = concat!("reach ", env!("CARGO_PKG_VERSION"), "\n");
 
@@ -10162,6 +11701,12 @@ mod cli {
 
     /// Where a name server listens (RFC 1035 section 4.2).
     const DNS_PORT: u16 = 53;
+
+    /// Rows of one run: every port of a host, or a /16. Each takes about 500 bytes.
+    const ROWS_MAX: usize = 100_000;
+
+    /// Bytes of a list: so many rows of 160 bytes.
+    const LIST_MAX: u64 = 16 << 20;
 
     /// Columns where the terminal does not say, and between which it is believed.
     const COLUMNS: usize = 100;

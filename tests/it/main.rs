@@ -10,6 +10,8 @@
 
 /// What is wrong with a certificate, and who trusts it.
 mod certificate;
+/// Box against box: the grid, the first step that differs, files that are no such files.
+mod compare;
 /// What the network says to a SYN, by real faults in a network of our own.
 mod connect;
 /// Every step ends at its limit, whatever the peer does.
@@ -22,6 +24,8 @@ mod hello;
 mod layout;
 /// The far end: who came, what they get, and that a flood does not hurt.
 mod listen;
+/// Lists of targets: how they are read, checked side by side, told and counted.
+mod many;
 /// What happens to the output when nobody reads it, or everybody can.
 mod pipes;
 /// Proxies, real and bad ones; what the environment names; the PROXY protocol.
@@ -48,5 +52,7 @@ mod talk;
 mod tls;
 /// What cannot be meant, what is typed by habit, and the help.
 mod usage;
+/// One check again and again: until it works, or to count how often it does.
+mod wait;
 /// `reach watch`: the states that real sockets are in.
 mod watch;

@@ -9,8 +9,10 @@
     clippy::unwrap_used
 )]
 
+mod compare;
 mod connect;
 mod hello;
+mod many;
 mod reply;
 mod resolve;
 mod starttls;

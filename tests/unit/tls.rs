@@ -380,7 +380,6 @@ fn application_data_goes_through_the_session() {
     let mut answer = Vec::new();
     let _ = session.read_to_end(&mut answer);
     assert!(answer.starts_with(b"HTTP/1.0 200"));
-    session.close();
 }
 
 #[test]

@@ -1,0 +1,299 @@
+//! Lists of targets: how they are read, checked side by side, told and counted.
+
+use crate::support::dns;
+use crate::support::run::{Outcome, Run};
+use crate::support::sys;
+use crate::support::zoo::{self, Script};
+use std::net::{TcpListener, TcpStream};
+use std::time::Duration;
+
+/// A listener that accepts nobody by itself, which is enough for `-z`.
+fn open() -> (TcpListener, u16) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    sys::listen(&listener, 4096).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    (listener, port)
+}
+
+/// A port that is bound on every address and not listened to: nobody else can open it.
+fn closed() -> (TcpStream, u16) {
+    let socket = sys::socket_here(false, libc::SOCK_STREAM).unwrap();
+    sys::bind(&socket, "0.0.0.0:0".parse().unwrap()).unwrap();
+    let held = TcpStream::from(socket);
+    let port = held.local_addr().unwrap().port();
+    (held, port)
+}
+
+fn list(lines: impl AsRef<str>, options: &[&str]) -> Outcome {
+    Run::new(["-f", "-"]).args(options).stdin(lines.as_ref()).run()
+}
+
+/// The cells of each CSV record, without the time.
+fn records(outcome: &Outcome) -> Vec<Vec<String>> {
+    let body = outcome.stdout.strip_suffix("\r\n").unwrap_or_else(|| panic!("no CRLF\n{outcome}"));
+    let cells = |line: &str| line.split(',').skip(1).map(str::to_owned).collect();
+    body.split("\r\n").map(cells).collect()
+}
+
+#[test]
+fn a_row_passes_when_what_is_expected_of_it_happens() {
+    let (_listener, good) = open();
+    let (_held, bad) = closed();
+    let rows = format!(
+        "127.0.0.1:{good}\n127.0.0.1:{bad} expect=refused name=blocked\n\
+         127.0.0.1:{bad} expect=timeout,tcp.refused\n"
+    );
+    let outcome = list(&rows, &["-z"]);
+    outcome.status(0).says("all 3 rows are as expected").silent_on_stderr().harmless();
+    let outcome = list(format!("{rows}127.0.0.1:{good} expect=refused name=leak\n"), &["-z"]);
+    outcome.status(1).says("1 of 4 rows are not as expected").says("! leak");
+    let marked = outcome.stdout.lines().filter(|line| line.starts_with('!')).count();
+    assert_eq!(marked, 1, "{outcome}");
+}
+
+#[test]
+fn a_single_target_is_told_as_ever_and_has_its_own_exit_status() {
+    let (_held, bad) = closed();
+    let place = format!("127.0.0.1:{bad}");
+    Run::new([&place]).run().status(20).verdict("tcp.refused").says("exit 20");
+    let outcome = Run::new([&*place, "--csv"]).run();
+    outcome.status(20);
+    assert_eq!(records(&outcome)[1][1], place);
+    // As a list, or with something expected, it is a row like others.
+    list(&place, &[]).status(1).says("1 of 1 rows");
+    Run::new([&*place, "expect=refused"]).run().status(0).says("all 1 rows");
+}
+
+#[test]
+fn lists_of_ports_and_ranges_are_as_many_rows() {
+    let (_listener, port) = open();
+    let (_other, second) = open();
+    let outcome = Run::new([&*format!("127.0.0.1:{port},{second}"), "-z"]).run();
+    outcome.status(0).says("all 2 rows");
+    let from = port.min(65_525);
+    for words in [
+        vec![format!("127.0.0.1:{from}-{}", from + 10)],
+        vec!["127.0.0.1".to_owned(), format!("{from}-{}", from + 10)],
+        vec![format!("[::ffff:127.0.0.1]:{from}-{}", from + 10)],
+    ] {
+        let outcome = Run::new(words).args(["-z", "--csv"]).run();
+        let ports: Vec<u16> = records(&outcome)[1..]
+            .iter()
+            .map(|cells| cells[1].rsplit(':').next().unwrap().parse().unwrap())
+            .collect();
+        assert_eq!(ports, (from..=from + 10).collect::<Vec<u16>>(), "{outcome}");
+    }
+}
+
+#[test]
+fn columns_are_read_as_a_spreadsheet_gives_them() {
+    let (_listener, good) = open();
+    let (_held, bad) = closed();
+    let sheets = [
+        format!("127.0.0.1\t{good}\tweb\n127.0.0.1\t{bad}\tdb\n"),
+        format!("127.0.0.1,{good},web\n127.0.0.1,{bad},db\n"),
+        format!("127.0.0.1;{good};web\r\n127.0.0.1;{bad};db\r\n"),
+        format!(
+            "\u{feff}Host name,Port,Name\n\"127.0.0.1\",\"{good}\",web\n,,\n127.0.0.1, {bad} , db\n"
+        ),
+        format!(
+            "name\towner\tserver\tTCP port\nweb\tsomebody, 1st\t127.0.0.1\t{good}\ndb\t\t127.0.0.1\t{bad}\n"
+        ),
+        format!("# a comment\n\n127.0.0.1:{good} name=web # more\n  127.0.0.1 {bad} name=\"db\"\n"),
+    ];
+    for sheet in sheets {
+        let outcome = list(&sheet, &["-z", "--csv"]);
+        let rows: Vec<_> =
+            records(&outcome)[1..].iter().map(|c| (c[0].clone(), c[3].clone())).collect();
+        let wanted =
+            [("web", "ok"), ("db", "tcp.refused")].map(|(a, b)| (a.to_owned(), b.to_owned()));
+        assert_eq!(rows, wanted, "{sheet}\n{outcome}");
+    }
+    let sheet = format!("host,port,name,expect\n127.0.0.1,{bad},db,\"refused,timeout\"\n");
+    list(sheet, &["-z"]).status(0);
+    let sheet = format!("127.0.0.1,\"{good},{bad}\",both,expect=refused\n");
+    list(sheet, &["-z"]).status(1).says("1 of 2 rows");
+}
+
+#[test]
+fn every_bad_line_is_told_with_its_number_and_nothing_is_sent() {
+    let server = Script::new().serve().may_be_unvisited();
+    let rows = format!(
+        "127.0.0.1:{0}\na\n127.0.0.1:{0} foo=bar\n127.0.0.1:{0} expect=nope\n\
+         127.0.0.1:{0} stray\n\u{1b}[31m:80\n127.0.0.1:9-8\n127.0.0.1:{0} name=\"x\n\
+         127.0.0.1:{0} tls=perhaps\n127.0.0.1,{0},x,surplus\n127.0.0.1:{0}\n",
+        server.port()
+    );
+    let mut bytes = rows.into_bytes();
+    bytes.extend(b"\xff:80\n");
+    let outcome = Run::new(["-f", "-"]).stdin(bytes).run();
+    outcome.status(2).harmless();
+    assert_eq!(outcome.stdout, "", "{outcome}");
+    for line in [2, 3, 4, 5, 6, 7, 8, 9, 10, 12] {
+        outcome.complains(&format!("\n  {line}: "));
+    }
+    outcome
+        .complains("bad lines: 10")
+        .complains("foo=bar")
+        .says_not("\n  1: ")
+        .says_not("\n  11: ");
+    assert_eq!(server.visits(), 0);
+}
+
+#[test]
+fn a_list_that_is_missing_or_empty_is_a_usage_error() {
+    Run::new(["-f", "/nonexistent"]).run().status(2).complains("/nonexistent");
+    list("# nothing\n\n", &[]).status(2).complains("no target");
+    list("127.0.0.1:1-65535\n127.0.0.2:1-65535\n", &[]).status(2).complains("100000");
+    Run::new(["127.0.0.1:1", "--csv", "--json"]).run().status(2).complains("--csv");
+    Run::new(["127.0.0.1:1", "127.0.0.1:2", "--pem", "/dev/null"]).run().status(2);
+}
+
+#[test]
+fn keys_of_a_row_go_before_the_options() {
+    let closing = Script::new().close().serve().may_be_unvisited();
+    let names = dns::Server::zoo();
+    let rows = format!(
+        "nowhere.invalid:{0} connect-to=127.0.0.1 timeout=1s\n\
+         127.0.0.1:{0} tls=yes\n127.0.0.1:{0} tls=no\n127.0.0.1:{0} starttls=smtp\n\
+         127.0.0.1:{0} sni=x.test\n127.0.0.1:{0} proxy=http://127.0.0.1:{0}\n",
+        closing.port()
+    );
+    let dns = names.addr().to_string();
+    let outcome = list(rows, &["--json", "--dns", &dns, "--no-extra"]);
+    let keywords: Vec<_> = outcome
+        .json()
+        .iter()
+        .map(|o| o["verdict"]["keyword"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(keywords[0], "tcp.closed", "{outcome}");
+    assert!(keywords[1].starts_with("tls."), "{outcome}");
+    assert_eq!(keywords[2], "tcp.closed", "{outcome}");
+    assert!(keywords[3].starts_with("starttls."), "{outcome}");
+    assert_eq!(outcome.json()[4]["paths"][0]["tls"]["sni"], "x.test", "{outcome}");
+    assert!(keywords[5].starts_with("proxy."), "{outcome}");
+    assert!(names.queries().is_empty());
+}
+
+#[test]
+fn silent_targets_take_one_limit_for_each_batch() {
+    let full = zoo::full_backlog();
+    let rows = format!("{}\n", full.addr()).repeat(300);
+    let outcome = list(&rows, &["-z", "--jobs", "100", "--timeout", "1s"]);
+    outcome.status(1).says("300 of 300 rows").says("tcp.timeout");
+    // 3 x 1 s, and a tenth.
+    outcome.took(Duration::from_secs(3)..Duration::from_millis(3300));
+}
+
+#[test]
+fn one_stuck_server_does_not_hold_the_others() {
+    let full = zoo::full_backlog();
+    let (_listener, good) = open();
+    let rows = format!("{}\n{}", full.addr(), format!("127.0.0.1:{good}\n").repeat(200));
+    let run = || Run::new(["-f", "-", "-z", "--jobs", "2", "--timeout", "2s"]).stdin(&rows);
+    let running = run().arg("--as-done").start();
+    running.says_soon("ok");
+    assert!(!running.so_far().contains("tcp.timeout"));
+    let outcome = running.finish();
+    outcome.status(1).took(Duration::from_secs(2)..Duration::from_millis(2600));
+    let last = outcome.stdout.lines().filter(|line| line.contains("127.0.0.1:")).nth(200).unwrap();
+    assert!(last.contains("tcp.timeout"), "{outcome}");
+
+    let outcome = run().run();
+    let first = outcome.stdout.lines().nth(1).unwrap();
+    assert!(first.contains("tcp.timeout"), "{outcome}");
+}
+
+#[test]
+fn rows_are_told_in_the_order_of_the_input() {
+    let (_listener, good) = open();
+    let (_held, bad) = closed();
+    let silent = Script::new().stall().serve();
+    // A greeting is waited for, so the second row ends long before the first.
+    let rows =
+        format!("{}\n127.0.0.1:{bad}\n127.0.0.1:{good} tls=no\n127.0.0.1:{bad}\n", silent.addr());
+    let ports = |options: &[&str]| -> Vec<String> {
+        records(&list(&rows, options))[1..].iter().map(|cells| cells[1].clone()).collect()
+    };
+    let wanted: Vec<String> =
+        rows.lines().map(|l| l.split(' ').next().unwrap().to_owned()).collect();
+    assert_eq!(ports(&["--csv"]), wanted);
+    assert_ne!(ports(&["--csv", "--as-done"]), wanted);
+}
+
+#[test]
+fn csv_has_no_formulas_and_quotes_what_must_be() {
+    let (_listener, port) = open();
+    let sheet = format!(
+        "127.0.0.1\t{port}\t=cmd|' /C calc'!A0\n127.0.0.1\t{port}\t+1\n127.0.0.1\t{port}\t-1\n\
+         127.0.0.1\t{port}\t@x\n127.0.0.1\t{port}\t\"a,\"\"b\"\"\"\n127.0.0.1\t{port}\t本番\n"
+    );
+    let outcome = list(sheet, &["-z", "--csv"]);
+    outcome.status(0).says("\u{feff}time,name,target,expect,verdict,expected,exit,ms,address\r\n");
+    outcome.says(",'=cmd|' /C calc'!A0,").says(",'+1,").says(",'-1,").says(",'@x,");
+    outcome.says(",\"a,\"\"b\"\"\",").says(",本番,");
+    let plain = list(format!("127.0.0.1:{port}\n"), &["-z", "--csv"]);
+    assert!(plain.stdout.starts_with("time,"), "{plain}");
+}
+
+#[test]
+fn json_lines_have_the_object_of_a_single_check_and_the_row() {
+    let (_held, bad) = closed();
+    let outcome = list(format!("127.0.0.1:{bad} name=db expect=refused,timeout\n"), &["--json"]);
+    outcome.status(0);
+    let row = outcome.object();
+    assert_eq!(row["name"], "db");
+    assert_eq!(row["expect"], serde_json::json!(["tcp.refused", "tcp.timeout"]));
+    assert_eq!(row["expected"], true);
+    let single = Run::new([&*format!("127.0.0.1:{bad}"), "--json"]).run().object();
+    for key in single.as_object().unwrap().keys() {
+        assert!(row.get(key).is_some(), "{key} is missing: {outcome}");
+    }
+}
+
+#[test]
+fn rows_with_the_same_host_share_one_lookup() {
+    let names = dns::Server::start(|query| dns::by_label(query).after(100));
+    let dns = names.addr().to_string();
+    let rows: String = (0..200).map(|n| format!("good.zoo.test:{}\n", 20_000 + n)).collect();
+    let outcome = list(&rows, &["-z", "-4", "--dns", &dns, "--csv"]);
+    assert_eq!(records(&outcome).len(), 201, "{outcome}");
+    outcome.says_not("dns.");
+    assert_eq!(names.queries().len(), 1, "{outcome}");
+}
+
+#[test]
+fn failures_that_look_alike_are_told_together() {
+    let (_listener, good) = open();
+    let (_held, bad) = closed();
+    let rows = format!("127.0.0.1:{good}\n127.0.0.1:{bad}\n127.0.0.2:{bad}\n127.9.0.2:{bad}\n");
+    let outcome = list(rows, &["-z"]);
+    outcome.says(&format!("3 of 3 failures are tcp.refused on port {bad}, and that port ends so"));
+
+    let names = dns::Server::zoo();
+    let dns = names.addr().to_string();
+    let rows = "nx.zoo.test:80\nnx2.zoo.test:80\nnx3.zoo.test:81\n";
+    let outcome = list(rows, &["-4", "--dns", &dns]);
+    outcome.says(&format!("3 of 3 failures are dns.nxdomain, each time from {dns}"));
+}
+
+#[test]
+fn two_thousand_open_and_closed_targets_are_quick() {
+    let (_listener, good) = open();
+    let (_held, bad) = closed();
+    let rows: String = (0..1000)
+        .map(|n| format!("127.0.{}.1:{bad} expect=refused\n127.0.0.1:{good}\n", n % 250))
+        .collect();
+    let outcome = list(&rows, &["-z"]);
+    outcome.status(0).says("all 2000 rows").within(Duration::from_secs(4));
+}
+
+#[test]
+fn too_many_jobs_for_the_descriptors_are_cut_and_that_is_said() {
+    let (_held, bad) = closed();
+    let script = format!(
+        "ulimit -n 64; seq 1 100 | sed 's/.*/127.0.0.1:{bad} expect=refused/' | $REACH -f - --jobs 1000"
+    );
+    let outcome = Run::shell(&script).run();
+    outcome.status(0).complains("ulimit -n").says_not("local.files");
+}

@@ -1,0 +1,179 @@
+//! One check again and again: until it works, or to count how often it does.
+
+use crate::support::dns;
+use crate::support::run::Run;
+use crate::support::sys;
+use crate::support::zoo::{self, Script};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::thread;
+use std::time::Duration;
+
+/// Bound on 127.0.0.1 and not listening yet.
+fn bound() -> (TcpListener, SocketAddr) {
+    let socket = sys::socket_here(false, libc::SOCK_STREAM).unwrap();
+    sys::bind(&socket, "127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = TcpListener::from(socket);
+    let addr = listener.local_addr().unwrap();
+    (listener, addr)
+}
+
+#[test]
+fn wait_ends_soon_after_the_service_has_started() {
+    let (listener, addr) = bound();
+    let running = Run::new([&*addr.to_string(), "-z", "--wait", "20s"]).start();
+    running.says_soon("tcp.refused");
+    thread::sleep(Duration::from_millis(700));
+    sys::listen(&listener, 64).unwrap();
+    let outcome = running.finish();
+    outcome.status(0).verdict("ok").took(Duration::from_millis(700)..Duration::from_secs(3));
+    // Each verdict once, although it was tried many times; then the steps of the last.
+    assert_eq!(outcome.stdout.matches("tcp.refused").count(), 1, "{outcome}");
+    outcome.says("exit 0").says("CONNECTED").says(" +0.0 s  tcp.refused").silent_on_stderr();
+}
+
+#[test]
+fn wait_gives_up_at_its_limit_with_the_last_verdict() {
+    let (_listener, addr) = bound();
+    let outcome = Run::new([&*addr.to_string(), "--wait", "1s"]).run();
+    outcome.status(20).verdict("tcp.refused");
+    outcome.took(Duration::from_millis(400)..Duration::from_millis(1300));
+    // Also when a try would last longer than that.
+    let full = zoo::full_backlog();
+    let outcome = Run::new([&*full.addr().to_string(), "--wait", "1s", "--timeout", "10s"]).run();
+    outcome.status(21).took(Duration::from_secs(1)..Duration::from_millis(1400));
+}
+
+#[test]
+fn wait_for_a_list_ends_when_every_row_is_as_expected() {
+    let (late, addr) = bound();
+    let (_closed, never) = bound();
+    let rows = format!("{addr} name=late\n{never} name=blocked expect=refused\n");
+    let running = Run::new(["-f", "-", "-z", "--wait", "20s"]).stdin(&rows).start();
+    running.says_soon("late");
+    sys::listen(&late, 64).unwrap();
+    running.finish().status(0).says("all 2 rows are as expected").says("  blocked");
+    let outcome = Run::new(["-f", "-", "-z", "--wait", "600ms", "--json"]).stdin(&rows).run();
+    outcome.status(0);
+    let rows = format!("{addr}\n{never}\n");
+    let outcome = Run::new(["-f", "-", "-z", "--wait", "600ms", "--json"]).stdin(rows).run();
+    // The row that never changes is told once.
+    assert_eq!(outcome.status(1).json().len(), 2, "{outcome}");
+}
+
+#[test]
+fn a_row_that_is_stuck_does_not_delay_the_tries_of_another() {
+    let full = zoo::full_backlog();
+    let (late, addr) = bound();
+    let words = [full.addr().to_string(), "expect=timeout".to_owned(), addr.to_string()];
+    let running = Run::new(words).args(["-z", "--wait", "20s", "--timeout", "3s"]).start();
+    running.says_soon("tcp.refused");
+    sys::listen(&late, 64).unwrap();
+    running.says_soon("ok ");
+    assert!(!running.so_far().contains("tcp.timeout"), "{}", running.so_far());
+    running.finish().status(0);
+}
+
+#[test]
+fn every_counts_what_was_lost_and_when_it_changed() {
+    let up = || Script::new().stall();
+    let flapping = up().next(Script::new().close().next(Script::new().close().next(up()))).serve();
+    let place = flapping.addr().to_string();
+    let outcome = Run::new([&*place, "--every", "400ms", "--count", "5"]).run();
+    outcome
+        .status(23)
+        .says("5 sent, 3 ok, 40.0 % lost")
+        .says(&format!("{place}: 3 of 5 ok  tcp.closed"));
+    outcome.says("  tcp    min ").took(Duration::from_millis(1600)..Duration::from_secs(3));
+    let changes: Vec<_> = outcome.stdout.lines().filter(|line| line.starts_with("  20")).collect();
+    let keywords: Vec<_> = changes.iter().map(|l| l.split_whitespace().nth(1).unwrap()).collect();
+    assert_eq!(keywords, ["ok", "tcp.closed", "ok"], "{outcome}");
+    // While it runs only changes are told; with -v every check.
+    let told = |outcome: &crate::support::run::Outcome| {
+        outcome
+            .stdout
+            .lines()
+            .filter(|line| line.contains(" s  ") && line.starts_with("20"))
+            .count()
+    };
+    assert_eq!(told(&outcome), 3, "{outcome}");
+    let (_closed, addr) = bound();
+    let outcome = Run::new([&*addr.to_string(), "--every", "50ms", "--count", "4", "-v"]).run();
+    outcome.status(20);
+    assert_eq!(told(&outcome), 4, "{outcome}");
+}
+
+#[test]
+fn every_shows_the_one_address_that_is_dead() {
+    let names = dns::Server::zoo();
+    let server = Script::new().stall().serve();
+    let dns = names.addr().to_string();
+    let place = server.named("dead.zoo.test");
+    let words =
+        [&*place, "-4", "--dns", &dns, "--every", "50ms", "--count", "3", "--timeout", "1s"];
+    let outcome = Run::new(words).run();
+    outcome.status(0).says(&format!("127.0.0.1:{}: 3 of 3 ok", server.port()));
+    outcome.says(": 0 of 3 ok  tcp.").says("  dns    min ").says("3 sent, 3 ok, 0.0 % lost");
+    assert_eq!(names.queries().len(), 3, "each round asks again");
+}
+
+#[test]
+fn every_tells_machines_each_check_and_the_sum() {
+    let (_closed, addr) = bound();
+    let words = [&*addr.to_string(), "--every", "20ms", "--count", "10", "--json"];
+    let outcome = Run::new(words).run();
+    let lines = outcome.status(20).json();
+    assert_eq!(lines.len(), 11, "{outcome}");
+    let sum = &lines[10];
+    assert_eq!(sum["type"], "statistics");
+    assert_eq!((sum["sent"].as_u64(), sum["ok"].as_u64()), (Some(10), Some(0)));
+    assert_eq!(sum["lost_percent"].to_string(), "100.0");
+    assert_eq!(sum["changes"][0]["keyword"], "tcp.refused");
+    assert_eq!(sum["addresses"][0]["sent"], 10);
+    assert!(sum["tls"].is_null(), "{outcome}");
+}
+
+#[test]
+fn every_ends_with_its_sum_when_it_is_interrupted() {
+    let (listener, addr) = bound();
+    sys::listen(&listener, 64).unwrap();
+    for signal in [libc::SIGINT, libc::SIGTERM] {
+        let running = Run::new([&*addr.to_string(), "-z", "--every", "100ms"]).start();
+        running.says_soon("ok");
+        running.signal(signal);
+        let outcome = running.finish();
+        outcome.status(0).says(" sent, ").says("0.0 % lost").within(Duration::from_secs(3));
+    }
+    // Also in the middle of a try.
+    let full = zoo::full_backlog();
+    let words =
+        [&*full.addr().to_string(), &*addr.to_string(), "-z", "--every", "1s", "--timeout", "20s"];
+    let running = Run::new(words).start();
+    running.says_soon("ok");
+    running.signal(libc::SIGINT);
+    running.finish().says("0 sent, 0 ok").within(Duration::from_secs(3));
+    drop(TcpStream::connect(addr));
+}
+
+#[test]
+fn every_for_a_list_counts_each_row() {
+    let (_closed, bad) = bound();
+    let server = Script::new().stall().serve();
+    let rows = format!("{bad} name=blocked expect=refused\n{} name=web\n", server.addr());
+    let run = |options: &[&str]| {
+        Run::new(["-f", "-", "--every", "400ms", "--count", "2"]).args(options).stdin(&rows).run()
+    };
+    let outcome = run(&[]);
+    outcome.status(0).says("blocked  ").says("web  ");
+    assert_eq!(outcome.stdout.matches("2 sent, 2 ok, 0.0 % lost").count(), 2, "{outcome}");
+    let csv = run(&["--csv"]);
+    assert_eq!(csv.status(0).stdout.lines().count(), 5, "{csv}");
+}
+
+#[test]
+fn options_of_repetition_that_cannot_be_meant_are_told() {
+    let both = |words: &[&str]| Run::new(["127.0.0.1:1"]).args(words).run();
+    both(&["--wait", "1s", "--every", "1s"]).status(2).complains("--wait");
+    both(&["--count", "3"]).status(2).complains("--every");
+    both(&["--every", "never"]).status(2).complains("never");
+    both(&["--every", "1s", "--count", "0"]).status(2).complains("--count");
+}
