@@ -22,6 +22,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Mutex, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -226,7 +227,10 @@ impl World {
     /// A listener on `srv`, IPv4 and IPv6, on a port that suffers this fault and is still free.
     #[track_caller]
     pub fn behind(&self, fault: Fault) -> TcpListener {
-        for port in fault.port() + 1..fault.port() + RANGE {
+        // Never soon the same again: a connection of an earlier test may still be dying there.
+        static NEXT: AtomicU16 = AtomicU16::new(0);
+        for _ in 1..RANGE {
+            let port = fault.port() + 1 + NEXT.fetch_add(1, Ordering::Relaxed) % (RANGE - 1);
             let socket = self.socket("srv", true, libc::SOCK_STREAM);
             if sys::bind(&socket, (Ipv6Addr::UNSPECIFIED, port).into()).is_ok()
                 && sys::listen(&socket, 128).is_ok()
