@@ -11210,8 +11210,8 @@ mod cli {
                 "--every" => self.every = Some(limit(&word()?, name)?),
                 "--count" => self.count = Some(number(&word()?, "--count")?),
                 "--json" => self.json = true,
-                "-q" => self.quiet = true,
-                "-v" => self.verbose = true,
+                "-q" | "--quiet" => self.quiet = true,
+                "-v" | "--verbose" => self.verbose = true,
                 "--lang" => drop(known_language(&word()?)?),
                 other => return Err(lexopt::Error::UnexpectedOption(other.to_string()).into()),
             }
