@@ -40,8 +40,9 @@ const SCHEMAS: &[(&str, &str)] = &[
     (
         "tls",
         "outcome:s alert:?n version:?s suite:?s group:?s alpn:?b sni:?s client_certificate:s \
-         first:b flaws:*s chain:*(certificate) ms:n",
+         stapled_ocsp:t unreadable:n first:b flaws:*s trust:*(trust) chain:*(certificate) ms:n",
     ),
+    ("trust", "source:s file:?s roots:n trusts:s"),
     (
         "certificate",
         "subject:b issuer:b names:*b not_before:s not_after:s serial:s key:s bits:n \
