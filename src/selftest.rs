@@ -171,7 +171,9 @@ fn play(
         (Service::HangsUp, _) => return Ok(()),
         (Service::Says(text), _) => visitor.write_all(text)?,
         (Service::Answers(text), _) => {
-            visitor.read(&mut buffer)?;
+            if visitor.read(&mut buffer)? == 0 {
+                return Ok(());
+            }
             visitor.write_all(text)?;
         }
         (Service::Tls(..), Some(config)) => {
