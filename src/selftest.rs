@@ -171,7 +171,7 @@ fn play(
         (Service::HangsUp, _) => return Ok(()),
         (Service::Says(text), _) => visitor.write_all(text)?,
         (Service::Answers(text), _) => {
-            visitor.read(&mut buffer)?;
+            let _some = visitor.read(&mut buffer)?;
             visitor.write_all(text)?;
         }
         (Service::Tls(..), Some(config)) => {
