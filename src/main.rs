@@ -71,6 +71,7 @@ mod text {
     //! In: bytes from peers, message keys. Out: text that is safe on a terminal or in JSON.
 
     use std::fmt::{self, Display, Write};
+    use std::sync::OnceLock;
 
     /// The language of what a person reads. Keywords, JSON and exit status do not depend on it.
     #[derive(Clone, Copy, PartialEq, Eq)]
@@ -228,8 +229,22 @@ mod text {
             Lang::En => "en ",
             Lang::Ja => "ja ",
         };
-        let entry = MESSAGES.iter().find_map(|file| section(file, key))?;
+        let entry = match INDEX.get() {
+            Some(all) => all.binary_search_by(|e| e.0.cmp(key)).ok().and_then(|at| all.get(at))?.1,
+            None => MESSAGES.iter().find_map(|file| section(file, key))?,
+        };
         entry.lines().find_map(|line| line.strip_prefix(label))
+    }
+
+    /// Makes `message` quick, for whoever needs thousands: one pass costs as much as ten searches.
+    pub fn index() {
+        let mut all: Vec<(&str, &str)> = MESSAGES
+            .iter()
+            .flat_map(|f| f.split("\n["))
+            .filter_map(|e| e.split_once("]\n"))
+            .collect();
+        all.sort_unstable();
+        let _ = INDEX.set(all);
     }
 
     /// The lines under `[name]`, up to the next line that begins with a bracket.
@@ -333,6 +348,9 @@ mod text {
             | 0xfe30..=0xfe6f | 0xff00..=0xff60 | 0xffe0..=0xffe6 | 0x1f300..=0x1faff
             | 0x20000..=0x3fffd)
     }
+
+    /// Every message by its key, where `index` was called.
+    static INDEX: OnceLock<Vec<(&str, &str)>> = OnceLock::new();
 
     const BASE64: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
@@ -2481,6 +2499,8 @@ mod tunnel {
 
     /// Asks the proxy for a tunnel. `addr` is the target as resolved here, for `socks5://`; without
     /// it the proxy gets the name. The Wire goes on only if the tunnel is open.
+    // Inlined, its buffers would lie on the stack of every thread that needs no proxy.
+    #[inline(never)]
     pub fn open(
         mut wire: Wire,
         proxy: &Proxy,
@@ -10385,7 +10405,7 @@ mod many {
     use super::sys;
     use super::tally::Tally;
     use super::target::Target;
-    use super::text::Note;
+    use super::text::{self, Note};
     use super::verdict::{self, Digest};
     use std::borrow::Cow;
     use std::cmp::Reverse;
@@ -10407,6 +10427,7 @@ mod many {
         if repeats {
             sys::catch_interrupt();
         }
+        text::index();
         let jobs = jobs(&check);
         let shared = Arc::new(Shared::new(check));
         let mut board = Board::new(&shared);
@@ -10827,16 +10848,18 @@ mod many {
         }
     }
 
-    /// Bytes of stack for a worker. A handshake with a deep chain needs NNN of them.
+    /// Bytes of stack for a worker. Of the file as shipped a silent TCP target touches 24 kB, one
+    /// that is silent after the ClientHello 36 kB; a debug build needs several times as much.
     const STACK: usize = 256 << 10;
 
     /// Rows checked at the same time, where the user does not say: a sheet of rows at once, and
     /// few enough SYNs that no firewall takes them for a flood.
     const JOBS: usize = 256;
 
-    /// Workers to begin with; as many again with every `TICK` in which each ended less than a row.
-    const FIRST: usize = 4;
-    const TICK: Duration = Duration::from_millis(1);
+    /// Workers to begin with; as many again after every `TICK` in which they ended no more rows
+    /// than they are. On a busy box a worker may have to wait so long for the processor.
+    const FIRST: usize = 8;
+    const TICK: Duration = Duration::from_millis(5);
 
     /// Descriptors of a worker: two families of addresses, and a question to a name server.
     const FILES_EACH: u64 = 3;
@@ -10951,6 +10974,13 @@ mod cli {
         wait: Option<Duration>,
         every: Option<Duration>,
         count: Option<u32>,
+    }
+
+    /// What is checked: as many tags as targets.
+    #[derive(Default)]
+    struct Rows {
+        targets: Vec<Target>,
+        tags: Vec<Tag>,
     }
 
     /// `--proxy`.
@@ -11324,8 +11354,7 @@ mod cli {
                 sys::enter_network_namespace(pid)
                     .map_err(|e| Note::new("usage.pid").with("pid", pid).with("error", e))?;
             }
-            let rows = self.rows(lang)?;
-            let (targets, tags): (Vec<_>, Vec<_>) = rows.into_iter().unzip();
+            let Rows { targets, tags } = self.rows(lang)?;
             let plan = self.plan(tags);
             if self.pem.is_some() && targets.len() > 1 {
                 return Err(Note::new("usage.onepem"));
@@ -11389,12 +11418,13 @@ mod cli {
         }
 
         /// All targets: those of the words, then those of the lists.
-        fn rows(&self, lang: Lang) -> Result<Vec<(Target, Tag)>, Note> {
-            let mut rows = self.typed()?;
+        fn rows(&self, lang: Lang) -> Result<Rows, Note> {
+            let mut rows = Rows::default();
+            self.typed(&mut rows)?;
             for list in &self.lists {
-                rows.extend(self.list(list, lang)?);
+                self.list(list, lang, &mut rows)?;
             }
-            match rows.len() {
+            match rows.targets.len() {
                 0 if self.lists.is_empty() => Err(Note::new("usage.notarget")),
                 0 => Err(Note::new("usage.emptylist")),
                 n if n > ROWS_MAX => Err(Note::new("usage.toomany").with("most", ROWS_MAX)),
@@ -11403,8 +11433,7 @@ mod cli {
         }
 
         /// The words: one of digits behind a word without a port is its port, as with nc.
-        fn typed(&self) -> Result<Vec<(Target, Tag)>, Note> {
-            let mut all = Vec::new();
+        fn typed(&self, all: &mut Rows) -> Result<(), Note> {
             let mut rest = self.words.iter().map(String::as_str).peekable();
             while let Some(word) = rest.next() {
                 let alone = rows::expand(word, None);
@@ -11416,36 +11445,43 @@ mod cli {
                 let port = rest.next_if(is_port);
                 let keys: Vec<&str> =
                     std::iter::from_fn(|| rest.next_if(|next| rows::is_key(next))).collect();
-                for row in rows::rows(word, port, keys.into_iter())? {
-                    all.push(self.apply(row)?);
-                }
+                self.add(rows::rows(word, port, keys.into_iter())?, all)?;
             }
-            Ok(all)
+            Ok(())
         }
 
         /// The rows of a list, or everything that is wrong with it.
-        fn list(&self, path: &Path, lang: Lang) -> Result<Vec<(Target, Tag)>, Note> {
+        fn list(&self, path: &Path, lang: Lang, all: &mut Rows) -> Result<(), Note> {
             let bytes = read_list(path)?;
-            let (mut reader, mut rows, mut bad) = (Reader::default(), Vec::new(), Vec::new());
-            for (at, line) in bytes.split(|b| *b == b'\n').enumerate() {
-                let read = reader.line(line);
-                let read = read.and_then(|r| r.into_iter().map(|row| self.apply(row)).collect());
-                let read: Result<Vec<_>, Note> = read;
-                match read {
-                    Ok(more) => rows.extend(more),
-                    Err(note) => bad.push(format!("\n  {}: {}", at + 1, note.render(lang))),
+            let lines = || bytes.split(|b| *b == b'\n');
+            let count = lines().count().min(ROWS_MAX);
+            all.targets.reserve_exact(count);
+            all.tags.reserve_exact(count);
+            let (mut reader, mut bad) = (Reader::default(), Vec::new());
+            for (at, line) in lines().enumerate() {
+                if let Err(note) = reader.line(line).and_then(|rows| self.add(rows, all)) {
+                    bad.push(format!("\n  {}: {}", at + 1, note.render(lang)));
                 }
-                if rows.len() > ROWS_MAX {
+                if all.targets.len() > ROWS_MAX {
                     break;
                 }
             }
             match bad.is_empty() {
-                true => Ok(rows),
+                true => Ok(()),
                 false => Err(Note::new("usage.lines")
                     .with("file", shown(&path.to_string_lossy()))
                     .with("count", bad.len())
                     .with("lines", bad.concat())),
             }
+        }
+
+        fn add(&self, rows: Vec<Row>, all: &mut Rows) -> Result<(), Note> {
+            for row in rows {
+                let (target, tag) = self.apply(row)?;
+                all.targets.push(target);
+                all.tags.push(tag);
+            }
+            Ok(())
         }
 
         /// The options that belong to each target; what its line says goes first.
