@@ -2325,6 +2325,9 @@ mod connect {
         }
 
         fn new(stream: TcpStream, local: SocketAddr, peer: SocketAddr, deadline: Deadline) -> Self {
+            // A flight of TLS is several writes; Nagle (RFC 9293 3.7.4) would hold all but the
+            // first back until the peer's delayed ACK: 40 ms and a round trip that are not its own.
+            let _ = stream.set_nodelay(true);
             Self { stream, local, peer, deadline, unread: Vec::new() }
         }
 
