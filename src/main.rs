@@ -473,12 +473,14 @@ mod sys {
     //! In: addresses and socket options. Out: open sockets, and what the kernel knows about them.
     //! The only `unsafe` code. Nothing here needs privilege except `enter_network_namespace`.
 
+    use std::alloc::{GlobalAlloc, Layout, System};
     use std::ffi::{CString, c_int};
     use std::fs::File;
     use std::io::{self, Error, ErrorKind};
     use std::mem;
     use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
     use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+    use std::sync::Mutex;
     use std::sync::atomic::{AtomicBool, Ordering};
     use std::time::Duration;
 
@@ -545,6 +547,41 @@ mod sys {
         pub out_of_order: u32,
         /// Segments with data that came in; 0 before Linux 4.6.
         pub data_segs_in: u32,
+    }
+
+    /// The heap, one thread at a time. Alone, the allocator beneath spins on as many locks as there
+    /// are processors without ever sleeping (zig 0.17, lib/std/heap/SmpAllocator.zig): of 512
+    /// threads, those that wait take the processor away from the one that holds the lock.
+    struct Heap(Mutex<()>);
+
+    #[global_allocator]
+    static HEAP: Heap = Heap(Mutex::new(()));
+
+    // SAFETY: every call goes to `System` as it came; a futex mutex allocates nothing.
+    unsafe impl GlobalAlloc for Heap {
+        unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+            let _alone = self.0.lock();
+            // SAFETY: what the caller promises is what `System` asks for; so below.
+            unsafe { System.alloc(layout) }
+        }
+
+        unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+            let _alone = self.0.lock();
+            // SAFETY: as above.
+            unsafe { System.dealloc(memory, layout) }
+        }
+
+        unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+            let _alone = self.0.lock();
+            // SAFETY: as above.
+            unsafe { System.alloc_zeroed(layout) }
+        }
+
+        unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+            let _alone = self.0.lock();
+            // SAFETY: as above.
+            unsafe { System.realloc(memory, layout, size) }
+        }
     }
 
     /// A non-blocking TCP socket whose SYN is on its way.
