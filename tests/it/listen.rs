@@ -505,7 +505,12 @@ fn ten_thousand_connections_are_counted_and_summarised() {
     let end = run.finish();
     end.status(0).harmless().silent_on_stderr();
     end.says("10000 visitors in ").says(" more visitors in the last second\n");
-    end.says_not(", 0 closed to make room");
+    if emulated() {
+        let reason = "too slow there: visitors leave before they are in anybody's way";
+        emulation_cannot(&test_name(), reason);
+    } else {
+        end.says_not(", 0 closed to make room");
+    }
     let lines = end.stdout.lines().count();
     assert!(lines < 70 * (2 + end.elapsed.as_secs() as usize), "{lines} lines");
     let shown = |line: &&str| line.contains("connected to");
