@@ -71,6 +71,7 @@ mod text {
     //! In: bytes from peers, message keys. Out: text that is safe on a terminal or in JSON.
 
     use std::fmt::{self, Display, Write};
+    use std::net::{IpAddr, Ipv4Addr, SocketAddr};
     use std::sync::OnceLock;
 
     /// The language of what a person reads. Keywords, JSON and exit status do not depend on it.
@@ -182,8 +183,8 @@ mod text {
     }
 
     impl Note {
-        pub fn new(key: impl Into<String>) -> Self {
-            Self { key: key.into(), args: Vec::new() }
+        pub fn new(key: &str) -> Self {
+            Self { key: key.to_string(), args: Vec::new() }
         }
 
         /// Names a value; text from a peer must come as `Untrusted`, which escapes.
@@ -312,7 +313,89 @@ mod text {
 
     /// Columns that the text takes on a terminal: East Asian wide characters take two.
     pub fn width(s: &str) -> usize {
+        if s.is_ascii() {
+            return s.len();
+        }
         s.chars().map(|c| if is_wide(c) { 2 } else { 1 }).sum()
+    }
+
+    /// An address as std writes it: IPv4 in a tenth of the instructions that std takes when it
+    /// is built for size. A list of 10,000 targets shows 100,000 addresses.
+    pub fn write_ip(f: &mut impl Write, ip: &IpAddr) -> fmt::Result {
+        match ip {
+            IpAddr::V4(v4) => f.write_str(quad(v4).text()),
+            IpAddr::V6(v6) => write!(f, "{v6}"),
+        }
+    }
+
+    pub fn ip(ip: &IpAddr) -> String {
+        let mut out = String::new();
+        let _ = write_ip(&mut out, ip);
+        out
+    }
+
+    /// `host:port`; an IPv6 address stands in brackets.
+    pub fn write_place(f: &mut impl Write, host: &str, port: u16) -> fmt::Result {
+        let mut number = Short::default();
+        number.push(b':');
+        number.decimal(port.into());
+        if host.contains(':') {
+            return write!(f, "[{host}]{}", number.text());
+        }
+        f.write_str(host)?;
+        f.write_str(number.text())
+    }
+
+    pub fn place(host: &str, port: u16) -> String {
+        let mut out = String::with_capacity(host.len() + ":65535".len());
+        let _ = write_place(&mut out, host, port);
+        out
+    }
+
+    /// An address with its port, as std writes it.
+    pub fn endpoint(addr: &SocketAddr) -> String {
+        match addr {
+            SocketAddr::V4(v4) => place(quad(v4.ip()).text(), v4.port()),
+            SocketAddr::V6(_) => addr.to_string(),
+        }
+    }
+
+    /// Some characters of ASCII without a heap.
+    #[derive(Default)]
+    struct Short {
+        bytes: [u8; "255.255.255.255".len()],
+        used: usize,
+    }
+
+    impl Short {
+        fn push(&mut self, byte: u8) {
+            if let Some(slot) = self.bytes.get_mut(self.used) {
+                *slot = byte;
+                self.used += 1;
+            }
+        }
+
+        fn decimal(&mut self, number: u32) {
+            if number > 9 {
+                self.decimal(number / 10);
+            }
+            self.push(b'0' + (number % 10) as u8);
+        }
+
+        fn text(&self) -> &str {
+            self.bytes.get(..self.used).and_then(|b| str::from_utf8(b).ok()).unwrap_or("")
+        }
+    }
+
+    fn quad(v4: &Ipv4Addr) -> Short {
+        let mut out = Short::default();
+        for octet in v4.octets() {
+            if out.used > 0 {
+                out.push(b'.');
+            }
+            out.decimal(octet.into());
+        }
+        out
     }
 
     /// `2026-11-23T15:04:05Z` from seconds since 1970 (civil calendar, proleptic Gregorian).
@@ -968,9 +1051,9 @@ mod target {
 
     use super::deadline::Timeouts;
     use super::sys;
-    use super::text::{Note, shown};
+    use super::text::{self, Note, shown};
     use std::fmt::{self, Display};
-    use std::net::{IpAddr, Ipv6Addr};
+    use std::net::{IpAddr, Ipv6Addr, SocketAddrV4};
 
     /// Everything that may differ from one target to the next.
     #[derive(Clone)]
@@ -1080,7 +1163,8 @@ mod target {
                 Some((scheme, rest)) => (Some(service(scheme)?), rest),
                 None => (None, typed),
             };
-            let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+            let end = rest.bytes().position(|b| matches!(b, b'/' | b'?' | b'#'));
+            let end = end.unwrap_or(rest.len());
             let (authority, path) = rest.split_at_checked(end).unwrap_or((rest, ""));
             if service.is_none() && !path.is_empty() {
                 return Err(Note::new("usage.path").with("typed", shown(typed)));
@@ -1136,7 +1220,7 @@ mod target {
             match (&self.sni, &self.host) {
                 (Sni::Name(name), _) => name.clone(),
                 (_, Host::Name(name)) => name.trim_end_matches('.').to_string(),
-                (_, Host::Ip(ip, _)) => ip.to_string(),
+                (_, Host::Ip(ip, _)) => text::ip(ip),
             }
         }
 
@@ -1166,8 +1250,11 @@ mod target {
         /// `host:port`, as it can be typed again.
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             match &self.host {
-                Host::Ip(IpAddr::V6(_), _) => write!(f, "[{}]:{}", self.host, self.port),
-                host => write!(f, "{host}:{}", self.port),
+                Host::Name(name) => text::write_place(f, name, self.port),
+                Host::Ip(IpAddr::V4(ip), _) => {
+                    f.write_str(&text::endpoint(&SocketAddrV4::new(*ip, self.port).into()))
+                }
+                host => text::write_place(f, &host.to_string(), self.port),
             }
         }
     }
@@ -1204,7 +1291,7 @@ mod target {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             match self {
                 Self::Name(name) => f.write_str(name),
-                Self::Ip(ip, 0) => write!(f, "{ip}"),
+                Self::Ip(ip, 0) => text::write_ip(f, ip),
                 Self::Ip(ip, scope) => write!(f, "{ip}%{scope}"),
             }
         }
@@ -1226,10 +1313,7 @@ mod target {
     impl Proxy {
         /// `host:port`, as reach takes it.
         pub fn place(&self) -> String {
-            match &self.host {
-                Host::Ip(IpAddr::V6(_), _) => format!("[{}]:{}", self.host, self.port),
-                host => format!("{host}:{}", self.port),
-            }
+            text::place(&self.host.to_string(), self.port)
         }
     }
 
@@ -2497,8 +2581,7 @@ mod tunnel {
     use super::target::{
         Dial, Host, Proxy, ProxyHeader, ProxyKind, Target, TlsMode, usual_service,
     };
-    use super::text::{Note, Untrusted, shown};
-    use std::ffi::OsString;
+    use super::text::{self, Note, Untrusted, shown};
     use std::io::{self, ErrorKind, Read, Write};
     use std::net::{IpAddr, SocketAddr};
     use std::time::Duration;
@@ -2632,17 +2715,25 @@ mod tunnel {
         Ok(Proxy { kind, host: dial.host, port: dial.port.unwrap_or(PORT), login })
     }
 
+    /// Those of the usual variables that are set, read once for all targets.
+    pub fn variables() -> Vec<(&'static str, String)> {
+        let get = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+        VARIABLES.iter().filter_map(|name| Some((*name, get(name)?))).collect()
+    }
+
     /// The proxy that the usual variables name for this target, as curl reads them: lower case
     /// first, an empty variable is none, `HTTP_PROXY` does not count (in a CGI program it is the
     /// client's header "Proxy:"). The variable is named first.
     pub fn from_environment(
-        vars: impl Fn(&str) -> Option<OsString>,
+        variables: &[(&str, String)],
         target: &Target,
     ) -> Option<(String, Result<Proxy, Note>)> {
-        let get =
-            |name: &str| vars(name).filter(|v| !v.is_empty()).and_then(|v| v.into_string().ok());
+        let get = |name: &str| {
+            let given = variables.iter().find(|(known, _)| *known == name);
+            given.map(|(_, value)| value.as_str())
+        };
         let exempt = get("no_proxy").or_else(|| get("NO_PROXY"));
-        if exempt.is_some_and(|list| is_exempt(&target.host, &list)) {
+        if exempt.is_some_and(|list| is_exempt(&target.host, list)) {
             return None;
         }
         let service = target.service.or_else(|| usual_service(target.port));
@@ -2652,8 +2743,8 @@ mod tunnel {
             _ => &[],
         };
         let mut names = own.iter().chain(&["all_proxy", "ALL_PROXY"]);
-        let (name, url) = names.find_map(|name| Some((name.to_string(), get(name)?)))?;
-        Some((name, parse(&url)))
+        let (name, url) = names.find_map(|name| Some((name, get(name)?)))?;
+        Some((name.to_string(), parse(url)))
     }
 
     /// HTTP CONNECT (RFC 9110 section 9.3.6).
@@ -2897,9 +2988,8 @@ mod tunnel {
     /// `host:port`, an IPv6 address in brackets.
     pub fn authority(host: &Host, port: u16) -> String {
         match host {
-            Host::Ip(IpAddr::V6(ip), _) => format!("[{ip}]:{port}"),
-            Host::Ip(ip, _) => format!("{ip}:{port}"),
-            Host::Name(name) => format!("{}:{port}", bare(name)),
+            Host::Ip(ip, _) => text::place(&text::ip(ip), port),
+            Host::Name(name) => text::place(bare(name), port),
         }
     }
 
@@ -2982,6 +3072,17 @@ mod tunnel {
     const AGENT: &str = concat!("reach/", env!("CARGO_PKG_VERSION"));
     const HTTP: &[u8] = b"HTTP/";
     const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+    /// What `from_environment` looks at.
+    const VARIABLES: [&str; 7] = [
+        "no_proxy",
+        "NO_PROXY",
+        "http_proxy",
+        "https_proxy",
+        "HTTPS_PROXY",
+        "all_proxy",
+        "ALL_PROXY",
+    ];
 
     /// curl's default for every kind of proxy: the same variable must mean the same proxy.
     const PORT: u16 = 1080;
@@ -6656,6 +6757,9 @@ mod probe {
         items: &[T],
         work: &(dyn Fn(&T) -> R + Sync),
     ) -> Vec<R> {
+        if let [item] = items {
+            return vec![work(item)];
+        }
         let done: Vec<OnceLock<R>> = items.iter().map(|_| OnceLock::new()).collect();
         at_once(items.len(), &|at| {
             if let (Some(item), Some(slot)) = (items.get(at), done.get(at)) {
@@ -7077,6 +7181,8 @@ mod verdict {
         pub next: Vec<Note>,
         /// What each address came to.
         pub paths: Vec<(SocketAddr, &'static str)>,
+        /// The address that decided; the first of several.
+        at: Option<SocketAddr>,
     }
 
     /// What a list keeps of a verdict: its line in the table, and what lines may have in common.
@@ -7100,7 +7206,7 @@ mod verdict {
     impl Verdict {
         /// The sentence of the keyword.
         pub fn sentence(&self) -> Note {
-            Note { key: self.keyword.to_string(), args: self.args.clone() }
+            Note { key: self.keyword.into(), args: self.args.clone() }
         }
 
         /// What the texts have to say about the keyword besides: `guess` or `next`, if any.
@@ -7122,10 +7228,15 @@ mod verdict {
                 found.map(|(_, value)| value.clone()).unwrap_or_default()
             };
             let addr = arg("addr");
-            let path = probe.paths.iter().find(|p| addr.starts_with(&p.attempt.addr.to_string()));
+            let path = probe.paths.iter().find(|p| Some(p.attempt.addr) == self.at);
             let leaf = path.and_then(|p| p.handshake.as_ref()?.chain.first());
             let leaf = leaf.filter(|_| self.keyword.starts_with("cert."));
-            let ip = addr.parse().ok().map(|addr: SocketAddr| match addr.ip() {
+            let ip = match (target.wanted().0, &target.proxy, self.at) {
+                _ if addr.contains(',') => None,
+                (Host::Ip(ip, _), Some(_), Some(_)) => Some(*ip),
+                (_, proxy, at) => at.filter(|_| proxy.is_none()).map(|at| at.ip()),
+            };
+            let ip = ip.map(|ip| match ip {
                 IpAddr::V4(ip) => ip.to_ipv6_mapped(),
                 IpAddr::V6(ip) => ip,
             });
@@ -7158,11 +7269,12 @@ mod verdict {
         why: Vec<Note>,
         guess: Vec<Note>,
         next: Vec<Note>,
+        at: Option<SocketAddr>,
     }
 
     impl Finding {
         fn new(keyword: &'static str) -> Self {
-            Self { keyword, args: vec![], why: vec![], guess: vec![], next: vec![] }
+            Self { keyword, args: vec![], why: vec![], guess: vec![], next: vec![], at: None }
         }
 
         fn arg(mut self, name: &'static str, value: impl ToString) -> Self {
@@ -7231,13 +7343,14 @@ mod verdict {
             ("port", target.wanted().1.to_string()),
             ("name", target.certificate_name()),
         ];
+        args.reserve_exact(finding.args.len() + common.len());
         for (name, value) in finding.args.into_iter().chain(common) {
             if args.iter().all(|(known, _)| *known != name) {
                 args.push((name, value));
             }
         }
-        let Finding { keyword, why, guess, next, .. } = finding;
-        Verdict { keyword, exit, args, again, why, guess, next, paths: each }
+        let Finding { keyword, why, guess, next, at, .. } = finding;
+        Verdict { keyword, exit, args, again, why, guess, next, paths: each, at }
     }
 
     /// All addresses are fine: the first one speaks for all, with everybody's notes.
@@ -7255,6 +7368,7 @@ mod verdict {
             }
             if all.args.is_empty() {
                 all.args = finding.args;
+                all.at = finding.at;
             }
         }
         all
@@ -7262,8 +7376,9 @@ mod verdict {
 
     /// No address is fine: the one that got furthest tells most; the others become evidence.
     fn worst(bad: Vec<(&Path, Finding)>) -> Finding {
-        let furthest = bad.iter().map(|(_, f)| f.rank()).max().unwrap_or(0);
-        let at = bad.iter().position(|(_, f)| f.rank() == furthest).unwrap_or(0);
+        // Of equals the first: max_by_key() takes the last.
+        let furthest = bad.iter().enumerate().rev().max_by_key(|(_, (_, f))| f.rank());
+        let at = furthest.map_or(0, |(at, _)| at);
         let others: Vec<Note> =
             bad.iter().enumerate().filter(|(i, _)| *i != at).map(|(_, b)| other(b)).collect();
         let mut chosen = bad.into_iter().nth(at).map_or(Finding::new("local.other"), |(_, f)| f);
@@ -7281,6 +7396,7 @@ mod verdict {
             .arg("detail", format!("{}/{}", good.len(), good.len() + bad.len()))
             .arg("addr", addrs(&bad))
             .why(Note::new("why.works").with("addrs", addrs(&good)));
+        all.at = bad.first().map(|(path, _)| path.attempt.addr);
         all.why.extend(bad.iter().map(other));
         all.why.extend(merge(good).why);
         all
@@ -7358,6 +7474,7 @@ mod verdict {
             finding = with_reply(finding, reply, target);
         }
         let attempt = &path.attempt;
+        finding.at = Some(attempt.addr);
         match &target.proxy {
             // Behind the tunnel it is the proxy that the target sees.
             Some(proxy) if !finding.keyword.starts_with("proxy.") => {
@@ -7367,8 +7484,11 @@ mod verdict {
             }
             _ => {
                 let local = attempt.local.filter(|l| !l.ip().is_unspecified());
-                let local = local.map_or(String::new(), |l| l.ip().to_string());
-                finding.arg("addr", attempt.addr).arg("ip", attempt.addr.ip()).arg("local", local)
+                let local = local.map_or(String::new(), |l| text::ip(&l.ip()));
+                let ip = text::ip(&attempt.addr.ip());
+                let addr = text::endpoint(&attempt.addr);
+                finding.args.extend([("addr", addr), ("ip", ip), ("local", local)]);
+                finding
             }
         }
     }
@@ -7383,7 +7503,7 @@ mod verdict {
                 finding.keyword = "proxy.closed";
                 finding.guess.push(Note::new("guess.tunnelhungup"));
                 for note in finding.why.iter_mut().filter(|note| note.key == "why.hungup") {
-                    note.key = "why.tunnelhungup".to_string();
+                    note.key = "why.tunnelhungup".into();
                 }
             }
             _ => return finding,
@@ -7484,8 +7604,9 @@ mod verdict {
         let said = |errno: i32| Note::new("why.errno").with("error", os_error(errno));
         Some(match &attempt.outcome {
             Outcome::Connected => return None,
-            Outcome::Refused => Finding::new("tcp.refused")
-                .why(Note::new("why.rst").with("addr", attempt.addr).with("ms", ms)),
+            Outcome::Refused => Finding::new("tcp.refused").why(
+                Note::new("why.rst").with("addr", text::endpoint(&attempt.addr)).with("ms", ms),
+            ),
             Outcome::ToItself => Finding::new("tcp.refused").why(Note::new("why.toitself")),
             Outcome::Reset => {
                 Finding::new("tcp.reset").why(Note::new("why.synproxy").with("ms", ms))
@@ -8318,18 +8439,20 @@ mod verdict {
     /// What rows that are not as expected (`false`) have in common, the largest group first. An
     /// address, a network or a port explains a group only if no other row there ends otherwise.
     pub fn alike(rows: &[(&Digest, bool)]) -> Vec<Note> {
-        let total = rows.iter().filter(|(_, met)| !met).count();
-        let mut left: Vec<&Digest> = rows.iter().filter(|r| !r.1).map(|r| r.0).collect();
+        // Those who are still without an explanation. In the order of their addresses, which is
+        // that of hosts and networks too.
+        let mut left: Vec<_> = rows.iter().map(|(digest, met)| (*digest, !met)).collect();
+        left.sort_unstable_by_key(|(digest, _)| digest.ip.map(Ipv6Addr::to_bits));
+        let total = left.iter().filter(|(_, open)| *open).count();
         let mut notes = Vec::new();
-        while let Some(group) = largest(&left, rows) {
-            let (kind, (keyword, value)) = (group.kind, group.shared);
+        while notes.len() < GROUPS_MAX {
+            let Some(Group { kind, keyword, value, count }) = largest(&left) else { break };
             let key = if keyword == "ok" { "open" } else { KINDS.get(kind).unwrap_or(&"") };
-            let note = Note::new(format!("group.{key}"));
-            let note = note.with("count", group.count).with("total", total);
+            let note = Note::new(&format!("group.{key}"));
+            let note = note.with("count", count).with("total", total);
             notes.push(note.with("keyword", keyword).with("value", shown_trait(kind, value)));
-            left.retain(|d| d.keyword != keyword || trait_of(d, kind) != Some(value));
-            if notes.len() == GROUPS_MAX {
-                break;
+            for (digest, open) in &mut left {
+                *open &= digest.keyword != keyword || trait_of(digest, kind) != Some(value);
             }
         }
         notes
@@ -8338,25 +8461,38 @@ mod verdict {
     /// Rows that fail alike: what they share is a number (address, network, port) or a word.
     struct Group<'a> {
         kind: usize,
-        shared: (&'static str, (u128, &'a str)),
+        keyword: &'static str,
+        value: (u128, &'a str),
         count: usize,
     }
 
-    /// Of all that at least two of these share and that explains it, what the most share; of
+    /// Of all that at least two open rows share and that explains them, what the most share; of
     /// equals the one that says more.
-    fn largest<'a>(left: &[&'a Digest], rows: &[(&Digest, bool)]) -> Option<Group<'a>> {
+    fn largest<'a>(rows: &[(&'a Digest, bool)]) -> Option<Group<'a>> {
         let mut best: Option<Group<'a>> = None;
+        if !rows.iter().any(|(_, open)| *open) {
+            return None;
+        }
         for kind in 0..KINDS.len() {
-            let mut shared: Vec<_> =
-                left.iter().filter_map(|d| Some((d.keyword, trait_of(d, kind)?))).collect();
-            shared.sort_unstable();
-            for same in shared.chunk_by(|a, b| a == b) {
-                let Some(&(keyword, value)) = same.first() else { continue };
-                let otherwise =
-                    |d: &Digest| d.keyword != keyword && trait_of(d, kind) == Some(value);
-                let more = same.len() > best.as_ref().map_or(1, |b| b.count);
-                if more && !(kind >= KIND_PLACES && rows.iter().any(|(d, _)| otherwise(d))) {
-                    best = Some(Group { kind, shared: (keyword, value), count: same.len() });
+            let mut shared: Vec<_> = rows
+                .iter()
+                .filter_map(|(d, open)| Some((trait_of(d, kind)?, d.keyword, *open)))
+                .collect();
+            // A place explains a group if every row there ends alike.
+            let order = |row: &((u128, &'a str), &'static str, bool)| {
+                (row.0, if kind < KIND_PLACES { row.1 } else { "" })
+            };
+            if !shared.is_sorted_by_key(order) {
+                shared.sort_unstable_by_key(order);
+            }
+            for same in shared.chunk_by(|a, b| order(a) == order(b)) {
+                let open = || same.iter().filter(|(.., open)| *open);
+                let Some(&(value, keyword, _)) = open().next() else { continue };
+                let count = open().count();
+                if count > best.as_ref().map_or(1, |b| b.count)
+                    && same.iter().all(|row| row.1 == keyword)
+                {
+                    best = Some(Group { kind, keyword, value, count });
                 }
             }
         }
@@ -8746,8 +8882,8 @@ mod rows {
         if text.contains('\t') {
             return Some('\t');
         }
-        let (first, _) = text.split_once([',', ';'])?;
-        let separator = if text.get(first.len()..)?.starts_with(';') { ';' } else { ',' };
+        let (at, separator) = text.bytes().enumerate().find(|(_, b)| matches!(b, b',' | b';'))?;
+        let (first, separator) = (text.get(..at)?, char::from(separator));
         let address = first.ends_with(']') || first.parse::<std::net::IpAddr>().is_ok();
         let heading = !text.bytes().any(|b| b.is_ascii_digit());
         let column = address || first.starts_with('"') || !first.contains([':', '=', ' ']);
@@ -8756,6 +8892,9 @@ mod rows {
 
     /// Splits at `separator` outside of double quotes, which go; two of them mean one (RFC 4180).
     fn split(text: &str, separator: char) -> Result<Vec<String>, Note> {
+        if !text.contains('"') {
+            return Ok(text.split(separator).map(str::to_string).collect());
+        }
         let mut cells = vec![String::new()];
         let (mut quoted, mut before) = (false, ' ');
         for c in text.chars() {
@@ -9908,11 +10047,15 @@ mod report {
         }
 
         fn line(&self, mark: &str, [name, target, expect]: [&str; 3]) -> String {
-            let mut line = format!("{mark} ");
+            let mut line = String::with_capacity(LINE);
+            line += mark;
+            line.push(' ');
             for (cell, columns) in [(name, self.name), (target, self.target), (expect, self.expect)]
             {
                 if columns > 0 {
-                    line += &(pad(cell, columns) + "  ");
+                    line += cell;
+                    line += blanks(columns.saturating_sub(width(cell)));
+                    line += "  ";
                 }
             }
             line
@@ -9933,12 +10076,16 @@ mod report {
         let (mark, colour) = if row.met { (" ", GREEN) } else { ("!", RED) };
         let name = text::shown(&row.tag.name).to_string();
         let target = row.target.to_string();
-        let line = columns.line(mark, [&name, &target, &row.tag.expect.to_string()]);
-        let keyword = row.digest.keyword;
-        let gap = " ".repeat(KEYWORD.saturating_sub(width(keyword)));
-        let (ms, addr) = (millis(row.digest.took, 1), &row.digest.addr);
-        let line = format!("{line}{}{gap} {ms:>MS$}  {addr}", paint(keyword, colour, style));
-        line.trim_end().to_string() + "\n"
+        let mut line = columns.line(mark, [&name, &target, &row.tag.expect.to_string()]);
+        let (keyword, ms) = (row.digest.keyword, millis(row.digest.took, 1));
+        line += &paint(keyword, colour, style);
+        line += blanks((KEYWORD + 1 + MS).saturating_sub(width(keyword) + ms.len()).max(1));
+        for part in [&ms, "  ", &row.digest.addr] {
+            line += part;
+        }
+        line.truncate(line.trim_end().len());
+        line.push('\n');
+        line
     }
 
     /// Below the table: how many, the others once more, and what they have in common.
@@ -10173,6 +10320,11 @@ mod report {
         }
     }
 
+    /// So many blanks, up to the widest column.
+    fn blanks(count: usize) -> &'static str {
+        BLANKS.get(..count).unwrap_or(BLANKS)
+    }
+
     /// Fills up with blanks to so many columns.
     pub fn pad(word: &str, columns: usize) -> String {
         format!("{word}{}", " ".repeat(columns.saturating_sub(width(word))))
@@ -10217,7 +10369,11 @@ mod report {
     const MS: usize = 9;
 
     /// Columns of the table that are believed; longer names and targets stick out.
-    const COLUMN_MAX: usize = 40;
+    const COLUMN_MAX: usize = BLANKS.len();
+    const BLANKS: &str = "                                        ";
+
+    /// Bytes that a row of the table rarely exceeds.
+    const LINE: usize = 120;
 
     /// Rows that a reader sees at once: then those that failed are not repeated.
     const AT_A_GLANCE: usize = 20;
@@ -10451,6 +10607,7 @@ mod many {
     use std::cmp::Reverse;
     use std::collections::BinaryHeap;
     use std::io;
+    use std::ops::Range;
     use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
     use std::thread;
     use std::time::Duration;
@@ -10530,6 +10687,9 @@ mod many {
     }
 
     struct State {
+        /// Rows that nobody has tried yet, in their order.
+        fresh: Range<usize>,
+        /// Tries that come after the first.
         due: BinaryHeap<Reverse<Job>>,
         /// Rows that may still be tried.
         open: usize,
@@ -10551,13 +10711,17 @@ mod many {
             let columns = Columns::of(check.targets.iter().zip(&check.plan.tags), check.style);
             let repeats = matches!(check.plan.again, Again::Every(..));
             let tallies = (0..rows).filter(|_| repeats).map(|_| Mutex::default()).collect();
-            let due = (0..rows).map(|row| Reverse((Duration::ZERO, row, 0))).collect();
             Self {
                 check,
                 columns,
                 clock: Deadline::after(LONGEST),
                 tallies,
-                state: Mutex::new(State { due, open: rows, done: Vec::new() }),
+                state: Mutex::new(State {
+                    fresh: 0..rows,
+                    due: BinaryHeap::new(),
+                    open: rows,
+                    done: Vec::new(),
+                }),
                 work: Condvar::new(),
                 told: Condvar::new(),
             }
@@ -10595,6 +10759,9 @@ mod many {
         fn next(&self) -> Option<Job> {
             let mut state = self.lock();
             while state.open > 0 {
+                if let Some(row) = state.fresh.next() {
+                    return Some((Duration::ZERO, row, 0));
+                }
                 let now = self.clock.elapsed();
                 let wait = match state.due.peek() {
                     Some(Reverse((due, ..))) if *due <= now => {
@@ -10675,8 +10842,9 @@ mod many {
 
         /// Whether a row is due that nobody has taken.
         fn is_behind(&self) -> bool {
-            let now = self.clock.elapsed();
-            self.lock().due.peek().is_some_and(|Reverse((due, ..))| *due <= now)
+            let (now, state) = (self.clock.elapsed(), self.lock());
+            let due = state.due.peek().is_some_and(|Reverse((due, ..))| *due <= now);
+            due || !state.fresh.is_empty()
         }
 
         /// Waits for something to tell, but not for long; whether that was the last.
@@ -10898,7 +11066,7 @@ mod many {
 
     /// Workers to begin with; as many again after every `TICK` in which they ended no more rows
     /// than they are. On a busy box a worker may have to wait so long for the processor.
-    const FIRST: usize = 8;
+    const FIRST: usize = 2;
     const TICK: Duration = Duration::from_millis(5);
 
     /// Descriptors of a worker: two families of addresses, and a question to a name server.
@@ -11014,6 +11182,8 @@ mod cli {
         wait: Option<Duration>,
         every: Option<Duration>,
         count: Option<u32>,
+        /// Of the environment: which proxies other programs would use.
+        variables: Vec<(&'static str, String)>,
     }
 
     /// What is checked: as many tags as targets.
@@ -11387,8 +11557,9 @@ mod cli {
         }
 
         /// Checks what the options mean together, and reads the files they name.
-        pub fn finish(self, lang: Lang) -> Result<Check, Note> {
+        pub fn finish(mut self, lang: Lang) -> Result<Check, Note> {
             self.contradictions()?;
+            self.variables = tunnel::variables();
             if let Some(pid) = self.pid {
                 // Before anything reads files or opens sockets, and before there is a thread.
                 sys::enter_network_namespace(pid)
@@ -11566,7 +11737,7 @@ mod cli {
                 target.proxy = Some(proxy.clone());
                 return Ok(());
             }
-            let ambient = tunnel::from_environment(|name| std::env::var_os(name), target);
+            let ambient = tunnel::from_environment(&self.variables, target);
             match (&self.proxy, ambient) {
                 (Some(_), Some((_, proxy))) => target.proxy = Some(proxy?),
                 (None, Some((variable, Ok(proxy)))) => {

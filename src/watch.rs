@@ -1152,7 +1152,7 @@ impl<'a> Watch<'a> {
             left -= 1;
             if count > 0 {
                 said += 1;
-                let note = Note::new(format!("watch.{}", trouble.keyword()))
+                let note = Note::new(&format!("watch.{}", trouble.keyword()))
                     .with("process", self.owners.show(entry.owner))
                     .with("seconds", tenths(now - entry.trouble_since));
                 self.sentence(trouble.keyword(), &note, entry.row, count, now, text);
