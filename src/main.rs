@@ -7156,7 +7156,7 @@ mod verdict {
     use super::resolve::{self, Failure, Lookup};
     use super::starttls::{self, Upgrade};
     use super::sys::{Fault, Icmp};
-    use super::target::{First, Host, Target, TlsMode, usual_service};
+    use super::target::{First, Host, Proxy, Target, TlsMode, usual_service};
     use super::text::{self, Lang, Note, Untrusted, utc};
     use super::tls::{self, ClientAuth, Demand, Flaw, Handshake, Judgement, Source, Trusts, Weak};
     use super::tunnel::{self, Tunnel};
@@ -7194,11 +7194,17 @@ mod verdict {
         pub took: Duration,
         /// The address that decided; several if only some fail; empty without one.
         pub addr: String,
-        /// IPv4 as IPv4-mapped; `None` also for several addresses.
+        /// The same, IPv4 as IPv4-mapped; `None` where several decided.
         pub ip: Option<Ipv6Addr>,
+        /// What the other addresses came to.
+        pub others: Vec<(Ipv6Addr, &'static str)>,
         pub port: u16,
-        /// Who said so: the sender of an ICMP error, the name servers, the proxy.
+        /// Who sent the ICMP error, if not this box.
         pub by: String,
+        /// The name servers that said what decided.
+        pub servers: String,
+        /// The proxy on the way.
+        pub proxy: String,
         /// Who issued a certificate that is not accepted.
         pub issuer: String,
     }
@@ -7231,25 +7237,49 @@ mod verdict {
             let path = probe.paths.iter().find(|p| Some(p.attempt.addr) == self.at);
             let leaf = path.and_then(|p| p.handshake.as_ref()?.chain.first());
             let leaf = leaf.filter(|_| self.keyword.starts_with("cert."));
-            let ip = match (target.wanted().0, &target.proxy, self.at) {
-                _ if addr.contains(',') => None,
-                (Host::Ip(ip, _), Some(_), Some(_)) => Some(*ip),
-                (_, proxy, at) => at.filter(|_| proxy.is_none()).map(|at| at.ip()),
+            let at = self.at.filter(|_| self.keyword != "partial");
+            let beyond = match target.wanted().0 {
+                Host::Ip(ip, _) => Some(*ip),
+                Host::Name(_) => None,
             };
-            let ip = ip.map(|ip| match ip {
-                IpAddr::V4(ip) => ip.to_ipv6_mapped(),
-                IpAddr::V6(ip) => ip,
-            });
+            let ip = if target.proxy.is_some() { beyond } else { at.map(|at| at.ip()) };
+            let others = self.paths.iter().filter(|(addr, _)| Some(*addr) != at);
+            let others = others.map(|(addr, keyword)| (mapped(addr.ip()), *keyword));
+            let by = arg("by");
             Digest {
                 keyword: self.keyword,
                 exit: self.exit,
                 took: path.map_or(probe.lookup.elapsed, |p| p.attempt.elapsed),
                 addr,
-                ip,
+                ip: ip.map(mapped),
+                others: if target.proxy.is_none() { others.collect() } else { Vec::new() },
                 port: target.wanted().1,
-                by: arg("by"),
+                by: if by == arg("local") { String::new() } else { by },
+                servers: spokesmen(probe.beyond.as_ref().unwrap_or(&probe.lookup), self.keyword),
+                proxy: target.proxy.as_ref().map_or(String::new(), Proxy::place),
                 issuer: leaf.map_or(String::new(), |c| c.issuer.to_string()),
             }
+        }
+    }
+
+    /// The name servers that gave the addresses, or failed in just the way that decided.
+    fn spokesmen(lookup: &Lookup, keyword: &str) -> String {
+        let said = |answer: &&resolve::Answer| match &answer.result {
+            Ok(_) => Some(answer.server) == lookup.server,
+            Err(failure) => lookup.server.is_none() && dns_keyword(*failure) == keyword,
+        };
+        let mut by: Vec<_> =
+            lookup.answers.iter().filter(said).map(|a| show_server(a.server)).collect();
+        by.dedup();
+        by.truncate(SHOWN_SERVERS);
+        by.join(", ")
+    }
+
+    /// One type for both families, in the order of their addresses.
+    fn mapped(ip: IpAddr) -> Ipv6Addr {
+        match ip {
+            IpAddr::V4(ip) => ip.to_ipv6_mapped(),
+            IpAddr::V6(ip) => ip,
         }
     }
 
@@ -8436,26 +8466,59 @@ mod verdict {
         notes
     }
 
-    /// What rows that are not as expected (`false`) have in common, the largest group first. An
-    /// address, a network or a port explains a group only if no other row there ends otherwise.
-    pub fn alike(rows: &[(&Digest, bool)]) -> Vec<Note> {
-        // Those who are still without an explanation. In the order of their addresses, which is
-        // that of hosts and networks too.
-        let mut left: Vec<_> = rows.iter().map(|(digest, met)| (*digest, !met)).collect();
-        left.sort_unstable_by_key(|(digest, _)| digest.ip.map(Ipv6Addr::to_bits));
-        let total = left.iter().filter(|(_, open)| *open).count();
+    /// A row of a list, for what rows have in common.
+    pub struct Case<'a> {
+        pub digest: &'a Digest,
+        /// As expected.
+        pub met: bool,
+        /// That it is blocked was expected.
+        pub blocked: bool,
+    }
+
+    /// What was seen at one place of a row.
+    struct Sight<'a> {
+        digest: &'a Digest,
+        keyword: &'static str,
+        ip: Option<Ipv6Addr>,
+        /// Another address of the row: it only tells how a place ends.
+        aside: bool,
+        failed: bool,
+        /// A failure that nothing has explained yet.
+        open: bool,
+        blocked: bool,
+    }
+
+    /// What rows that are not as expected have in common, the largest group first. An address, a
+    /// network or a port explains a group only if nothing else that was seen there ends otherwise.
+    pub fn alike(cases: &[Case<'_>]) -> Vec<Note> {
+        let mut sights: Vec<Sight<'_>> = cases.iter().flat_map(sights).collect();
+        sights.sort_unstable_by_key(|sight| sight.ip.map(Ipv6Addr::to_bits));
+        let total = cases.iter().filter(|case| !case.met).count();
         let mut notes = Vec::new();
         while notes.len() < GROUPS_MAX {
-            let Some(Group { kind, keyword, value, count }) = largest(&left) else { break };
-            let key = if keyword == "ok" { "open" } else { KINDS.get(kind).unwrap_or(&"") };
-            let note = Note::new(&format!("group.{key}"));
-            let note = note.with("count", count).with("total", total);
-            notes.push(note.with("keyword", keyword).with("value", shown_trait(kind, value)));
-            for (digest, open) in &mut left {
-                *open &= digest.keyword != keyword || trait_of(digest, kind) != Some(value);
+            let Some(group) = largest(&sights) else { break };
+            let (mut count, mut blocked) = (0, true);
+            for sight in sights.iter_mut().filter(|sight| sight.failed && group.has(sight)) {
+                sight.open = false;
+                count += 1;
+                blocked &= sight.blocked;
             }
+            let note = Note::new(&group.sentence(blocked)).with("count", count);
+            let note = note.with("total", total).with("keyword", group.keyword);
+            notes.push(note.with("value", shown_trait(group.kind, group.value)));
         }
         notes
+    }
+
+    fn sights<'a>(case: &Case<'a>) -> impl Iterator<Item = Sight<'a>> + use<'a> {
+        let Case { digest, met, blocked } = *case;
+        let (keyword, ip) = (digest.keyword, digest.ip);
+        let own = Sight { digest, keyword, ip, aside: false, failed: !met, open: !met, blocked };
+        let others = digest.others.iter().map(move |(ip, keyword)| {
+            let (ip, aside, failed, open) = (Some(*ip), true, false, false);
+            Sight { digest, keyword, ip, aside, failed, open, blocked }
+        });
+        std::iter::once(own).chain(others)
     }
 
     /// Rows that fail alike: what they share is a number (address, network, port) or a word.
@@ -8463,70 +8526,110 @@ mod verdict {
         kind: usize,
         keyword: &'static str,
         value: (u128, &'a str),
-        count: usize,
+        /// Nothing that shares it ends otherwise.
+        pure: bool,
+        open: usize,
+    }
+
+    impl Group<'_> {
+        fn has(&self, sight: &Sight<'_>) -> bool {
+            sight.keyword == self.keyword && trait_of(sight, self.kind) == Some(self.value)
+        }
+
+        /// The key of what there is to say. A rule or a route decides about TCP only; a name
+        /// server or a proxy that serves other rows well is not what is broken.
+        fn sentence(&self, blocked: bool) -> String {
+            let kind = KINDS.get(self.kind).map_or("", |(name, _)| *name);
+            let key = match (kind, self.keyword) {
+                ("server", "dns.timeout") => "silent",
+                ("server", "dns.nxdomain" | "dns.nodata") => "names",
+                ("server", _) if !self.pure => "names",
+                ("proxy", "proxy.unreachable" | "proxy.denied" | "proxy.refused") => "beyond",
+                ("proxy", _) if !self.pure => "beyond",
+                ("issuer", "cert.untrusted" | "cert.incomplete") => "unknownissuer",
+                (place, "ok") if blocked => return format!("group.open.{place}"),
+                (place, keyword) if self.kind >= KIND_PLACES && !keyword.starts_with("tcp.") => {
+                    return format!("group.same.{place}");
+                }
+                (kind, _) => kind,
+            };
+            format!("group.{key}")
+        }
     }
 
     /// Of all that at least two open rows share and that explains them, what the most share; of
     /// equals the one that says more.
-    fn largest<'a>(rows: &[(&'a Digest, bool)]) -> Option<Group<'a>> {
+    fn largest<'a>(sights: &[Sight<'a>]) -> Option<Group<'a>> {
         let mut best: Option<Group<'a>> = None;
-        if !rows.iter().any(|(_, open)| *open) {
+        if !sights.iter().any(|sight| sight.open) {
             return None;
         }
-        for kind in 0..KINDS.len() {
-            let mut shared: Vec<_> = rows
-                .iter()
-                .filter_map(|(d, open)| Some((trait_of(d, kind)?, d.keyword, *open)))
-                .collect();
-            // A place explains a group if every row there ends alike.
-            let order = |row: &((u128, &'a str), &'static str, bool)| {
-                (row.0, if kind < KIND_PLACES { row.1 } else { "" })
-            };
-            if !shared.is_sorted_by_key(order) {
-                shared.sort_unstable_by_key(order);
-            }
-            for same in shared.chunk_by(|a, b| order(a) == order(b)) {
-                let open = || same.iter().filter(|(.., open)| *open);
-                let Some(&(value, keyword, _)) = open().next() else { continue };
-                let count = open().count();
-                if count > best.as_ref().map_or(1, |b| b.count)
-                    && same.iter().all(|row| row.1 == keyword)
-                {
-                    best = Some(Group { kind, keyword, value, count });
+        for (kind, (_, families)) in KINDS.iter().enumerate() {
+            let seen = |s: &Sight<'a>| Some((trait_of(s, kind)?, s.keyword, s.open));
+            let mut shared: Vec<_> = sights.iter().filter_map(seen).collect();
+            shared.sort_unstable();
+            for there in shared.chunk_by(|a, b| a.0 == b.0) {
+                let ends = |row: Option<&(_, &'static str, bool)>| row.map(|row| row.1);
+                let pure = ends(there.first()) == ends(there.last());
+                for same in there.chunk_by(|a, b| a.1 == b.1) {
+                    let Some(&(value, keyword, _)) = same.first() else { continue };
+                    let open = same.iter().filter(|row| row.2).count();
+                    let explains = families.contains(&family(keyword)) || families.is_empty();
+                    if open > best.as_ref().map_or(1, |b| b.open)
+                        && explains
+                        && (pure || kind < KIND_PLACES)
+                    {
+                        best = Some(Group { kind, keyword, value, pure, open });
+                    }
                 }
             }
         }
         best
     }
 
-    /// One of the things in `KINDS`, if the row has it.
-    fn trait_of(digest: &Digest, kind: usize) -> Option<(u128, &str)> {
-        let family = digest.keyword.split('.').next().unwrap_or_default();
-        let word = |word| Some((0, word)).filter(|(_, word): &(u128, &str)| !word.is_empty());
+    /// The step that a keyword is about.
+    fn family(keyword: &str) -> &str {
+        keyword.split('.').next().unwrap_or_default()
+    }
+
+    /// One of the things in `KINDS`, if there is one.
+    fn trait_of<'a>(sight: &Sight<'a>, kind: usize) -> Option<(u128, &'a str)> {
+        let digest = sight.digest;
+        if kind < KIND_PLACES {
+            let word = match kind {
+                0 => &digest.by,
+                1 => &digest.servers,
+                2 => &digest.proxy,
+                3 => &digest.issuer,
+                _ => "local",
+            };
+            return Some((0, word)).filter(|_| !word.is_empty() && !sight.aside);
+        }
+        // What happens on this box, before or at a proxy happens at no place.
+        if matches!(family(sight.keyword), "dns" | "local" | "proxy") {
+            return None;
+        }
         let net = |hosts: u32, hosts6: u32| {
-            let v6 = digest.ip.filter(|_| family != "proxy")?;
+            let v6 = sight.ip?;
             let hosts = if v6.to_ipv4_mapped().is_some() { hosts } else { hosts6 };
             Some((v6.to_bits() >> hosts << hosts, ""))
         };
-        match (kind, family) {
-            (0, "tcp") | (1, "dns") | (2, "proxy") => word(&digest.by),
-            (3, "cert") => word(&digest.issuer),
-            (4, _) => net(0, 0),
-            (5, _) => net(8, 64),
-            (6, _) => net(16, 80),
-            (7, f) if f != "dns" => Some((digest.port.into(), "")),
-            _ => None,
+        match kind - KIND_PLACES {
+            0 => net(0, 0),
+            1 => net(8, 64),
+            2 => net(16, 80),
+            _ => Some((digest.port.into(), "")),
         }
     }
 
     fn shown_trait(kind: usize, (number, word): (u128, &str)) -> String {
         let ip = Ipv6Addr::from_bits(number).to_canonical();
-        match kind {
-            4 => ip.to_string(),
-            5 => format!("{ip}/{}", if ip.is_ipv4() { 24 } else { 64 }),
-            6 => format!("{ip}/{}", if ip.is_ipv4() { 16 } else { 48 }),
-            7 => number.to_string(),
-            _ => word.to_string(),
+        match kind.checked_sub(KIND_PLACES) {
+            None => word.to_string(),
+            Some(0) => ip.to_string(),
+            Some(1) => format!("{ip}/{}", if ip.is_ipv4() { 24 } else { 64 }),
+            Some(2) => format!("{ip}/{}", if ip.is_ipv4() { 16 } else { 48 }),
+            Some(_) => number.to_string(),
         }
     }
 
@@ -8537,10 +8640,20 @@ mod verdict {
 
     const DAY: i64 = 86_400;
 
-    /// What rows may have in common, what says most first; `group.` and this is the sentence. From
-    /// `KIND_PLACES` on it is where they go, before it is who answered.
-    const KINDS: [&str; 8] = ["by", "server", "proxy", "issuer", "host", "net", "net", "port"];
-    const KIND_PLACES: usize = 4;
+    /// What rows may have in common, what says most first, and which failures it may explain
+    /// (none: all). From `KIND_PLACES` on it is where they go, before it is who answered.
+    const KINDS: [(&str, &[&str]); 9] = [
+        ("by", &["tcp"]),
+        ("server", &["dns"]),
+        ("proxy", &["proxy"]),
+        ("issuer", &["cert"]),
+        ("box", &["local"]),
+        ("host", &[]),
+        ("net", &[]),
+        ("net", &[]),
+        ("port", &[]),
+    ];
+    const KIND_PLACES: usize = 5;
 
     /// Sentences about a list; more groups than this are no pattern.
     const GROUPS_MAX: usize = 8;
@@ -9117,7 +9230,7 @@ mod report {
     use super::text::{self, Lang, Note, Untrusted, hex, json_string, utc, width};
     use super::tls::{self, ClientAuth, Handshake, Opinion, Trusts};
     use super::tunnel::{self, Tunnel};
-    use super::verdict::{self, Digest, Verdict};
+    use super::verdict::{self, Case, Digest, Verdict};
     use super::x509::Certificate;
     use std::io::{self, IsTerminal, Write};
     use std::net::{IpAddr, SocketAddr};
@@ -10089,8 +10202,8 @@ mod report {
     }
 
     /// Below the table: how many, the others once more, and what they have in common.
-    pub fn summary(rows: &[Line<'_>], columns: &Columns, style: Style) -> String {
-        let failed: Vec<&Line<'_>> = rows.iter().filter(|row| !row.met).collect();
+    pub fn summary<'a>(rows: &[Line<'a>], columns: &Columns, style: Style) -> String {
+        let failed: Vec<&Line<'a>> = rows.iter().filter(|row| !row.met).collect();
         let key = if failed.is_empty() { "many.good" } else { "many.bad" };
         let note = Note::new(key).with("count", failed.len()).with("total", rows.len());
         let mut out = format!("\n{}\n", note.render(style.lang));
@@ -10103,8 +10216,12 @@ mod report {
                 out += &format!("  {}\n", note.render(style.lang));
             }
         }
-        let digests: Vec<(&Digest, bool)> = rows.iter().map(|row| (row.digest, row.met)).collect();
-        for note in verdict::alike(&digests) {
+        let case = |row: &Line<'a>| {
+            let blocked = row.tag.expect.0.iter().any(|keyword| keyword.starts_with("tcp."));
+            Case { digest: row.digest, met: row.met, blocked }
+        };
+        let cases: Vec<Case<'a>> = rows.iter().map(case).collect();
+        for note in verdict::alike(&cases) {
             out += &format!("  {}\n", wrap(&note.render(style.lang), 4, style.width));
         }
         out

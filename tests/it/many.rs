@@ -271,7 +271,16 @@ fn failures_that_look_alike_are_told_together() {
     let dns = names.addr().to_string();
     let rows = "nx.zoo.test:80\nnx2.zoo.test:80\nnx3.zoo.test:81\n";
     let outcome = list(rows, &["-4", "--dns", &dns]);
-    outcome.says(&format!("3 of 3 failures are dns.nxdomain, each time from {dns}"));
+    // A server that says so is not what is broken.
+    outcome.says(&format!(
+        "3 of 3 failures are dns.nxdomain, each time from {dns}: check these names"
+    ));
+    let everywhere = TcpListener::bind("0.0.0.0:0").unwrap();
+    let good = everywhere.local_addr().unwrap().port();
+    let rows = format!("127.0.0.1:{good} expect=timeout\n127.0.0.2:{good} expect=rejected\n");
+    let outcome = list(rows, &["-z"]);
+    outcome
+        .says("2 of 2 failures should be blocked and are open in 127.0.0.0/24: a rule is missing");
 }
 
 #[test]
