@@ -557,6 +557,7 @@ mod sys {
     //! The only `unsafe` code. Nothing here needs privilege except `enter_network_namespace`.
 
     use std::alloc::{GlobalAlloc, Layout, System};
+    use std::cell::Cell;
     use std::ffi::{CString, c_int};
     use std::fs::File;
     use std::io::{self, Error, ErrorKind};
@@ -825,11 +826,35 @@ mod sys {
         let ms = limit
             .map_or(-1, |d| c_int::try_from(d.as_micros().div_ceil(1000)).unwrap_or(c_int::MAX));
         let count = fds.len().try_into().map_err(|_| ErrorKind::InvalidInput)?;
+        trim_stack();
         // SAFETY: `fds` holds `count` entries, and the borrows keep the descriptors open.
         match checked(unsafe { libc::poll(fds.as_mut_ptr(), count, ms) }) {
             Err(e) if e.kind() != ErrorKind::Interrupted => Err(e),
             Err(_) => Ok(vec![0; watched.len()]),
             Ok(_) => Ok(fds.iter().map(|entry| entry.revents).collect()),
+        }
+    }
+
+    /// Says that this thread has so many bytes of stack from here on: then `poll` gives back, for
+    /// the time that it waits, what deeper calls have used of it. Of 512 threads that wait for an
+    /// answer to their ClientHello, each would keep 16 kB that only making it took.
+    pub fn lend_stack(bytes: usize) {
+        let here = 0_u8;
+        STACK_FLOOR.set((&raw const here).addr().saturating_sub(bytes - STACK_SLACK));
+    }
+
+    /// Gives back the whole pages of a lent stack below the caller's frame.
+    fn trim_stack() {
+        let here = 0_u8;
+        // SAFETY: no pointers.
+        let page = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(1 << 16);
+        let from = STACK_FLOOR.get().next_multiple_of(page);
+        let until = (&raw const here).addr().saturating_sub(STACK_SLACK) / page * page;
+        if STACK_FLOOR.get() > 0 && from < until {
+            let start = std::ptr::with_exposed_provenance_mut(from);
+            // SAFETY: these pages are this thread's stack, below every frame that is in use and
+            // below what a leaf function may use without a frame; read again, they are zero.
+            unsafe { libc::madvise(start, until - from, libc::MADV_DONTNEED) };
         }
     }
 
@@ -1029,6 +1054,14 @@ mod sys {
     }
 
     static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+    thread_local! {
+        /// The lowest address of this thread's stack that is safe to give back; 0: none is lent.
+        static STACK_FLOOR: Cell<usize> = const { Cell::new(0) };
+    }
+
+    /// Bytes left alone at both ends of a lent stack: guard pages, frames without a record.
+    const STACK_SLACK: usize = 4096;
 
     /// SO_MEMINFO gives SK_MEMINFO_VARS numbers (include/uapi/linux/sock_diag.h).
     const MEMINFO_VARS: usize = 9;
@@ -5061,7 +5094,8 @@ mod tls {
     }
 
     /// Application data over TLS. Errors are those of `io`; `alert_in` reads the alert out of one.
-    pub struct Session<W: Carrier>(rustls::StreamOwned<ClientConnection, Tap<W>>);
+    /// Behind a pointer: it is large, and 512 threads may wait with it on their stacks.
+    pub struct Session<W: Carrier>(Box<rustls::StreamOwned<ClientConnection, Tap<W>>>);
 
     /// A connection that remembers what came first.
     struct Tap<W> {
@@ -5111,8 +5145,7 @@ mod tls {
         let Some(connection) = connection(options, name, recorder.clone()) else {
             return (record(Outcome::Protocol("setup"), Seen::default()), None);
         };
-        let mut session =
-            Session(rustls::StreamOwned::new(connection, Tap { wire, first: Vec::new() }));
+        let mut session = Session::new(connection, wire);
         let mut outcome = session.establish();
         let took = deadline.elapsed().saturating_sub(began);
         if outcome == Outcome::Done && recorder.requested() {
@@ -5134,11 +5167,13 @@ mod tls {
     }
 
     /// A client connection that has sent nothing yet. `None`: the library refused the options.
+    /// Not inlined, as all that is over when the wait begins: its frame would stay below it.
+    #[inline(never)]
     fn connection(
         options: &Options,
         name: &str,
         recorder: Arc<Recorder>,
-    ) -> Option<ClientConnection> {
+    ) -> Option<Box<ClientConnection>> {
         let versions = match options.versions {
             Versions::Any => rustls::ALL_VERSIONS,
             Versions::Tls12 => &[&rustls::version::TLS12],
@@ -5159,7 +5194,7 @@ mod tls {
         // A name the library cannot hold is not sent; the certificate is matched elsewhere.
         let nobody = ServerName::from(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
         let name = ServerName::try_from(name.to_owned()).unwrap_or(nobody);
-        ClientConnection::new(Arc::new(config), name).ok()
+        ClientConnection::new(Arc::new(config), name).ok().map(Box::new)
     }
 
     /// Whether this is what a ClientHello may name.
@@ -5168,6 +5203,7 @@ mod tls {
     }
 
     /// The record of what was seen; what only the connection knows is still empty.
+    #[inline(never)]
     fn record(outcome: Outcome, seen: Seen) -> Handshake {
         let parsed: Vec<_> = seen.chain.iter().map(|der| x509::parse(der)).collect();
         let leaf = parsed.first().and_then(Option::as_ref);
@@ -5211,6 +5247,12 @@ mod tls {
         /// The connection beneath, for asking the kernel about it.
         pub fn carrier(&self) -> &W {
             &self.0.sock.wire
+        }
+
+        #[inline(never)]
+        fn new(connection: Box<ClientConnection>, wire: W) -> Self {
+            let tap = Tap { wire, first: Vec::new() };
+            Self(Box::new(rustls::StreamOwned::new(*connection, tap)))
         }
 
         /// Runs the handshake to its end, good or bad.
@@ -5491,6 +5533,7 @@ mod tls {
 
         /// What is wrong with this chain for this host, leaf first. Trusted is what any store
         /// trusts; the reasons come from the chain, because the library knows only one at a time.
+        #[inline(never)]
         pub fn judge(&self, chain: &[Certificate], host: &str, now: i64) -> Judgement {
             let path = path(chain);
             let ordered = chain.windows(2).all(|pair| matches!(pair, [a, b] if b.may_issue(a)));
@@ -6570,7 +6613,7 @@ mod probe {
     use super::reply::{self, End, Protocol, Reply};
     use super::resolve::{self, Family, Lookup, Source};
     use super::starttls::{self, Upgrade};
-    use super::sys::SocketOptions;
+    use super::sys::{self, SocketOptions};
     use super::target::{Dial, First, Host, ProxyKind, Target, TlsMode};
     use super::text::Untrusted;
     use super::tls::{self, Flaw, Handshake, ServerNameChoice, Session, Trust};
@@ -6619,13 +6662,13 @@ mod probe {
         pub tunnel: Option<Tunnel>,
         pub greeting: Option<Greeting>,
         pub upgrade: Option<Upgrade>,
-        pub handshake: Option<Handshake>,
-        pub reply: Option<Reply>,
+        pub handshake: Option<Box<Handshake>>,
+        pub reply: Option<Box<Reply>>,
         /// Questions on extra connections, after a handshake that failed or a request that nobody
         /// answered.
         pub extra: Vec<HelloAnswer>,
         /// A handshake without SNI, after one with SNI that gave a certificate for another name.
-        pub unnamed: Option<Handshake>,
+        pub unnamed: Option<Box<Handshake>>,
     }
 
     /// A step that has just ended, for whoever wants to show it at once.
@@ -6647,7 +6690,7 @@ mod probe {
     /// judged first: here every certificate is good enough.
     pub enum Opened {
         Plain(Wire),
-        Secure(Box<Session<Wire>>),
+        Secure(Session<Wire>),
     }
 
     /// Runs every step for every address of the target, the addresses side by side.
@@ -6671,7 +6714,7 @@ mod probe {
             let walk = Walk { addr, beyond, target, options, watch, until: None };
             let (mut path, opened) = walk.open();
             // A certificate for somebody else is looked into as any failure is.
-            let wrong = options.extra && path.handshake.as_ref().is_some_and(has_wrong_name);
+            let wrong = options.extra && path.handshake.as_deref().is_some_and(has_wrong_name);
             let opened = opened.filter(|_| !wrong);
             if opened.is_none() {
                 walk.look_into(&mut path);
@@ -6776,7 +6819,11 @@ mod probe {
         std::thread::scope(|scope| {
             let start = |at| {
                 let thread = std::thread::Builder::new().stack_size(STACK);
-                thread.spawn_scoped(scope, move || work(at)).err().map(|_| at)
+                let run = move || {
+                    sys::lend_stack(STACK);
+                    work(at);
+                };
+                thread.spawn_scoped(scope, run).err().map(|_| at)
             };
             let left: Vec<usize> = (1..count).filter_map(start).collect();
             if count > 0 {
@@ -6807,7 +6854,9 @@ mod probe {
                 _ if self.options.connect_only => {}
                 Some(Opened::Plain(wire)) => self.converse(wire, &mut path),
                 // Dropped there: some servers serve one connection at a time.
-                Some(Opened::Secure(session)) => path.reply = self.ask_inside(*session, &path),
+                Some(Opened::Secure(session)) => {
+                    path.reply = self.ask_inside(session, &path).map(Box::new);
+                }
                 None => {}
             }
             self.look_into(&mut path);
@@ -6880,7 +6929,7 @@ mod probe {
             };
             (self.watch)(Step::Reply(self.addr, &reply));
             let hung_up = matches!(reply.end, End::Closed | End::Reset) && reply.text.is_empty();
-            path.reply = Some(reply);
+            path.reply = Some(Box::new(reply));
             if hung_up && path.tunnel.is_none() && self.options.extra {
                 let limit = Deadline::after(target.timeouts.connect);
                 path.extra = vec![self.inquire_one(Question::Idle, None, limit)];
@@ -6891,7 +6940,7 @@ mod probe {
         /// Asks inside TLS, unless the certificate, or what ALPN agreed on, forbids it.
         fn ask_inside(&self, mut session: Session<Wire>, path: &Path) -> Option<Reply> {
             let question = &reply::question(self.target)?;
-            let handshake = path.handshake.as_ref()?;
+            let handshake = path.handshake.as_deref()?;
             let good = handshake.judgement.as_ref().is_some_and(|j| j.flaws.is_empty());
             let other = |alpn: &Untrusted| !alpn.bytes().starts_with(b"http/1.");
             let http = question.protocol == Protocol::Http;
@@ -6928,8 +6977,8 @@ mod probe {
                 tls::handshake(wire, &choice, &self.options.trust, now, limit);
             (self.watch)(Step::Handshake(self.addr, &handshake, now));
             let session = session.filter(|_| handshake.outcome == tls::Outcome::Done);
-            path.handshake = Some(handshake);
-            session.map(|session| Opened::Secure(Box::new(session)))
+            path.handshake = Some(Box::new(handshake));
+            session.map(Opened::Secure)
         }
 
         /// What extra connections have to say about a handshake that went wrong.
@@ -6961,7 +7010,7 @@ mod probe {
                 choice.name = ServerNameChoice::NoSni { verify_as: target.certificate_name() };
                 let shake =
                     |wire| tls::handshake(wire, &choice, &options.trust, unix_now(), limit).0;
-                path.unnamed = self.again(limit).ok().map(shake);
+                path.unnamed = self.again(limit).ok().map(shake).map(Box::new);
             }
             let host = match &target.host {
                 Host::Name(name) => Some(name.trim_end_matches('.')),
@@ -7054,7 +7103,7 @@ mod probe {
     impl Probe {
         /// The certificate that the first address showed.
         pub fn leaf(&self) -> Option<&Certificate> {
-            self.paths.first()?.handshake.as_ref()?.chain.first()
+            self.paths.first()?.handshake.as_deref()?.chain.first()
         }
     }
 
@@ -7235,7 +7284,7 @@ mod verdict {
             };
             let addr = arg("addr");
             let path = probe.paths.iter().find(|p| Some(p.attempt.addr) == self.at);
-            let leaf = path.and_then(|p| p.handshake.as_ref()?.chain.first());
+            let leaf = path.and_then(|p| p.handshake.as_deref()?.chain.first());
             let leaf = leaf.filter(|_| self.keyword.starts_with("cert."));
             let at = self.at.filter(|_| self.keyword != "partial");
             let beyond = match target.wanted().0 {
@@ -7483,7 +7532,7 @@ mod verdict {
 
     /// One address: the first step that failed, or `ok` with what is worth knowing.
     fn of_path(path: &Path, target: &Target, now: i64, policy: Policy) -> Finding {
-        let reply = path.reply.as_ref();
+        let reply = path.reply.as_deref();
         // What the user expected is good, whatever else there is to say about a greeting.
         let met = reply.is_some_and(|r| r.met == Some(true));
         let found = of_attempt(&path.attempt)
@@ -7492,8 +7541,10 @@ mod verdict {
                 path.greeting.as_ref().filter(|_| !met).and_then(|g| of_greeting(g, target))
             })
             .or_else(|| path.upgrade.as_ref().and_then(of_upgrade))
-            .or_else(|| path.handshake.as_ref().and_then(|h| of_handshake(h, path, target)))
-            .or_else(|| path.handshake.as_ref().and_then(|h| of_certificate(h, path, now, policy)))
+            .or_else(|| path.handshake.as_deref().and_then(|h| of_handshake(h, path, target)))
+            .or_else(|| {
+                path.handshake.as_deref().and_then(|h| of_certificate(h, path, now, policy))
+            })
             .or_else(|| reply.and_then(|r| of_reply(r, path, target)));
         let mut finding = found.unwrap_or_else(|| Finding::new("ok"));
         if target.proxy.is_some() {
@@ -7613,7 +7664,7 @@ mod verdict {
     /// What `reach listen` at the far end saw: our own address, unless NAT or a proxy is between.
     fn far_end(path: &Path, target: &Target) -> Option<Note> {
         let greeting = path.greeting.as_ref().map(|g| g.banner.bytes());
-        let first = greeting.or(path.handshake.as_ref().map(|h| h.first.as_slice()))?;
+        let first = greeting.or(path.handshake.as_deref().map(|h| h.first.as_slice()))?;
         let line = std::str::from_utf8(first).ok()?.strip_prefix("reach listen: you are ")?;
         let seen: SocketAddr = line.split("\r\n").next()?.parse().ok()?;
         let local = path.attempt.local?;
@@ -8197,7 +8248,7 @@ mod verdict {
     /// A server that asks for a client certificate in the handshake and refuses the lack of one
     /// afterwards: by an HTTP 400, as nginx does, or by an alert that came late.
     fn wants_certificate(reply: &Reply, path: &Path) -> Option<Finding> {
-        let handshake = path.handshake.as_ref().filter(|_| reply.met != Some(true))?;
+        let handshake = path.handshake.as_deref().filter(|_| reply.met != Some(true))?;
         let ClientAuth::Requested { sent, .. } = &handshake.client_auth else { return None };
         let said = if *sent { "why.certrefused" } else { "why.certmissing" };
         let line = match reply.end {
@@ -8262,7 +8313,7 @@ mod verdict {
         for flaw in &judgement.flaws {
             finding = finding.why(flaw_note(flaw, handshake, now));
         }
-        let unnamed = path.unnamed.as_ref().and_then(|h| h.chain.first());
+        let unnamed = path.unnamed.as_deref().and_then(|h| h.chain.first());
         finding.why.extend(unnamed.zip(handshake.chain.first()).map(|(other, leaf)| {
             match other.sha256 == leaf.sha256 {
                 true => Note::new("why.samewithoutname"),
@@ -9134,7 +9185,7 @@ mod tally {
                 if path.attempt.outcome == connect::Outcome::Connected {
                     tcp.add(path.attempt.elapsed);
                 }
-                let shake = path.handshake.as_ref();
+                let shake = path.handshake.as_deref();
                 if let Some(shake) = shake.filter(|s| s.outcome == tls::Outcome::Done) {
                     tls.add(shake.elapsed);
                 }
@@ -9879,10 +9930,10 @@ mod report {
             .raw("proxy", opt(path.tunnel.as_ref().map(json_tunnel)))
             .raw("greet", opt(path.greeting.as_ref().map(json_greeting)))
             .raw("starttls", opt(path.upgrade.as_ref().map(json_upgrade)))
-            .raw("tls", opt(path.handshake.as_ref().map(json_handshake)))
-            .raw("reply", opt(path.reply.as_ref().map(json_reply)))
+            .raw("tls", opt(path.handshake.as_deref().map(json_handshake)))
+            .raw("reply", opt(path.reply.as_deref().map(json_reply)))
             .raw("extra", array(path.extra.iter().map(json_extra)))
-            .raw("tls_without_sni", opt(path.unnamed.as_ref().map(json_handshake)))
+            .raw("tls_without_sni", opt(path.unnamed.as_deref().map(json_handshake)))
             .end()
     }
 
@@ -10701,7 +10752,7 @@ mod check {
 
     /// The certificates of the first address that sent any, in the order sent.
     fn pem(probe: &Probe) -> String {
-        let chains = probe.paths.iter().filter_map(|p| p.handshake.as_ref()).map(|h| &h.chain);
+        let chains = probe.paths.iter().filter_map(|p| p.handshake.as_deref()).map(|h| &h.chain);
         let chain = chains.into_iter().find(|c| !c.is_empty());
         chain.into_iter().flatten().map(super::x509::Certificate::to_pem).collect()
     }
@@ -10783,7 +10834,11 @@ mod many {
     /// Starts one more worker, if the box allows.
     fn start(shared: &Arc<Shared>) -> bool {
         let own = shared.clone();
-        thread::Builder::new().stack_size(STACK).spawn(move || while own.work_once() {}).is_ok()
+        let run = move || {
+            sys::lend_stack(STACK);
+            while own.work_once() {}
+        };
+        thread::Builder::new().stack_size(STACK).spawn(run).is_ok()
     }
 
     /// One try of a row: when it is due, by the run's clock, which row, and how many came before.

@@ -127,7 +127,7 @@ fn may_talk(
     probe: &Probe,
     verdict: &Verdict,
 ) -> bool {
-    let handshake = probe.paths.last().and_then(|path| path.handshake.as_ref());
+    let handshake = probe.paths.last().and_then(|path| path.handshake.as_deref());
     let judgement = handshake.and_then(|handshake| handshake.judgement.as_ref());
     let as_asked = match opened {
         Opened::Plain(_) => target.tls == TlsMode::Never,

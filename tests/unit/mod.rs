@@ -16,6 +16,7 @@ mod many;
 mod reply;
 mod resolve;
 mod starttls;
+mod sys;
 mod tls;
 mod tunnel;
 mod watch;
