@@ -8836,6 +8836,7 @@ mod rows {
     use super::tunnel;
     use super::verdict::KEYWORDS;
     use std::fmt::{self, Display};
+    use std::net::IpAddr;
     use std::time::Duration;
 
     /// One target of a list, and what its line says besides.
@@ -8977,11 +8978,12 @@ mod rows {
         port.contains(',') || port.split_once('-').is_some_and(|(a, b)| digits(a) && digits(b))
     }
 
-    /// Reads a list line by line, and remembers what its columns are.
+    /// Reads a list line by line, and remembers its heading.
     #[derive(Default)]
     pub struct Reader {
-        /// Names of the columns in order, as the first line gave them; empty: host, port, name.
-        columns: Vec<&'static str>,
+        /// What stands between the columns of every line, and their names in order.
+        heading: Option<(char, Vec<&'static str>)>,
+        /// A line was read that is no comment and not empty.
         began: bool,
     }
 
@@ -8996,38 +8998,46 @@ mod rows {
             if text.trim().is_empty() || text.trim_start().starts_with('#') {
                 return Ok(Vec::new());
             }
-            let began = std::mem::replace(&mut self.began, true);
-            let Some(separator) = separator(text) else { return words(text) };
-            let cells = split(text, separator)?;
-            if let (false, Some(columns)) = (began, heading(&cells)) {
-                self.columns = columns;
-                return Ok(Vec::new());
+            let rows = self.row(text);
+            let first = !self.began;
+            self.began |= !rows.as_ref().is_ok_and(Vec::is_empty);
+            // A first line that is a row is no heading, whatever its words.
+            if first && rows.is_err() {
+                self.heading = heading(text);
             }
-            self.cells(&cells)
+            if first && self.heading.is_some() { Ok(Vec::new()) } else { rows }
         }
 
-        /// A line of columns. One without a heading may hold `key=value`, and nothing is ignored.
-        fn cells(&self, cells: &[String]) -> Result<Vec<Row>, Note> {
-            let headed = !self.columns.is_empty();
-            let columns = if headed { self.columns.as_slice() } else { &COLUMNS };
-            let (mut host, mut port, mut keys) = ("", "", Vec::new());
-            for (at, cell) in cells.iter().enumerate() {
-                let cell = cell.trim();
-                match columns.get(at) {
-                    _ if !headed && at > 0 && is_key(cell) => keys.push(cell.to_string()),
-                    Some(&"host") => host = cell,
-                    Some(&"port") => port = cell,
-                    Some(&"") => {}
-                    Some(key) => keys.push(format!("{key}={cell}")),
-                    None if headed || cell.is_empty() => {}
-                    None => keys.push(cell.to_string()),
-                }
+        fn row(&self, text: &str) -> Result<Vec<Row>, Note> {
+            if let Some((separator, columns)) = &self.heading {
+                return cells(&split(text, *separator)?, columns, true);
             }
-            if cells.iter().all(|cell| cell.trim().is_empty()) {
-                return Ok(Vec::new());
+            match separator(text) {
+                Some(separator) => cells(&split(text, separator)?, &COLUMNS, false),
+                None => words(text),
             }
-            rows(host, Some(port).filter(|p| !p.is_empty()), keys.iter().map(String::as_str))
         }
+    }
+
+    /// A line of columns. One without a heading may hold `key=value`, and nothing is ignored.
+    fn cells(cells: &[String], columns: &[&str], headed: bool) -> Result<Vec<Row>, Note> {
+        let (mut host, mut port, mut keys) = ("", "", Vec::new());
+        for (at, cell) in cells.iter().enumerate() {
+            let cell = cell.trim();
+            match columns.get(at) {
+                _ if !headed && at > 0 && is_key(cell) => keys.push(cell.to_string()),
+                Some(&"host") => host = cell,
+                Some(&"port") => port = cell,
+                Some(&"") => {}
+                Some(key) => keys.push(format!("{key}={cell}")),
+                None if headed || cell.is_empty() => {}
+                None => keys.push(cell.to_string()),
+            }
+        }
+        if cells.iter().all(|cell| cell.trim().is_empty()) {
+            return Ok(Vec::new());
+        }
+        rows(host, Some(port).filter(|p| !p.is_empty()), keys.iter().map(String::as_str))
     }
 
     /// A line of blank-separated words: the target, its port if it has none, `key=value`.
@@ -9040,18 +9050,29 @@ mod rows {
         rows(target, port, words)
     }
 
-    /// What stands between columns; `None` is a line of words. A comma may also stand in a list
-    /// of ports or keywords, and then a colon, a blank or an equals sign comes before it.
+    /// What stands between the columns of a line without a heading; `None` is a line of words.
+    /// A comma may also stand in a list of ports or keywords, and then a colon, a blank or an
+    /// equals sign comes before it, or in a URL; but no empty cell stands there, and in a URL
+    /// hardly a port between two commas.
     fn separator(text: &str) -> Option<char> {
         if text.contains('\t') {
             return Some('\t');
         }
-        let (at, separator) = text.bytes().enumerate().find(|(_, b)| matches!(b, b',' | b';'))?;
-        let (first, separator) = (text.get(..at)?, char::from(separator));
-        let address = first.ends_with(']') || first.parse::<std::net::IpAddr>().is_ok();
-        let heading = !text.bytes().any(|b| b.is_ascii_digit());
-        let column = address || first.starts_with('"') || !first.contains([':', '=', ' ']);
-        (column || heading).then_some(separator)
+        let (first, rest) = text.split_at_checked(text.find([',', ';'])?)?;
+        let separator = rest.chars().next()?;
+        let (first, url) = (first.trim_end(), first.contains("://"));
+        let next = rest.split(separator).nth(1).unwrap_or_default();
+        let last = rest.matches(separator).nth(1).is_none();
+        let numbers = rest.trim_matches(separator).split(separator);
+        let column = first.split('%').next().is_some_and(|a| a.parse::<IpAddr>().is_ok())
+            || first.ends_with(']')
+            || first.starts_with('"')
+            || !first.contains([':', '=', ' '])
+            || url && !last && parse_port(next).is_ok()
+            || next.is_empty()
+                && !first.contains(' ')
+                && (url || numbers.map(str::parse::<u16>).any(|n| n.is_err()));
+        column.then_some(separator)
     }
 
     /// Splits at `separator` outside of double quotes, which go; two of them mean one (RFC 4180).
@@ -9079,27 +9100,67 @@ mod rows {
         if quoted { Err(Note::new("usage.quote")) } else { Ok(cells) }
     }
 
-    /// The columns, if this line names them instead of a target: no digit, and a column of ports.
-    fn heading(cells: &[String]) -> Option<Vec<&'static str>> {
-        let digit = |c: &String| c.bytes().any(|b| b.is_ascii_digit());
-        let named: Vec<_> = cells.iter().map(|cell| column(&cell.trim().to_lowercase())).collect();
-        let heading = named.contains(&"port") && !cells.iter().any(digit);
-        heading.then_some(named)
+    /// What stands between the columns that a line names, and these.
+    fn heading(text: &str) -> Option<(char, Vec<&'static str>)> {
+        ['\t', ';', ','].into_iter().find_map(|separator| {
+            let columns = columns(&split(text, separator).ok()?)?;
+            Some((separator, columns))
+        })
     }
 
-    /// What a heading means; empty is a column that is not for us.
-    fn column(heading: &str) -> &'static str {
-        let has = |words: &[&str]| words.iter().any(|word| heading.contains(word));
-        match KEYS.iter().find(|key| **key == heading) {
-            Some(key) => key,
-            None if has(&["port", "ポート"]) => "port",
-            None if has(&["host", "target", "server", "address", "ホスト", "サーバ", "宛先"]) => {
-                "host"
-            }
-            None if heading == "ip" => "host",
-            None if has(&["name", "名"]) => "name",
-            None => "",
+    /// What each cell names, empty where it is not for us: one of hosts and another that reach
+    /// reads. Of several cells for the same the surest counts, then the first.
+    fn columns(cells: &[String]) -> Option<Vec<&'static str>> {
+        if cells.iter().any(|cell| cell.trim().starts_with(|c: char| c.is_ascii_digit())) {
+            return None;
         }
+        let found: Vec<_> = cells.iter().map(|cell| column(cell.trim())).collect();
+        let mut columns = vec![""; cells.len()];
+        for name in COLUMNS.iter().chain(&KEYS) {
+            let named = found.iter().enumerate().filter(|(_, (column, _))| column == name);
+            let best = named.min_by_key(|(_, (_, doubt))| *doubt).map(|(at, _)| at);
+            if let Some(column) = best.and_then(|at| columns.get_mut(at)) {
+                *column = name;
+            }
+        }
+        let all = columns.iter().filter(|column| !column.is_empty()).count();
+        (all > 1 && columns.contains(&"host")).then_some(columns)
+    }
+
+    /// What a heading means, and how doubtful that is. `host:443 name=x` is none.
+    fn column(heading: &str) -> (&'static str, usize) {
+        if heading.contains([':', '=']) {
+            return ("", 0);
+        }
+        if let Some(key) = KEYS.iter().find(|key| key.eq_ignore_ascii_case(heading)) {
+            return (key, 0);
+        }
+        let heading = spaced(heading);
+        let known = |(column, words): &(&'static str, &str)| {
+            let exact = words.split('|').any(|word| word.trim() == heading.trim());
+            let doubt = words.split('|').position(|word| heading.contains(word))?;
+            Some((*column, if exact { 1 } else { 2 + doubt }))
+        };
+        HEADINGS.iter().find_map(known).unwrap_or_default()
+    }
+
+    /// In lower case, a blank before and behind each word of ASCII, also of `targetPort`.
+    fn spaced(heading: &str) -> String {
+        let (mut out, mut lower) = (String::from(" "), false);
+        for c in heading.chars() {
+            let letter = c.is_ascii_alphanumeric() || !c.is_ascii();
+            if !out.ends_with(' ') && (!letter || lower && c.is_ascii_uppercase()) {
+                out.push(' ');
+            }
+            if letter {
+                out.push(c.to_ascii_lowercase());
+            }
+            lower = c.is_ascii_lowercase();
+        }
+        if !out.ends_with(' ') {
+            out.push(' ');
+        }
+        out
     }
 
     pub fn parse_starttls(text: &str) -> Result<&'static str, Note> {
@@ -9115,7 +9176,23 @@ mod rows {
         }
     }
 
+    /// The columns of a list without a heading.
     const COLUMNS: [&str; 3] = ["host", "port", "name"];
+
+    /// What headings mean by the words in them, the surest first; the first line that knows a
+    /// word of a heading decides. Words of ASCII are whole words: there is a port in `transport`.
+    const HEADINGS: [(&str, &str); 5] = [
+        ("", " source | src | client | local | from |送信元|接続元|発信元"),
+        ("port", " port | ports | dport |ポート"),
+        (
+            "host",
+            " fqdn | hostname | host name | ip | ipv4 | ipv6 | address | addr | url | host \
+             | computer | server | target | destination | dest | dst | to \
+             |ipアドレス|アドレス|ホスト|サーバ|サーバー|宛先|接続先|送信先",
+        ),
+        ("expect", " expected |期待"),
+        ("name", " name |名"),
+    ];
 
     const KEYS: [&str; 8] =
         ["name", "expect", "sni", "starttls", "tls", "connect-to", "proxy", "timeout"];

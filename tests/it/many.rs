@@ -116,6 +116,42 @@ fn columns_are_read_as_a_spreadsheet_gives_them() {
 }
 
 #[test]
+fn what_is_expected_of_a_url_is_no_part_of_it() {
+    let server = zoo::http("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").serve();
+    let url = format!("http://127.0.0.1:{}/health", server.port());
+    for (sheet, status) in [
+        (format!("target,port,name,expect\n{url},,web1,timeout\n"), 1),
+        (format!("{url},,web1,expect=timeout\n"), 1),
+        (format!("{url},,web1\n"), 0),
+    ] {
+        let outcome = list(sheet, &["--csv"]);
+        assert_eq!(records(&outcome)[1][0], "web1", "{outcome}");
+        outcome.status(status);
+    }
+    let asked = server.received();
+    assert_eq!(asked.len(), 3);
+    assert!(asked.iter().all(|bytes| bytes.starts_with(b"GET /health HTTP/1.1\r\n")));
+}
+
+#[test]
+fn what_reach_wrote_as_csv_is_a_list_again() {
+    let (_listener, good) = open();
+    let (_held, bad) = closed();
+    let rows = format!(
+        "127.0.0.1:{good} name=\"Web, サーバー\"\n127.0.0.1:{bad} expect=refused,timeout\n"
+    );
+    let first = list(rows, &["-z", "--csv"]);
+    let second = list(&first.stdout, &["-z", "--csv"]);
+    second.status(0).silent_on_stderr();
+    // All but the time and the milliseconds.
+    let cells = |outcome: &Outcome| -> Vec<Vec<String>> {
+        let rows = records(outcome);
+        rows.iter().map(|row| [&row[..row.len() - 2], &row[row.len() - 1..]].concat()).collect()
+    };
+    assert_eq!(cells(&first), cells(&second));
+}
+
+#[test]
 fn every_bad_line_is_told_with_its_number_and_nothing_is_sent() {
     let server = Script::new().serve().may_be_unvisited();
     let rows = format!(
