@@ -8904,7 +8904,7 @@ mod rows {
                 return Ok(());
             }
             match key {
-                "name" => self.tag.name = value.to_string(),
+                "name" => self.tag.name = without_controls(value)?.to_string(),
                 "expect" => self.tag.expect = Expect::parse(value)?,
                 "sni" => self.sni = Some(parse_sni(value)?),
                 "starttls" => self.starttls = Some(parse_starttls(value)?),
@@ -8992,9 +8992,7 @@ mod rows {
         pub fn line(&mut self, bytes: &[u8]) -> Result<Vec<Row>, Note> {
             let text = std::str::from_utf8(bytes).map_err(|_| Note::new("usage.lineutf8"))?;
             let text = text.trim_start_matches('\u{feff}').trim_end();
-            if text.chars().any(|c| c.is_control() && c != '\t') {
-                return Err(Note::new("usage.control"));
-            }
+            without_controls(text)?;
             if text.trim().is_empty() || text.trim_start().starts_with('#') {
                 return Ok(Vec::new());
             }
@@ -9012,9 +9010,11 @@ mod rows {
             if let Some((separator, columns)) = &self.heading {
                 return cells(&split(text, *separator)?, columns, true);
             }
-            match separator(text) {
+            // A cell may hold a `#`; words end there, whatever the comment holds.
+            let bare = without_comment(text);
+            match separator(bare) {
                 Some(separator) => cells(&split(text, separator)?, &COLUMNS, false),
-                None => words(text),
+                None => words(bare),
             }
         }
     }
@@ -9037,17 +9037,49 @@ mod rows {
         if cells.iter().all(|cell| cell.trim().is_empty()) {
             return Ok(Vec::new());
         }
+        one_meaning(port)?;
         rows(host, Some(port).filter(|p| !p.is_empty()), keys.iter().map(String::as_str))
+    }
+
+    /// Refuses `5,432` in a column of ports: as a spreadsheet shows it, that is one number.
+    fn one_meaning(port: &str) -> Result<(), Note> {
+        let number = |(a, b)| format!("{a}{b}").parse::<u16>().is_ok().then_some((a, b));
+        match port.split_once(',').filter(|(_, b)| b.len() == 3).and_then(number) {
+            Some((a, b)) => Err(Note::new("usage.thousands")
+                .with("one", format!("{a}{b}"))
+                .with("two", format!("{a}, {b}"))
+                .with("port", port)),
+            None => Ok(()),
+        }
     }
 
     /// A line of blank-separated words: the target, its port if it has none, `key=value`.
     fn words(text: &str) -> Result<Vec<Row>, Note> {
         let words = split(text, ' ')?;
-        let words = words.iter().map(String::as_str).filter(|word| !word.is_empty());
-        let mut words = words.take_while(|word| !word.starts_with('#')).peekable();
+        let mut words = words.iter().map(String::as_str).filter(|word| !word.is_empty()).peekable();
         let target = words.next().unwrap_or_default();
         let port = words.next_if(|word| !word.contains('='));
         rows(target, port, words)
+    }
+
+    /// The line up to a `#` that begins a word outside of double quotes.
+    fn without_comment(text: &str) -> &str {
+        let (mut quoted, mut before) = (false, ' ');
+        let begins = |c: char| {
+            let begins = c == '#' && !quoted && matches!(before, ' ' | '\t');
+            quoted ^= c == '"';
+            before = c;
+            begins
+        };
+        text.split(begins).next().unwrap_or(text).trim_end()
+    }
+
+    /// The text, if a terminal would obey nothing in it.
+    fn without_controls(text: &str) -> Result<&str, Note> {
+        match text.chars().any(|c| c.is_control() && c != '\t') {
+            true => Err(Note::new("usage.control")),
+            false => Ok(text),
+        }
     }
 
     /// What stands between the columns of a line without a heading; `None` is a line of words.

@@ -50,6 +50,7 @@ const WRONG: &[(&str, &str)] = &[
     ("h:80/\u{1b}[31m", "a path needs a scheme: https://h:80/\\x1b[31m"),
     ("https://::1/\u{1b}[31m", "instead of https://::1/\\x1b[31m"),
     ("https://h:1/\u{1b}[31m 2", "https://h:1/\\x1b[31m has a port already"),
+    ("{} name=a\u{1b}[31m", "a control character"),
     // options
     ("{} --bogus", "unknown option --bogus; see: reach help check"),
     ("{} -w", "unknown option -w"),
