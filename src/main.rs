@@ -8923,11 +8923,9 @@ mod rows {
         }
     }
 
-    /// The rows that a target word means, alone or with its port as the next word, with the
-    /// `key=value` words behind it.
+    /// One row for each target, with the `key=value` words behind them.
     pub fn rows<'a>(
-        word: &str,
-        port: Option<&str>,
+        targets: Vec<Target>,
         keys: impl Iterator<Item = &'a str>,
     ) -> Result<Vec<Row>, Note> {
         let mut all = Keys::default();
@@ -8936,10 +8934,11 @@ mod rows {
             all.take(key, value)?;
         }
         let row = |target| Row { target, keys: all.clone() };
-        Ok(expand(word, port)?.into_iter().map(row).collect())
+        Ok(targets.into_iter().map(row).collect())
     }
 
-    /// One target, or one for each port of `host:80,443` and `host:8000-8010`.
+    /// One target, or one for each port of `host:80,443` and `host:8000-8010`, at most `ROWS_MAX`;
+    /// the ports may be a word of their own.
     pub fn expand(word: &str, port: Option<&str>) -> Result<Vec<Target>, Note> {
         let (host, list) = match (port, word.rsplit_once(':')) {
             (Some(list), _) => (word, list),
@@ -8956,6 +8955,9 @@ mod rows {
                 return Err(Note::new("usage.port").with("port", shown(item)));
             }
             for port in from..=to {
+                if targets.len() >= ROWS_MAX {
+                    return Err(Note::new("usage.toomany").with("most", ROWS_MAX));
+                }
                 targets.push(Target::parse(host, Some(&port.to_string()))?);
             }
         }
@@ -9038,7 +9040,8 @@ mod rows {
             return Ok(Vec::new());
         }
         one_meaning(port)?;
-        rows(host, Some(port).filter(|p| !p.is_empty()), keys.iter().map(String::as_str))
+        let targets = expand(host, Some(port).filter(|p| !p.is_empty()))?;
+        rows(targets, keys.iter().map(String::as_str))
     }
 
     /// Refuses `5,432` in a column of ports: as a spreadsheet shows it, that is one number.
@@ -9059,7 +9062,7 @@ mod rows {
         let mut words = words.iter().map(String::as_str).filter(|word| !word.is_empty()).peekable();
         let target = words.next().unwrap_or_default();
         let port = words.next_if(|word| !word.contains('='));
-        rows(target, port, words)
+        rows(expand(target, port)?, words)
     }
 
     /// The line up to a `#` that begins a word outside of double quotes.
@@ -9207,6 +9210,9 @@ mod rows {
             Host::Ip(..) => Err(Note::new("usage.sniaddress").with("typed", text)),
         }
     }
+
+    /// Rows of one run: every port of a host, or a /16. Each takes about 500 bytes.
+    pub const ROWS_MAX: usize = 100_000;
 
     /// The columns of a list without a heading.
     const COLUMNS: [&str; 3] = ["host", "port", "name"];
@@ -11377,7 +11383,7 @@ mod cli {
     use super::probe::Options;
     use super::report::Style;
     use super::resolve::{self, Family};
-    use super::rows::{self, Keys, Reader, Row, Tag, parse_sni, parse_starttls};
+    use super::rows::{self, Keys, ROWS_MAX, Reader, Row, Tag, parse_sni, parse_starttls};
     use super::sys::{self, SocketOptions};
     use super::target::{Dial, Host, Proxy, ProxyHeader, Sni, Target, TlsMode};
     use super::text::{self, Lang, Note, Untrusted, shown};
@@ -11472,6 +11478,15 @@ mod cli {
     struct Rows {
         targets: Vec<Target>,
         tags: Vec<Tag>,
+        /// What cannot be checked: where it stands, and why.
+        bad: Vec<(String, Note)>,
+    }
+
+    impl Rows {
+        /// Whether more would be too many; then nothing more is read.
+        fn is_full(&self) -> bool {
+            self.targets.len() + self.bad.len() > ROWS_MAX
+        }
     }
 
     /// `--proxy`.
@@ -11846,7 +11861,7 @@ mod cli {
                 sys::enter_network_namespace(pid)
                     .map_err(|e| Note::new("usage.pid").with("pid", pid).with("error", e))?;
             }
-            let Rows { targets, tags } = self.rows(lang)?;
+            let Rows { targets, tags, .. } = self.rows(lang)?;
             let plan = self.plan(tags);
             if self.pem.is_some() && targets.len() > 1 {
                 return Err(Note::new("usage.onepem"));
@@ -11909,61 +11924,70 @@ mod cli {
             }
         }
 
-        /// All targets: those of the words, then those of the lists.
+        /// All targets: those of the words, then those of the lists; or everything that is wrong.
         fn rows(&self, lang: Lang) -> Result<Rows, Note> {
             let mut rows = Rows::default();
-            self.typed(&mut rows)?;
-            for list in &self.lists {
-                self.list(list, lang, &mut rows)?;
+            self.typed(&mut rows);
+            self.lists.iter().for_each(|list| self.list(list, &mut rows));
+            let line = |(place, note): &(String, Note)| format!("\n  {place}{}", note.render(lang));
+            if rows.bad.len() > 1 {
+                text::index();
             }
-            match rows.targets.len() {
-                0 if self.lists.is_empty() => Err(Note::new("usage.notarget")),
-                0 => Err(Note::new("usage.emptylist")),
-                n if n > ROWS_MAX => Err(Note::new("usage.toomany").with("most", ROWS_MAX)),
+            match (rows.targets.len(), rows.bad.as_slice()) {
+                (_, [(place, note)]) if place.is_empty() || self.lists.is_empty() => {
+                    Err(note.clone())
+                }
+                (_, bad @ [_, ..]) => Err(Note::new("usage.lines")
+                    .with("count", bad.len())
+                    .with("lines", bad.iter().map(line).collect::<String>())),
+                (n, _) if n > ROWS_MAX => Err(Note::new("usage.toomany").with("most", ROWS_MAX)),
+                (0, _) if self.lists.is_empty() => Err(Note::new("usage.notarget")),
+                (0, _) => Err(Note::new("usage.emptylist")),
                 _ => Ok(rows),
             }
         }
 
         /// The words: one of digits behind a word without a port is its port, as with nc.
-        fn typed(&self, all: &mut Rows) -> Result<(), Note> {
+        fn typed(&self, all: &mut Rows) {
             let mut rest = self.words.iter().map(String::as_str).peekable();
-            while let Some(word) = rest.next() {
+            while let Some(word) = rest.next().filter(|_| !all.is_full()) {
                 let alone = rows::expand(word, None);
                 // Digits alone are no host, so also behind a target that has its port.
                 let is_port = |next: &&str| {
                     next.bytes().all(|b| b.is_ascii_digit())
                         || alone.is_err() && !next.contains([':', '.', '/', '='])
                 };
-                let port = rest.next_if(is_port);
+                let targets = match rest.next_if(is_port) {
+                    Some(port) => rows::expand(word, Some(port)),
+                    None => alone,
+                };
                 let keys: Vec<&str> =
                     std::iter::from_fn(|| rest.next_if(|next| rows::is_key(next))).collect();
-                self.add(rows::rows(word, port, keys.into_iter())?, all)?;
+                let rows = targets.and_then(|targets| rows::rows(targets, keys.into_iter()));
+                if let Err(note) = rows.and_then(|rows| self.add(rows, all)) {
+                    all.bad.push((format!("{}: ", shown(word)), note));
+                }
             }
-            Ok(())
         }
 
-        /// The rows of a list, or everything that is wrong with it.
-        fn list(&self, path: &Path, lang: Lang, all: &mut Rows) -> Result<(), Note> {
-            let bytes = read_list(path)?;
+        /// The rows of a list.
+        fn list(&self, path: &Path, all: &mut Rows) {
+            let bytes = match read_list(path) {
+                Ok(bytes) => bytes,
+                Err(note) => return all.bad.push((String::new(), note)),
+            };
             let lines = || bytes.split(|b| *b == b'\n');
             let count = lines().count().min(ROWS_MAX);
             all.targets.reserve_exact(count);
             all.tags.reserve_exact(count);
-            let (mut reader, mut bad) = (Reader::default(), Vec::new());
+            let (mut reader, file) = (Reader::default(), shown(&path.to_string_lossy()));
             for (at, line) in lines().enumerate() {
-                if let Err(note) = reader.line(line).and_then(|rows| self.add(rows, all)) {
-                    bad.push(format!("\n  {}: {}", at + 1, note.render(lang)));
-                }
-                if all.targets.len() > ROWS_MAX {
+                if all.is_full() {
                     break;
                 }
-            }
-            match bad.is_empty() {
-                true => Ok(()),
-                false => Err(Note::new("usage.lines")
-                    .with("file", shown(&path.to_string_lossy()))
-                    .with("count", bad.len())
-                    .with("lines", bad.concat())),
+                if let Err(note) = reader.line(line).and_then(|rows| self.add(rows, all)) {
+                    all.bad.push((format!("{file}:{}: ", at + 1), note));
+                }
             }
         }
 
@@ -12229,9 +12253,6 @@ mod cli {
 
     /// Where a name server listens (RFC 1035 section 4.2).
     const DNS_PORT: u16 = 53;
-
-    /// Rows of one run: every port of a host, or a /16. Each takes about 500 bytes.
-    const ROWS_MAX: usize = 100_000;
 
     /// Bytes of a list: so many rows of 160 bytes.
     const LIST_MAX: u64 = 16 << 20;
