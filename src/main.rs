@@ -424,18 +424,23 @@ mod text {
                 | 0xfff0..=0xfffb | 0xe000..=0xf8ff | 0xe0000..=0xe0fff)
     }
 
-    /// The wide blocks of Unicode's EastAsianWidth.txt that the texts and names use.
+    /// The wide blocks and symbols of Unicode's EastAsianWidth.txt that the texts and names use.
     fn is_wide(c: char) -> bool {
-        matches!(u32::from(c),
+        let block = matches!(u32::from(c),
             0x1100..=0x115f | 0x2e80..=0xa4cf | 0xac00..=0xd7a3 | 0xf900..=0xfaff
             | 0xfe30..=0xfe6f | 0xff00..=0xff60 | 0xffe0..=0xffe6 | 0x1f300..=0x1faff
-            | 0x20000..=0x3fffd)
+            | 0x20000..=0x3fffd);
+        block || WIDE_SYMBOLS.contains(c)
     }
 
     /// Every message by its key, where `index` was called.
     static INDEX: OnceLock<Vec<(&str, &str)>> = OnceLock::new();
 
     const BASE64: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+    /// The wide ones from U+2300 to U+2BFF.
+    const WIDE_SYMBOLS: &str = "⌚⌛〈〉⏩⏪⏫⏬⏰⏳◽◾☔☕☰☱☲☳☴☵☶☷♈♉♊♋♌♍♎♏♐♑♒♓♿⚊⚋⚌\
+        ⚍⚎⚏⚓⚡⚪⚫⚽⚾⛄⛅⛎⛔⛪⛲⛳⛵⛺⛽✅✊✋✨❌❎❓❔❕❗➕➖➗➰➿⬛⬜⭐⭕";
 
     /// Longest text from a peer on one line, in characters: a few terminal rows.
     const SHOWN_MAX: usize = 240;

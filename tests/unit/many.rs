@@ -1,9 +1,10 @@
 //! How the lines of a list are read, what rows have in common, and what rounds add up to.
 
 use crate::rows::Reader;
-use crate::text::Lang;
+use crate::text::{self, Lang};
 use crate::verdict::{Case, Digest, alike};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+
 use std::time::{Duration, Instant};
 
 /// A row; who said so is the server for `dns`, the proxy for `proxy`, the issuer for `cert`.
@@ -341,4 +342,10 @@ fn a_first_line_of_many_columns_is_soon_read() {
     let started = Instant::now();
     assert_eq!(read(&"host,port,".repeat(10_000)), Vec::<String>::new());
     assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
+}
+
+#[test]
+fn names_with_wide_symbols_are_as_wide_as_a_terminal_shows_them() {
+    assert_eq!(text::width("✅⚡⌚⭐〈⬛"), 12);
+    assert_eq!(text::width("→✓☎─⌀é"), 6);
 }
