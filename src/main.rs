@@ -1317,8 +1317,16 @@ mod target {
             if name.len() > NAME_MAX || !name.split('.').all(label_ok) {
                 return complain("usage.badhost");
             }
-            // No top-level domain is all digits: this was meant as an address (RFC 3696 section 2).
-            if name.rsplit('.').next().is_some_and(|l| l.bytes().all(|b| b.is_ascii_digit())) {
+            // No top-level domain is all digits (RFC 3696 section 2), and `0x7f.0x1` is an address
+            // to what asks libc, a name to others: this was meant as an address.
+            let decimal = |l: &str| l.bytes().all(|b| b.is_ascii_digit());
+            let hex = |l: &str| {
+                matches!(l.as_bytes(), [b'0', b'x' | b'X', _, ..])
+                    && l.bytes().skip(2).all(|b| b.is_ascii_hexdigit())
+            };
+            if name.rsplit('.').next().is_some_and(decimal)
+                || name.split('.').all(|l| decimal(l) || hex(l))
+            {
                 return complain("usage.badaddress");
             }
             Ok(Self::Name(text.to_string()))
