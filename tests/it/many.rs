@@ -177,6 +177,16 @@ fn every_bad_line_is_told_with_its_number_and_nothing_is_sent() {
 }
 
 #[test]
+fn the_help_and_the_table_have_the_same_words() {
+    let page = Run::new(["help", "many", "--lang", "ja"]).run();
+    page.says("accept 後の切断。\n不正な行は、").says("期待どおり");
+    for file in ["src/text/help.ja.txt", "src/text/notes.txt", "README.ja.md"] {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+        assert!(!std::fs::read_to_string(path).unwrap().contains("想定"), "{file}");
+    }
+}
+
+#[test]
 fn every_bad_line_of_every_list_and_every_bad_word_is_told() {
     let server = Script::new().serve().may_be_unvisited();
     let dir = tempfile::tempdir().unwrap();

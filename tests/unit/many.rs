@@ -4,7 +4,6 @@ use crate::rows::Reader;
 use crate::text::{self, Lang};
 use crate::verdict::{Case, Digest, alike};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
-
 use std::time::{Duration, Instant};
 
 /// A row; who said so is the server for `dns`, the proxy for `proxy`, the issuer for `cert`.
