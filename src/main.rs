@@ -424,18 +424,23 @@ mod text {
                 | 0xfff0..=0xfffb | 0xe000..=0xf8ff | 0xe0000..=0xe0fff)
     }
 
-    /// The wide blocks of Unicode's EastAsianWidth.txt that the texts and names use.
+    /// The wide blocks and symbols of Unicode's EastAsianWidth.txt that the texts and names use.
     fn is_wide(c: char) -> bool {
-        matches!(u32::from(c),
+        let block = matches!(u32::from(c),
             0x1100..=0x115f | 0x2e80..=0xa4cf | 0xac00..=0xd7a3 | 0xf900..=0xfaff
             | 0xfe30..=0xfe6f | 0xff00..=0xff60 | 0xffe0..=0xffe6 | 0x1f300..=0x1faff
-            | 0x20000..=0x3fffd)
+            | 0x20000..=0x3fffd);
+        block || WIDE_SYMBOLS.contains(c)
     }
 
     /// Every message by its key, where `index` was called.
     static INDEX: OnceLock<Vec<(&str, &str)>> = OnceLock::new();
 
     const BASE64: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+    /// The wide ones from U+2300 to U+2BFF.
+    const WIDE_SYMBOLS: &str = "⌚⌛〈〉⏩⏪⏫⏬⏰⏳◽◾☔☕☰☱☲☳☴☵☶☷♈♉♊♋♌♍♎♏♐♑♒♓♿⚊⚋⚌\
+        ⚍⚎⚏⚓⚡⚪⚫⚽⚾⛄⛅⛎⛔⛪⛲⛳⛵⛺⛽✅✊✋✨❌❎❓❔❕❗➕➖➗➰➿⬛⬜⭐⭕";
 
     /// Longest text from a peer on one line, in characters: a few terminal rows.
     const SHOWN_MAX: usize = 240;
@@ -1312,8 +1317,16 @@ mod target {
             if name.len() > NAME_MAX || !name.split('.').all(label_ok) {
                 return complain("usage.badhost");
             }
-            // No top-level domain is all digits: this was meant as an address (RFC 3696 section 2).
-            if name.rsplit('.').next().is_some_and(|l| l.bytes().all(|b| b.is_ascii_digit())) {
+            // No top-level domain is all digits (RFC 3696 section 2), and `0x7f.0x1` is an address
+            // to what asks libc, a name to others: this was meant as an address.
+            let decimal = |l: &str| l.bytes().all(|b| b.is_ascii_digit());
+            let hex = |l: &str| {
+                matches!(l.as_bytes(), [b'0', b'x' | b'X', _, ..])
+                    && l.bytes().skip(2).all(|b| b.is_ascii_hexdigit())
+            };
+            if name.rsplit('.').next().is_some_and(decimal)
+                || name.split('.').all(|l| decimal(l) || hex(l))
+            {
                 return complain("usage.badaddress");
             }
             Ok(Self::Name(text.to_string()))
@@ -8836,6 +8849,7 @@ mod rows {
     use super::tunnel;
     use super::verdict::KEYWORDS;
     use std::fmt::{self, Display};
+    use std::net::IpAddr;
     use std::time::Duration;
 
     /// One target of a list, and what its line says besides.
@@ -8903,7 +8917,7 @@ mod rows {
                 return Ok(());
             }
             match key {
-                "name" => self.tag.name = value.to_string(),
+                "name" => self.tag.name = without_controls(value)?.to_string(),
                 "expect" => self.tag.expect = Expect::parse(value)?,
                 "sni" => self.sni = Some(parse_sni(value)?),
                 "starttls" => self.starttls = Some(parse_starttls(value)?),
@@ -8922,11 +8936,9 @@ mod rows {
         }
     }
 
-    /// The rows that a target word means, alone or with its port as the next word, with the
-    /// `key=value` words behind it.
+    /// One row for each target, with the `key=value` words behind them.
     pub fn rows<'a>(
-        word: &str,
-        port: Option<&str>,
+        targets: Vec<Target>,
         keys: impl Iterator<Item = &'a str>,
     ) -> Result<Vec<Row>, Note> {
         let mut all = Keys::default();
@@ -8935,10 +8947,11 @@ mod rows {
             all.take(key, value)?;
         }
         let row = |target| Row { target, keys: all.clone() };
-        Ok(expand(word, port)?.into_iter().map(row).collect())
+        Ok(targets.into_iter().map(row).collect())
     }
 
-    /// One target, or one for each port of `host:80,443` and `host:8000-8010`.
+    /// One target, or one for each port of `host:80,443` and `host:8000-8010`, at most `ROWS_MAX`;
+    /// the ports may be a word of their own.
     pub fn expand(word: &str, port: Option<&str>) -> Result<Vec<Target>, Note> {
         let (host, list) = match (port, word.rsplit_once(':')) {
             (Some(list), _) => (word, list),
@@ -8955,6 +8968,9 @@ mod rows {
                 return Err(Note::new("usage.port").with("port", shown(item)));
             }
             for port in from..=to {
+                if targets.len() >= ROWS_MAX {
+                    return Err(Note::new("usage.toomany").with("most", ROWS_MAX));
+                }
                 targets.push(Target::parse(host, Some(&port.to_string()))?);
             }
         }
@@ -8977,11 +8993,12 @@ mod rows {
         port.contains(',') || port.split_once('-').is_some_and(|(a, b)| digits(a) && digits(b))
     }
 
-    /// Reads a list line by line, and remembers what its columns are.
+    /// Reads a list line by line, and remembers its heading.
     #[derive(Default)]
     pub struct Reader {
-        /// Names of the columns in order, as the first line gave them; empty: host, port, name.
-        columns: Vec<&'static str>,
+        /// What stands between the columns of every line, and their names in order.
+        heading: Option<(char, Vec<&'static str>)>,
+        /// A line was read that is no comment and not empty.
         began: bool,
     }
 
@@ -8990,68 +9007,120 @@ mod rows {
         pub fn line(&mut self, bytes: &[u8]) -> Result<Vec<Row>, Note> {
             let text = std::str::from_utf8(bytes).map_err(|_| Note::new("usage.lineutf8"))?;
             let text = text.trim_start_matches('\u{feff}').trim_end();
-            if text.chars().any(|c| c.is_control() && c != '\t') {
-                return Err(Note::new("usage.control"));
-            }
+            without_controls(text)?;
             if text.trim().is_empty() || text.trim_start().starts_with('#') {
                 return Ok(Vec::new());
             }
-            let began = std::mem::replace(&mut self.began, true);
-            let Some(separator) = separator(text) else { return words(text) };
-            let cells = split(text, separator)?;
-            if let (false, Some(columns)) = (began, heading(&cells)) {
-                self.columns = columns;
-                return Ok(Vec::new());
+            let rows = self.row(text);
+            let first = !self.began;
+            self.began |= !rows.as_ref().is_ok_and(Vec::is_empty);
+            // A first line that is a row is no heading, whatever its words.
+            if first && rows.is_err() {
+                self.heading = heading(text);
             }
-            self.cells(&cells)
+            if first && self.heading.is_some() { Ok(Vec::new()) } else { rows }
         }
 
-        /// A line of columns. One without a heading may hold `key=value`, and nothing is ignored.
-        fn cells(&self, cells: &[String]) -> Result<Vec<Row>, Note> {
-            let headed = !self.columns.is_empty();
-            let columns = if headed { self.columns.as_slice() } else { &COLUMNS };
-            let (mut host, mut port, mut keys) = ("", "", Vec::new());
-            for (at, cell) in cells.iter().enumerate() {
-                let cell = cell.trim();
-                match columns.get(at) {
-                    _ if !headed && at > 0 && is_key(cell) => keys.push(cell.to_string()),
-                    Some(&"host") => host = cell,
-                    Some(&"port") => port = cell,
-                    Some(&"") => {}
-                    Some(key) => keys.push(format!("{key}={cell}")),
-                    None if headed || cell.is_empty() => {}
-                    None => keys.push(cell.to_string()),
-                }
+        fn row(&self, text: &str) -> Result<Vec<Row>, Note> {
+            if let Some((separator, columns)) = &self.heading {
+                return cells(&split(text, *separator)?, columns, true);
             }
-            if cells.iter().all(|cell| cell.trim().is_empty()) {
-                return Ok(Vec::new());
+            // A cell may hold a `#`; words end there, whatever the comment holds.
+            let bare = without_comment(text);
+            match separator(bare) {
+                Some(separator) => cells(&split(text, separator)?, &COLUMNS, false),
+                None => words(bare),
             }
-            rows(host, Some(port).filter(|p| !p.is_empty()), keys.iter().map(String::as_str))
+        }
+    }
+
+    /// A line of columns. One without a heading may hold `key=value`, and nothing is ignored.
+    fn cells(cells: &[String], columns: &[&str], headed: bool) -> Result<Vec<Row>, Note> {
+        let (mut host, mut port, mut keys) = ("", "", Vec::new());
+        for (at, cell) in cells.iter().enumerate() {
+            let cell = cell.trim();
+            match columns.get(at) {
+                _ if !headed && at > 0 && is_key(cell) => keys.push(cell.to_string()),
+                Some(&"host") => host = cell,
+                Some(&"port") => port = cell,
+                Some(&"") => {}
+                Some(key) => keys.push(format!("{key}={cell}")),
+                None if headed || cell.is_empty() => {}
+                None => keys.push(cell.to_string()),
+            }
+        }
+        if cells.iter().all(|cell| cell.trim().is_empty()) {
+            return Ok(Vec::new());
+        }
+        one_meaning(port)?;
+        let targets = expand(host, Some(port).filter(|p| !p.is_empty()))?;
+        rows(targets, keys.iter().map(String::as_str))
+    }
+
+    /// Refuses `5,432` in a column of ports: as a spreadsheet shows it, that is one number.
+    fn one_meaning(port: &str) -> Result<(), Note> {
+        let number = |(a, b)| format!("{a}{b}").parse::<u16>().is_ok().then_some((a, b));
+        match port.split_once(',').filter(|(_, b)| b.len() == 3).and_then(number) {
+            Some((a, b)) => Err(Note::new("usage.thousands")
+                .with("one", format!("{a}{b}"))
+                .with("two", format!("{a}, {b}"))
+                .with("port", port)),
+            None => Ok(()),
         }
     }
 
     /// A line of blank-separated words: the target, its port if it has none, `key=value`.
     fn words(text: &str) -> Result<Vec<Row>, Note> {
         let words = split(text, ' ')?;
-        let words = words.iter().map(String::as_str).filter(|word| !word.is_empty());
-        let mut words = words.take_while(|word| !word.starts_with('#')).peekable();
+        let mut words = words.iter().map(String::as_str).filter(|word| !word.is_empty()).peekable();
         let target = words.next().unwrap_or_default();
         let port = words.next_if(|word| !word.contains('='));
-        rows(target, port, words)
+        rows(expand(target, port)?, words)
     }
 
-    /// What stands between columns; `None` is a line of words. A comma may also stand in a list
-    /// of ports or keywords, and then a colon, a blank or an equals sign comes before it.
+    /// The line up to a `#` that begins a word outside of double quotes.
+    fn without_comment(text: &str) -> &str {
+        let (mut quoted, mut before) = (false, ' ');
+        let begins = |c: char| {
+            let begins = c == '#' && !quoted && matches!(before, ' ' | '\t');
+            quoted ^= c == '"';
+            before = c;
+            begins
+        };
+        text.split(begins).next().unwrap_or(text).trim_end()
+    }
+
+    /// The text, if a terminal would obey nothing in it.
+    fn without_controls(text: &str) -> Result<&str, Note> {
+        match text.chars().any(|c| c.is_control() && c != '\t') {
+            true => Err(Note::new("usage.control")),
+            false => Ok(text),
+        }
+    }
+
+    /// What stands between the columns of a line without a heading; `None` is a line of words.
+    /// A comma may also stand in a list of ports or keywords, and then a colon, a blank or an
+    /// equals sign comes before it, or in a URL; but no empty cell stands there, and in a URL
+    /// hardly a port between two commas.
     fn separator(text: &str) -> Option<char> {
         if text.contains('\t') {
             return Some('\t');
         }
-        let (at, separator) = text.bytes().enumerate().find(|(_, b)| matches!(b, b',' | b';'))?;
-        let (first, separator) = (text.get(..at)?, char::from(separator));
-        let address = first.ends_with(']') || first.parse::<std::net::IpAddr>().is_ok();
-        let heading = !text.bytes().any(|b| b.is_ascii_digit());
-        let column = address || first.starts_with('"') || !first.contains([':', '=', ' ']);
-        (column || heading).then_some(separator)
+        let (first, rest) = text.split_at_checked(text.find([',', ';'])?)?;
+        let separator = rest.chars().next()?;
+        let (first, url) = (first.trim_end(), first.contains("://"));
+        let next = rest.split(separator).nth(1).unwrap_or_default();
+        let last = rest.matches(separator).nth(1).is_none();
+        let numbers = rest.trim_matches(separator).split(separator);
+        let column = first.split('%').next().is_some_and(|a| a.parse::<IpAddr>().is_ok())
+            || first.ends_with(']')
+            || first.starts_with('"')
+            || !first.contains([':', '=', ' '])
+            || url && !last && parse_port(next).is_ok()
+            || next.is_empty()
+                && !first.contains(' ')
+                && (url || numbers.map(str::parse::<u16>).any(|n| n.is_err()));
+        column.then_some(separator)
     }
 
     /// Splits at `separator` outside of double quotes, which go; two of them mean one (RFC 4180).
@@ -9079,27 +9148,67 @@ mod rows {
         if quoted { Err(Note::new("usage.quote")) } else { Ok(cells) }
     }
 
-    /// The columns, if this line names them instead of a target: no digit, and a column of ports.
-    fn heading(cells: &[String]) -> Option<Vec<&'static str>> {
-        let digit = |c: &String| c.bytes().any(|b| b.is_ascii_digit());
-        let named: Vec<_> = cells.iter().map(|cell| column(&cell.trim().to_lowercase())).collect();
-        let heading = named.contains(&"port") && !cells.iter().any(digit);
-        heading.then_some(named)
+    /// What stands between the columns that a line names, and these.
+    fn heading(text: &str) -> Option<(char, Vec<&'static str>)> {
+        ['\t', ';', ','].into_iter().find_map(|separator| {
+            let columns = columns(&split(text, separator).ok()?)?;
+            Some((separator, columns))
+        })
     }
 
-    /// What a heading means; empty is a column that is not for us.
-    fn column(heading: &str) -> &'static str {
-        let has = |words: &[&str]| words.iter().any(|word| heading.contains(word));
-        match KEYS.iter().find(|key| **key == heading) {
-            Some(key) => key,
-            None if has(&["port", "ポート"]) => "port",
-            None if has(&["host", "target", "server", "address", "ホスト", "サーバ", "宛先"]) => {
-                "host"
-            }
-            None if heading == "ip" => "host",
-            None if has(&["name", "名"]) => "name",
-            None => "",
+    /// What each cell names, empty where it is not for us: one of hosts and another that reach
+    /// reads. Of several cells for the same the surest counts, then the first.
+    fn columns(cells: &[String]) -> Option<Vec<&'static str>> {
+        if cells.iter().any(|cell| cell.trim().starts_with(|c: char| c.is_ascii_digit())) {
+            return None;
         }
+        let found: Vec<_> = cells.iter().map(|cell| column(cell.trim())).collect();
+        let mut columns = vec![""; cells.len()];
+        for name in COLUMNS.iter().chain(&KEYS) {
+            let named = found.iter().enumerate().filter(|(_, (column, _))| column == name);
+            let best = named.min_by_key(|(_, (_, doubt))| *doubt).map(|(at, _)| at);
+            if let Some(column) = best.and_then(|at| columns.get_mut(at)) {
+                *column = name;
+            }
+        }
+        let all = columns.iter().filter(|column| !column.is_empty()).count();
+        (all > 1 && columns.contains(&"host")).then_some(columns)
+    }
+
+    /// What a heading means, and how doubtful that is. `host:443 name=x` is none.
+    fn column(heading: &str) -> (&'static str, usize) {
+        if heading.contains([':', '=']) {
+            return ("", 0);
+        }
+        if let Some(key) = KEYS.iter().find(|key| key.eq_ignore_ascii_case(heading)) {
+            return (key, 0);
+        }
+        let heading = spaced(heading);
+        let known = |(column, words): &(&'static str, &str)| {
+            let exact = words.split('|').any(|word| word.trim() == heading.trim());
+            let doubt = words.split('|').position(|word| heading.contains(word))?;
+            Some((*column, if exact { 1 } else { 2 + doubt }))
+        };
+        HEADINGS.iter().find_map(known).unwrap_or_default()
+    }
+
+    /// In lower case, a blank before and behind each word of ASCII, also of `targetPort`.
+    fn spaced(heading: &str) -> String {
+        let (mut out, mut lower) = (String::from(" "), false);
+        for c in heading.chars() {
+            let letter = c.is_ascii_alphanumeric() || !c.is_ascii();
+            if !out.ends_with(' ') && (!letter || lower && c.is_ascii_uppercase()) {
+                out.push(' ');
+            }
+            if letter {
+                out.push(c.to_ascii_lowercase());
+            }
+            lower = c.is_ascii_lowercase();
+        }
+        if !out.ends_with(' ') {
+            out.push(' ');
+        }
+        out
     }
 
     pub fn parse_starttls(text: &str) -> Result<&'static str, Note> {
@@ -9115,7 +9224,26 @@ mod rows {
         }
     }
 
+    /// Rows of one run: every port of a host, or a /16. Each takes about 500 bytes.
+    pub const ROWS_MAX: usize = 100_000;
+
+    /// The columns of a list without a heading.
     const COLUMNS: [&str; 3] = ["host", "port", "name"];
+
+    /// What headings mean by the words in them, the surest first; the first line that knows a
+    /// word of a heading decides. Words of ASCII are whole words: there is a port in `transport`.
+    const HEADINGS: [(&str, &str); 5] = [
+        ("", " source | src | client | local | from |送信元|接続元|発信元"),
+        ("port", " port | ports | dport |ポート"),
+        (
+            "host",
+            " fqdn | hostname | host name | ip | ipv4 | ipv6 | address | addr | url | host \
+             | computer | server | target | destination | dest | dst | to \
+             |ipアドレス|アドレス|ホスト|サーバ|サーバー|宛先|接続先|送信先",
+        ),
+        ("expect", " expected |期待"),
+        ("name", " name |名"),
+    ];
 
     const KEYS: [&str; 8] =
         ["name", "expect", "sni", "starttls", "tls", "connect-to", "proxy", "timeout"];
@@ -11268,7 +11396,7 @@ mod cli {
     use super::probe::Options;
     use super::report::Style;
     use super::resolve::{self, Family};
-    use super::rows::{self, Keys, Reader, Row, Tag, parse_sni, parse_starttls};
+    use super::rows::{self, Keys, ROWS_MAX, Reader, Row, Tag, parse_sni, parse_starttls};
     use super::sys::{self, SocketOptions};
     use super::target::{Dial, Host, Proxy, ProxyHeader, Sni, Target, TlsMode};
     use super::text::{self, Lang, Note, Untrusted, shown};
@@ -11363,6 +11491,15 @@ mod cli {
     struct Rows {
         targets: Vec<Target>,
         tags: Vec<Tag>,
+        /// What cannot be checked: where it stands, and why.
+        bad: Vec<(String, Note)>,
+    }
+
+    impl Rows {
+        /// Whether more would be too many; then nothing more is read.
+        fn is_full(&self) -> bool {
+            self.targets.len() + self.bad.len() > ROWS_MAX
+        }
     }
 
     /// `--proxy`.
@@ -11737,7 +11874,7 @@ mod cli {
                 sys::enter_network_namespace(pid)
                     .map_err(|e| Note::new("usage.pid").with("pid", pid).with("error", e))?;
             }
-            let Rows { targets, tags } = self.rows(lang)?;
+            let Rows { targets, tags, .. } = self.rows(lang)?;
             let plan = self.plan(tags);
             if self.pem.is_some() && targets.len() > 1 {
                 return Err(Note::new("usage.onepem"));
@@ -11800,61 +11937,70 @@ mod cli {
             }
         }
 
-        /// All targets: those of the words, then those of the lists.
+        /// All targets: those of the words, then those of the lists; or everything that is wrong.
         fn rows(&self, lang: Lang) -> Result<Rows, Note> {
             let mut rows = Rows::default();
-            self.typed(&mut rows)?;
-            for list in &self.lists {
-                self.list(list, lang, &mut rows)?;
+            self.typed(&mut rows);
+            self.lists.iter().for_each(|list| self.list(list, &mut rows));
+            let line = |(place, note): &(String, Note)| format!("\n  {place}{}", note.render(lang));
+            if rows.bad.len() > 1 {
+                text::index();
             }
-            match rows.targets.len() {
-                0 if self.lists.is_empty() => Err(Note::new("usage.notarget")),
-                0 => Err(Note::new("usage.emptylist")),
-                n if n > ROWS_MAX => Err(Note::new("usage.toomany").with("most", ROWS_MAX)),
+            match (rows.targets.len(), rows.bad.as_slice()) {
+                (_, [(place, note)]) if place.is_empty() || self.lists.is_empty() => {
+                    Err(note.clone())
+                }
+                (_, bad @ [_, ..]) => Err(Note::new("usage.lines")
+                    .with("count", bad.len())
+                    .with("lines", bad.iter().map(line).collect::<String>())),
+                (n, _) if n > ROWS_MAX => Err(Note::new("usage.toomany").with("most", ROWS_MAX)),
+                (0, _) if self.lists.is_empty() => Err(Note::new("usage.notarget")),
+                (0, _) => Err(Note::new("usage.emptylist")),
                 _ => Ok(rows),
             }
         }
 
         /// The words: one of digits behind a word without a port is its port, as with nc.
-        fn typed(&self, all: &mut Rows) -> Result<(), Note> {
+        fn typed(&self, all: &mut Rows) {
             let mut rest = self.words.iter().map(String::as_str).peekable();
-            while let Some(word) = rest.next() {
+            while let Some(word) = rest.next().filter(|_| !all.is_full()) {
                 let alone = rows::expand(word, None);
                 // Digits alone are no host, so also behind a target that has its port.
                 let is_port = |next: &&str| {
                     next.bytes().all(|b| b.is_ascii_digit())
                         || alone.is_err() && !next.contains([':', '.', '/', '='])
                 };
-                let port = rest.next_if(is_port);
+                let targets = match rest.next_if(is_port) {
+                    Some(port) => rows::expand(word, Some(port)),
+                    None => alone,
+                };
                 let keys: Vec<&str> =
                     std::iter::from_fn(|| rest.next_if(|next| rows::is_key(next))).collect();
-                self.add(rows::rows(word, port, keys.into_iter())?, all)?;
+                let rows = targets.and_then(|targets| rows::rows(targets, keys.into_iter()));
+                if let Err(note) = rows.and_then(|rows| self.add(rows, all)) {
+                    all.bad.push((format!("{}: ", shown(word)), note));
+                }
             }
-            Ok(())
         }
 
-        /// The rows of a list, or everything that is wrong with it.
-        fn list(&self, path: &Path, lang: Lang, all: &mut Rows) -> Result<(), Note> {
-            let bytes = read_list(path)?;
+        /// The rows of a list.
+        fn list(&self, path: &Path, all: &mut Rows) {
+            let bytes = match read_list(path) {
+                Ok(bytes) => bytes,
+                Err(note) => return all.bad.push((String::new(), note)),
+            };
             let lines = || bytes.split(|b| *b == b'\n');
             let count = lines().count().min(ROWS_MAX);
             all.targets.reserve_exact(count);
             all.tags.reserve_exact(count);
-            let (mut reader, mut bad) = (Reader::default(), Vec::new());
+            let (mut reader, file) = (Reader::default(), shown(&path.to_string_lossy()));
             for (at, line) in lines().enumerate() {
-                if let Err(note) = reader.line(line).and_then(|rows| self.add(rows, all)) {
-                    bad.push(format!("\n  {}: {}", at + 1, note.render(lang)));
-                }
-                if all.targets.len() > ROWS_MAX {
+                if all.is_full() {
                     break;
                 }
-            }
-            match bad.is_empty() {
-                true => Ok(()),
-                false => Err(Note::new("usage.lines")
-                    .with("file", shown(&path.to_string_lossy()))
-                    .with("count", bad.len())
-                    .with("lines", bad.concat())),
+                if let Err(note) = reader.line(line).and_then(|rows| self.add(rows, all)) {
+                    all.bad.push((format!("{file}:{}: ", at + 1), note));
+                }
             }
         }
 
@@ -12120,9 +12266,6 @@ mod cli {
 
     /// Where a name server listens (RFC 1035 section 4.2).
     const DNS_PORT: u16 = 53;
-
-    /// Rows of one run: every port of a host, or a /16. Each takes about 500 bytes.
-    const ROWS_MAX: usize = 100_000;
 
     /// Bytes of a list: so many rows of 160 bytes.
     const LIST_MAX: u64 = 16 << 20;

@@ -116,6 +116,42 @@ fn columns_are_read_as_a_spreadsheet_gives_them() {
 }
 
 #[test]
+fn what_is_expected_of_a_url_is_no_part_of_it() {
+    let server = zoo::http("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").serve();
+    let url = format!("http://127.0.0.1:{}/health", server.port());
+    for (sheet, status) in [
+        (format!("target,port,name,expect\n{url},,web1,timeout\n"), 1),
+        (format!("{url},,web1,expect=timeout\n"), 1),
+        (format!("{url},,web1\n"), 0),
+    ] {
+        let outcome = list(sheet, &["--csv"]);
+        assert_eq!(records(&outcome)[1][0], "web1", "{outcome}");
+        outcome.status(status);
+    }
+    let asked = server.received();
+    assert_eq!(asked.len(), 3);
+    assert!(asked.iter().all(|bytes| bytes.starts_with(b"GET /health HTTP/1.1\r\n")));
+}
+
+#[test]
+fn what_reach_wrote_as_csv_is_a_list_again() {
+    let (_listener, good) = open();
+    let (_held, bad) = closed();
+    let rows = format!(
+        "127.0.0.1:{good} name=\"Web, サーバー\"\n127.0.0.1:{bad} expect=refused,timeout\n"
+    );
+    let first = list(rows, &["-z", "--csv"]);
+    let second = list(&first.stdout, &["-z", "--csv"]);
+    second.status(0).silent_on_stderr();
+    // All but the time and the milliseconds.
+    let cells = |outcome: &Outcome| -> Vec<Vec<String>> {
+        let rows = records(outcome);
+        rows.iter().map(|row| [&row[..row.len() - 2], &row[row.len() - 1..]].concat()).collect()
+    };
+    assert_eq!(cells(&first), cells(&second));
+}
+
+#[test]
 fn every_bad_line_is_told_with_its_number_and_nothing_is_sent() {
     let server = Script::new().serve().may_be_unvisited();
     let rows = format!(
@@ -130,14 +166,73 @@ fn every_bad_line_is_told_with_its_number_and_nothing_is_sent() {
     outcome.status(2).harmless();
     assert_eq!(outcome.stdout, "", "{outcome}");
     for line in [2, 3, 4, 5, 6, 7, 8, 9, 10, 12] {
-        outcome.complains(&format!("\n  {line}: "));
+        outcome.complains(&format!("\n  -:{line}: "));
     }
     outcome
-        .complains("bad lines: 10")
+        .complains("bad lines or words: 10;")
         .complains("foo=bar")
-        .says_not("\n  1: ")
-        .says_not("\n  11: ");
+        .says_not("\n  -:1: ")
+        .says_not("\n  -:11: ");
     assert_eq!(server.visits(), 0);
+}
+
+#[test]
+fn the_help_and_the_table_have_the_same_words() {
+    let page = Run::new(["help", "many", "--lang", "ja"]).run();
+    page.says("accept 後の切断。\n不正な行は、").says("期待どおり");
+    for file in ["src/text/help.ja.txt", "src/text/notes.txt", "README.ja.md"] {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+        assert!(!std::fs::read_to_string(path).unwrap().contains("想定"), "{file}");
+    }
+}
+
+#[test]
+fn every_bad_line_of_every_list_and_every_bad_word_is_told() {
+    let server = Script::new().serve().may_be_unvisited();
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).to_string_lossy().into_owned();
+    std::fs::write(path("y1"), format!("{}\na:0\n", server.addr())).unwrap();
+    std::fs::write(path("y2\u{1b}"), "# fine\nb:0\nc:0\n").unwrap();
+    let good = server.addr().to_string();
+    let outcome = Run::new([&*good, "d:0", "e:1", "tls=maybe", "-f"])
+        .args([&path("y1"), "-f", "/nonexistent", "-f", &path("y2\u{1b}"), "-f", "-"])
+        .stdin("f:0\n")
+        .run();
+    outcome.status(2).complains("bad lines or words: 7; nothing was sent\n").harmless();
+    let told: Vec<&str> = outcome.stderr.lines().skip(1).collect();
+    let (y1, y2) = (path("y1"), path("y2\\x1b"));
+    let wanted = [
+        "d:0: 0 is no port",
+        "e:1: tls=maybe is no key",
+        &format!("{y1}:2: 0 is no port"),
+        "-f /nonexistent: No such file",
+        &format!("{y2}:2: 0 is no port"),
+        &format!("{y2}:3: 0 is no port"),
+        "-:1: 0 is no port",
+    ];
+    assert_eq!(told.len(), wanted.len(), "{outcome}");
+    for (told, wanted) in told.iter().zip(wanted) {
+        assert!(told.starts_with(&format!("  {wanted}")), "{wanted}\n{outcome}");
+    }
+    assert_eq!(server.visits(), 0);
+}
+
+#[test]
+fn endless_lists_of_ports_are_refused_soon_and_cost_little_memory() {
+    let words = "seq 40 | sed 's/.*/127.0.0.&:1-65535/'";
+    let word = "echo 127.0.0.1:$(yes 1-65535, | head -400 | tr -d '\\n')";
+    for reach in [
+        format!("$REACH $({words})"),
+        format!("{words} | $REACH -f -"),
+        format!("$REACH $({word})"),
+        format!("{word} | $REACH -f -"),
+        format!("({word}; {word}; {word}; {word}) | $REACH -f -"),
+        "yes h:0 | head -1000000 | $REACH -f -".to_owned(),
+    ] {
+        let outcome = Run::shell(&format!("ulimit -v 300000; {reach}")).run();
+        outcome.status(2).within(Duration::from_secs(8));
+        assert!(outcome.stderr.len() < 10_000_000, "{reach}");
+    }
 }
 
 #[test]
