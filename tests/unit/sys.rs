@@ -1,11 +1,13 @@
-//! What a thread keeps of its stack while it waits.
+//! What a thread keeps of its stack while it waits, and the heap.
 
+use std::alloc::Layout;
 use std::net::UdpSocket;
 use std::os::fd::AsFd;
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::Duration;
 
-use crate::sys::{lend_stack, poll};
+use crate::sys::{block_index, block_size, lend_stack, poll};
 
 const STACK: usize = 1 << 20;
 const DEEP: usize = 256 << 10;
@@ -59,4 +61,94 @@ fn a_thread_that_waits_keeps_only_the_stack_that_it_uses() {
     assert!(before >= DEEP >> 10 && after + 200 < before, "{before} kB, then {after} kB");
     let (before, after) = before_and_after(false);
     assert!(after >= before, "a stack that is not lent is left alone: {before} kB, {after} kB");
+}
+
+#[test]
+fn every_size_has_the_smallest_block_that_holds_it() {
+    let index = |size| block_index(Layout::from_size_align(size, 1).unwrap());
+    for size in 1..=32 << 10 {
+        let at = index(size).unwrap();
+        assert!(block_size(at) >= size, "{size}");
+        assert!(at == 0 || block_size(at - 1) < size, "{size}");
+        assert!(size <= 64 || block_size(at) * 4 <= size * 5 + 60, "{size}: {}", block_size(at));
+        assert_eq!(block_size(at) % 16, 0);
+    }
+    assert_eq!((index(0), index(32 << 10)), (Some(0), Some(39)));
+    assert_eq!(index((32 << 10) + 1), None);
+    assert_eq!(block_index(Layout::from_size_align(8, 32).unwrap()), None);
+}
+
+/// Bytes that tell whose they are and where they stand.
+fn mark(owner: usize, at: usize) -> u8 {
+    (owner.wrapping_mul(31) ^ at.wrapping_mul(7)) as u8
+}
+
+/// Fills, grows, shrinks and drops vectors of all sizes; some are handed to the next thread.
+fn churn(seed: usize, from: &Receiver<(usize, Vec<u8>)>, to: &Sender<(usize, Vec<u8>)>) {
+    let mut dice = seed as u64 | 1;
+    let mut roll = |below: usize| {
+        dice ^= dice << 13;
+        dice ^= dice >> 7;
+        dice ^= dice << 17;
+        dice as usize % below
+    };
+    let mut kept: Vec<(usize, Vec<u8>)> = Vec::new();
+    for round in 0..700 {
+        let size = [roll(64), roll(1024), roll(40_000), roll(300_000)]
+            [[0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 2, 3][roll(12)]];
+        let owner = seed + round;
+        kept.push((owner, (0..size).map(|at| mark(owner, at)).collect()));
+        let (owner, mut bytes) = kept.swap_remove(roll(kept.len()));
+        assert!(bytes.iter().enumerate().all(|(at, b)| *b == mark(owner, at)), "{owner}");
+        let size = roll(bytes.len() + 100);
+        let had = bytes.len();
+        bytes.resize(size, 0);
+        bytes.shrink_to_fit();
+        for (at, byte) in bytes.iter_mut().enumerate().skip(had) {
+            assert_eq!(*byte, 0);
+            *byte = mark(owner, at);
+        }
+        match roll(3) {
+            0 => drop(bytes),
+            1 => kept.push((owner, bytes)),
+            _ => to.send((owner, bytes)).unwrap(),
+        }
+        kept.extend(from.try_iter());
+        assert!(vec![0_u8; roll(5000)].iter().all(|b| *b == 0), "zeroed");
+        kept.truncate(200);
+    }
+}
+
+#[test]
+fn blocks_of_several_threads_do_not_overlap() {
+    let ring: Vec<_> = (0..4).map(|_| channel()).collect();
+    let (senders, receivers): (Vec<_>, Vec<_>) = ring.into_iter().unzip();
+    thread::scope(|scope| {
+        for (n, from) in receivers.into_iter().enumerate() {
+            let to = senders[(n + 1) % 4].clone();
+            scope.spawn(move || {
+                churn(n * 1_000_003 + 17, &from, &to);
+                // Until nobody sends any more.
+                drop(to);
+                for (owner, bytes) in from {
+                    assert!(bytes.iter().enumerate().all(|(at, b)| *b == mark(owner, at)));
+                }
+            });
+        }
+        drop(senders);
+    });
+}
+
+#[test]
+fn memory_begins_where_its_type_wants_it() {
+    #[repr(align(64))]
+    struct Line([u8; 64]);
+    #[repr(align(4096))]
+    struct Page([u8; 8192]);
+    for _ in 0..100 {
+        let line = Box::new(Line([1; 64]));
+        let page = Box::new(Page([2; 8192]));
+        assert_eq!((&raw const *line).addr() % 64 + (&raw const *page).addr() % 4096, 0);
+        assert!(line.0.iter().all(|b| *b == 1) && page.0.iter().all(|b| *b == 2));
+    }
 }
