@@ -5668,6 +5668,8 @@ mod tls {
                 | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
                     Trusts::BadSignature
                 }
+                // The library minds that it is a CA's before it looks for its issuer.
+                _ if leaf.self_signed() => Trusts::UnknownIssuer,
                 _ => Trusts::Rule,
             }
         }
