@@ -9981,6 +9981,15 @@ mod report {
     }
 
     fn json_check(target: &Target, probe: &Probe, verdict: &Verdict, style: Style) -> Object {
+        let mode = match target.tls {
+            TlsMode::Never => "no",
+            TlsMode::Implicit => "yes",
+            TlsMode::Upgrade(protocol) => protocol,
+        };
+        let dialled = target.dial.as_ref().map(|_| {
+            let (host, port) = target.wanted();
+            json_string(&tunnel::authority(host, port))
+        });
         let object = Object::new()
             .number("schema", 1)
             .text("type", "check")
@@ -9988,6 +9997,11 @@ mod report {
             .text("host", &target.host.to_string())
             .number("port", target.port)
             .raw("sni", opt(target.server_name().map(json_string)))
+            .raw("scheme", opt(target.service.map(|s| json_string(s.name))))
+            .raw("path", opt(target.path.as_deref().map(json_string)))
+            .text("tls_mode", mode)
+            .raw("connect_to", opt(dialled))
+            .raw("through", opt(target.proxy.as_ref().map(|p| json_string(&p.to_string()))))
             .number("started", probe.started)
             .ms("ms", probe.elapsed)
             .raw("dns", json_lookup(&probe.lookup))
