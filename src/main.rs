@@ -11703,6 +11703,12 @@ mod cli {
         }
     }
 
+    /// The same for a command that has a help page of its own.
+    pub fn no_option(command: &str, error: &lexopt::Error) -> Note {
+        let key = "usage.option".to_string();
+        Note { key, ..unknown(error, &[]) }.with("command", command)
+    }
+
     impl Draft {
         /// Takes a word that is no option: a target, or its port.
         /// No target begins with a slash, so that is the path of `--http`.
