@@ -6,6 +6,7 @@ use crate::support::pki::Pki;
 use crate::support::run::{self, Outcome, Run};
 use crate::support::zoo::{self, Script, Tls};
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tempfile::TempDir;
@@ -373,7 +374,13 @@ for name, kind, api in (("k8s-job", "Job", "batch/v1"), ("k8s-daemonset", "Daemo
     pod = it["spec"]["template"]["spec"]
     one, = pod["containers"]
     assert one["command"][:4] == ["/reach", "--json", "-f", "/rows/rows.txt"], one
-    assert one["securityContext"]["runAsNonRoot"] and one["image"] == "REGISTRY/reach"
+    assert one["image"] == "REGISTRY/reach"
+    # What the Pod Security Standard "restricted" asks for; it has no hostNetwork.
+    rights = one["securityContext"]
+    assert rights["runAsNonRoot"] and rights["allowPrivilegeEscalation"] is False
+    assert rights["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert rights["capabilities"] == {"drop": ["ALL"]}
+    assert pod.get("hostNetwork", False) == (kind == "DaemonSet")
     assert {m["name"] for m in one["volumeMounts"]} == {v["name"] for v in pod["volumes"]}
     assert pod["volumes"][0]["configMap"]["name"] == "reach-rows"
     if kind == "DaemonSet":
@@ -384,6 +391,68 @@ for name, kind, api in (("k8s-job", "Job", "batch/v1"), ("k8s-daemonset", "Daemo
         assert pod["restartPolicy"] == "Never" and it["spec"]["backoffLimit"] == 0
 "#;
     Run::program("python3", ["-c", script]).arg(fleet("")).run().status(0);
+}
+
+/// The commands at the head of a manifest, with programs that do what a cluster would: a container
+/// that is not there at first, and a log that grows.
+fn head_commands(manifest: &str, kubectl: &str) -> (Files, Outcome) {
+    let files = Files::new();
+    let dir = files.0.path().to_str().unwrap().to_owned();
+    fs::create_dir_all(files.0.path().join("bin")).unwrap();
+    fs::create_dir(files.0.path().join("dist")).unwrap();
+    let program = |name: &str, body: &str| {
+        let path = files.put(&format!("bin/{name}"), format!("#!/bin/sh\n{body}\n"));
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+    };
+    program("kubectl", kubectl);
+    program("docker", "exit 0");
+    program("reach", r#"exec $REACH "$@""#);
+    program("sleep", "exec /bin/sleep 0.01");
+    files.put("rows.txt", "# rows\nh:1\n\nh:2\n");
+    let text = fs::read_to_string(fleet(manifest)).unwrap();
+    let commands: String = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("#   "))
+        .map(|c| format!("{c}\n"))
+        .collect();
+    let root = env!("CARGO_MANIFEST_DIR");
+    let script =
+        format!("cd {dir}; ln -s {root}/build-scripts .; PATH={dir}/bin:$PATH\n{commands}");
+    let outcome = Run::shell(&script).limit(Duration::from_secs(30)).run();
+    (files, outcome)
+}
+
+#[test]
+fn the_log_of_the_job_is_read_to_its_end() {
+    let kubectl = r#"case "$*" in
+        *'logs -f'*'job/reach') echo >>tries
+            [ $(wc -l <tries) -gt 2 ] || { echo 'waiting to start' >&2; exit 1; }
+            echo all ;;
+        *apply*) grep -q image:.registry.example/reach || exit 1 ;;
+    esac"#;
+    let (files, outcome) = head_commands("k8s-job.yaml", kubectl);
+    assert_eq!(outcome.status, 0, "{outcome}");
+    let read = |name: &str| fs::read_to_string(files.0.path().join(name)).unwrap();
+    assert_eq!((read("pod.jsonl").as_str(), read("tries").len()), ("all\n", 3), "{outcome}");
+    let image = read("dist/Dockerfile");
+    assert!(image.lines().count() == 5 && image.ends_with("FROM $TARGETARCH\n"), "{image}");
+}
+
+#[test]
+fn the_log_of_each_node_is_read_until_it_has_every_row() {
+    let kubectl = format!(
+        r#"case "$*" in
+        *get*) printf 'pod-a node-a\npod-b node-b\n' ;;
+        *logs*) pod=${{2}}; echo >>$pod
+            [ $(wc -l <$pod) -lt 2 ] || printf '%s' '{}'
+            [ $(wc -l <$pod) -lt 4 ] || printf '%s' '{}' ;;
+        *rollout*) echo "$*" | grep -q -e --timeout= ;;
+    esac"#,
+        line("h:1", "ok"),
+        line("h:2", "ok")
+    );
+    let (_files, outcome) = head_commands("k8s-daemonset.yaml", &kubectl);
+    outcome.status(0).says("all 2 rows are the same").says("node-a").says("node-b");
 }
 
 #[test]
