@@ -479,9 +479,16 @@ fn the_playbook_collects_a_file_from_every_host() {
     let rows = files.put("rows.txt", "127.0.0.1:1 name=nobody\n");
     let dir = files.0.path().to_str().unwrap();
     let vars = format!("binaries={dir} rows={} results={dir}/results", rows.display());
-    play().args(["-e", &*vars]).env("ANSIBLE_LOCAL_TEMP", dir).env("HOME", dir).run().status(0);
+    let collect =
+        |play: Run| play.args(["-e", &*vars]).env("ANSIBLE_LOCAL_TEMP", dir).env("HOME", dir).run();
+    collect(play()).status(0);
     let outcome = files.compare(&["results/one.jsonl", "results/two.jsonl"]);
     outcome.status(0).says("one").says("two").says("tcp.refused").says("nobody");
+    // A host that cannot be asked any more has no result of the last time.
+    let hosts = files
+        .put("hosts", "one\ntwo ansible_connection=ssh ansible_host=127.0.0.1 ansible_port=1\n");
+    collect(play().arg("-i").arg(hosts).args(["--limit", "one,two"])).status(4);
+    files.compare(&["results/one.jsonl", "results/two.jsonl"]).status(2).complains("two.jsonl");
 }
 
 fn fleet(name: &str) -> PathBuf {
