@@ -9,23 +9,27 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-/// What one box wrote, sorted by row.
+/// One file: the name of its box, and how many checks it holds.
 struct Column {
     name: String,
-    checks: Vec<Check>,
+    checks: usize,
 }
 
-/// One check: its row (target and name), its keyword, and what `FACTS` finds in it.
+/// One check: the column of its box, its row as `KEYS` has it, and what `FACTS` finds in it.
 struct Check {
-    row: (String, String),
+    at: usize,
+    row: Vec<String>,
+    /// As shown.
     keyword: String,
+    /// The keyword, and which addresses a `partial` is about.
+    verdict: String,
     facts: Vec<String>,
 }
 
-/// Compares, and returns 1 if the boxes have different verdicts on a target.
+/// Compares, and returns 1 if the boxes have different verdicts on a target or one has none.
 pub fn run(mut parser: lexopt::Parser, lang: Lang) -> Result<u8, Stop> {
     let mut files: Vec<PathBuf> = Vec::new();
-    let unknown = |error: lexopt::Error| Stop::from(cli::unknown(&error, &[]));
+    let unknown = |error: lexopt::Error| Stop::from(cli::no_option("compare", &error));
     while let Some(arg) = parser.next().map_err(unknown)? {
         match Typed::from(arg) {
             Typed::Word(file) => files.push(file.into()),
@@ -41,12 +45,20 @@ pub fn run(mut parser: lexopt::Parser, lang: Lang) -> Result<u8, Stop> {
     if files.len() < 2 {
         return Err(Note::new("usage.compare").into());
     }
-    let mut boxes = Vec::new();
+    let style = cli::style(lang, false);
+    let (mut columns, mut checks) = (Vec::new(), Vec::new());
     for file in &files {
-        let name = box_name(file, &files);
-        boxes.push(Column { name, checks: read(file, lang)? });
+        let before = checks.len();
+        if let Err(note) = read(file, columns.len(), lang, &mut checks) {
+            report::remark(&note, style);
+        }
+        columns.push(Column { name: box_name(file, &files), checks: checks.len() - before });
     }
-    let (page, differ) = compare(&boxes, cli::style(lang, false));
+    if columns.iter().filter(|column| column.checks > 0).count() < 2 {
+        return Err(Note::new("usage.compare").into());
+    }
+    tell_apart(&mut checks);
+    let (page, differ) = compare(&columns, &checks, style);
     report::print(&page)?;
     Ok(u8::from(differ))
 }
@@ -58,8 +70,9 @@ fn box_name(file: &Path, files: &[PathBuf]) -> String {
     shown(&stem.unwrap_or(file.into()).to_string_lossy()).to_string()
 }
 
-/// The checks of a file, sorted; of several checks of one row the last counts.
-fn read(path: &Path, lang: Lang) -> Result<Vec<Check>, Note> {
+/// Adds the checks of a file. A box that is down leaves an empty file or half a line: `Err` is the
+/// first thing that is wrong, and whatever can be read counts all the same.
+fn read(path: &Path, at: usize, lang: Lang, checks: &mut Vec<Check>) -> Result<(), Note> {
     let file = shown(&path.to_string_lossy());
     let bad = |error: std::io::Error| {
         Note::new("usage.file").with("option", "compare").with("file", &file).with("error", error)
@@ -69,104 +82,157 @@ fn read(path: &Path, lang: Lang) -> Result<Vec<Check>, Note> {
     if bytes.len() as u64 > FILE_MAX {
         return Err(Note::new("usage.comparesize").with("file", &file));
     }
-    let mut checks: Vec<Check> = Vec::new();
-    for (at, line) in bytes.split(|b| *b == b'\n').enumerate() {
-        if line.trim_ascii().is_empty() {
-            continue;
-        }
-        let bad = |key| {
-            let why = Note::new(key).render(lang);
-            Note::new("usage.compareline").with("file", &file).with("line", at + 1).with("why", why)
-        };
-        let json = Json::parse(line).map_err(bad)?;
-        match (json.text("type"), json.get("schema").to_text().as_str()) {
-            ("check", "1") => checks.push(Check::of(&json).ok_or_else(|| bad("json.fields"))?),
-            ("statistics", _) => {}
-            _ => return Err(bad("json.schema")),
+    let (before, mut wrong) = (checks.len(), Ok(()));
+    for (number, line) in bytes.split(|b| *b == b'\n').enumerate() {
+        match Check::read(line, at) {
+            Ok(check) => checks.extend(check),
+            Err(_) if wrong.is_err() => {}
+            Err(key) => {
+                let why = Note::new(key).render(lang);
+                let note = Note::new("usage.compareline").with("file", &file);
+                wrong = Err(note.with("line", number + 1).with("why", why));
+            }
         }
     }
-    if checks.is_empty() {
-        return Err(Note::new("usage.comparenone").with("file", &file));
+    match checks.len() == before && wrong.is_ok() {
+        true => Err(Note::new("usage.comparenone").with("file", &file)),
+        false => wrong,
     }
-    checks.reverse();
-    checks.sort_by(|a, b| a.row.cmp(&b.row));
-    checks.dedup_by(|later, first| later.row == first.row);
-    Ok(checks)
 }
 
 impl Check {
-    fn of(json: &Json) -> Option<Self> {
-        let text = |value: &str| Some(value.to_string()).filter(|v| !v.is_empty());
-        Some(Self {
-            row: (text(json.text("target"))?, json.text("name").to_string()),
-            keyword: text(json.get("verdict").text("keyword"))?,
-            facts: FACTS.iter().map(|fact| (fact.of)(json)).collect(),
-        })
+    /// The check in a line; blank lines and statistics hold none. As an error the key of what is
+    /// wrong with it.
+    fn read(line: &[u8], at: usize) -> Result<Option<Self>, &'static str> {
+        if line.trim_ascii().is_empty() {
+            return Ok(None);
+        }
+        let json = Json::parse(line)?;
+        match (json.text("type"), json.get("schema").to_text().as_str()) {
+            ("check", "1") => Self::of(&json, at).map(Some).ok_or("json.fields"),
+            ("statistics", _) => Ok(None),
+            _ => Err("json.schema"),
+        }
+    }
+
+    fn of(json: &Json, at: usize) -> Option<Self> {
+        let keyword = shown(json.get("verdict").text("keyword")).to_string();
+        let row: Vec<String> = KEYS.iter().map(|(_, m)| json.get(m).to_text()).collect();
+        let known = !keyword.is_empty() && row.first().is_some_and(|target| !target.is_empty());
+        let verdict = keyword.clone() + &missed(json);
+        let facts = FACTS.iter().map(|fact| (fact.of)(json)).collect();
+        known.then_some(Self { at, row, keyword, verdict, facts })
+    }
+
+    fn title(&self) -> String {
+        let part = |((key, _), value): (&(&str, &str), &String)| format!("{key}{}", shown(value));
+        let parts = KEYS.iter().zip(&self.row).filter(|(_, value)| !value.is_empty());
+        parts.map(part).collect::<Vec<_>>().join("  ")
     }
 }
 
-/// The grid of targets and boxes; below a row that differs, the first step that does.
-fn compare(boxes: &[Column], style: Style) -> (String, bool) {
-    let mut rows: Vec<&(String, String)> =
-        boxes.iter().flat_map(|b| b.checks.iter().map(|c| &c.row)).collect();
-    rows.sort();
-    rows.dedup();
-    let title = |row: &(String, String)| {
-        let name = if row.1.is_empty() { String::new() } else { format!("  {}", shown(&row.1)) };
-        format!("{}{name}", shown(&row.0))
-    };
+/// Sorts by row and box, and leaves the latest of several checks of one row and box. Rows of one
+/// target and name are told apart by those keys that differ within some file: what differs only
+/// from box to box, such as a proxy of the environment, is no other row but a thing to compare.
+fn tell_apart(checks: &mut Vec<Check>) {
+    checks.reverse();
+    sort(checks, TITLE);
+    for group in checks.chunk_by_mut(|a, b| a.row.get(..TITLE) == b.row.get(..TITLE)) {
+        let mut apart = [false; KEYS.len()];
+        for pair in group.windows(2) {
+            let [a, b] = pair else { continue };
+            for ((apart, a_key), b_key) in apart.iter_mut().zip(&a.row).zip(&b.row) {
+                *apart |= a.at == b.at && a_key != b_key;
+            }
+        }
+        for check in group {
+            for (key, apart) in check.row.iter_mut().zip(apart).skip(TITLE) {
+                if !apart {
+                    key.clear();
+                }
+            }
+        }
+    }
+    sort(checks, KEYS.len());
+    checks.dedup_by(|later, first| later.at == first.at && later.row == first.row);
+}
+
+/// By so many parts of the row, then by box; equal ones keep their order.
+fn sort(checks: &mut [Check], parts: usize) {
+    checks.sort_by(|a, b| (a.row.get(..parts), a.at).cmp(&(b.row.get(..parts), b.at)));
+}
+
+/// The grid of rows and boxes; below a row that differs, the first step that does.
+fn compare(columns: &[Column], checks: &[Check], style: Style) -> (String, bool) {
+    let rows: Vec<&[Check]> = checks.chunk_by(|a, b| a.row == b.row).collect();
+    let title = |row: &[Check]| row.first().map(Check::title).unwrap_or_default();
     let first = rows.iter().map(|row| width(&title(row))).max().unwrap_or(0).min(TITLE_MAX);
-    let of = |column: &Column, row: &(String, String)| -> Option<usize> {
-        column.checks.binary_search_by(|check| check.row.cmp(row)).ok()
-    };
-    let widths: Vec<usize> = boxes.iter().map(|b| width(&b.name).max(KEYWORD)).collect();
-    let cells = |cells: &mut dyn Iterator<Item = &str>| -> String {
+    let mut widths: Vec<usize> = columns.iter().map(|c| width(&c.name).max(KEYWORD)).collect();
+    for check in checks {
+        if let Some(columns) = widths.get_mut(check.at) {
+            *columns = width(&check.keyword).max(*columns);
+        }
+    }
+    let line = |cells: &mut dyn Iterator<Item = &str>| -> String {
         let cells = cells.zip(&widths);
         cells.map(|(cell, columns)| "  ".to_string() + &report::pad(cell, *columns)).collect()
     };
-    let head = cells(&mut boxes.iter().map(|b| b.name.as_str()));
+    let head = line(&mut columns.iter().map(|column| column.name.as_str()));
     let mut out = format!("  {}{}\n", " ".repeat(first), head.trim_end());
     let mut differ = 0;
     for row in &rows {
-        let checks: Vec<Option<&Check>> = boxes.iter().map(|b| b.checks.get(of(b, row)?)).collect();
-        let keyword =
-            |check: &Option<&Check>| check.map_or("-", |c| c.keyword.as_str()).to_string();
-        let keywords: Vec<String> = checks.iter().map(keyword).collect();
-        let other = keywords.iter().any(|k| Some(k) != keywords.first());
+        let of = |at| row.iter().find(|check| check.at == at);
+        let cells: Vec<Option<&Check>> = (0..columns.len()).map(of).collect();
+        let other = has_other(columns, &cells);
         differ += usize::from(other);
-        let why = difference(boxes, &checks, other, style);
-        let mark = if other {
-            "!"
-        } else if why.is_empty() {
-            " "
-        } else {
-            "~"
+        let why = difference(columns, &cells, other, style);
+        let mark = match other {
+            true => "!",
+            false if why.is_empty() => " ",
+            false => "~",
         };
-        let line = cells(&mut keywords.iter().map(String::as_str));
+        let line = line(&mut cells.iter().map(|cell| cell.map_or("-", |c| c.keyword.as_str())));
         out += format!("{mark} {}{line}", report::pad(&title(row), first)).trim_end();
         out += &format!("\n{why}");
     }
     let key = if differ == 0 { "compare.same" } else { "compare.differ" };
     let note = Note::new(key).with("count", differ).with("total", rows.len());
-    (out + &format!("\n{}\n", note.render(style.lang)), differ > 0)
+    out += &format!("\n{}\n", note.render(style.lang));
+    let silent = columns.iter().filter(|column| column.checks == 0);
+    let silent = silent.map(|column| column.name.as_str()).collect::<Vec<_>>().join(", ");
+    if !silent.is_empty() {
+        out += &(Note::new("compare.silent").with("boxes", &silent).render(style.lang) + "\n");
+    }
+    (out, differ > 0 || !silent.is_empty())
+}
+
+/// Whether the verdicts of those boxes differ that have any.
+fn has_other(columns: &[Column], cells: &[Option<&Check>]) -> bool {
+    let cells = columns.iter().zip(cells).filter(|(column, _)| column.checks > 0);
+    let mut verdicts = cells.map(|(_, cell)| cell.map(|check| &check.verdict));
+    let first = verdicts.next();
+    verdicts.any(|verdict| Some(verdict) != first)
 }
 
 /// The first fact that differs, and what else differs in the same step. Where all verdicts are
 /// the same only facts that should be the same everywhere count.
-fn difference(boxes: &[Column], checks: &[Option<&Check>], other: bool, style: Style) -> String {
+fn difference(columns: &[Column], cells: &[Option<&Check>], other: bool, style: Style) -> String {
     let value = |check: &Check, at: usize| check.facts.get(at).cloned().unwrap_or_default();
-    let differs = |at: usize| {
-        let mut values = checks.iter().flatten().map(|check| value(check, at));
+    let differs = |at: usize, fact: &Fact| {
+        let values = cells.iter().flatten().map(|check| value(check, at));
+        // A certificate that was not reached is not another one.
+        let mut values = values.filter(|v| other || fact.step != "cert" || !v.is_empty());
         let first = values.next();
         values.any(|v| Some(&v) != first.as_ref())
     };
     let wanted =
         |fact: &Fact| fact.weight == Weight::Same || other && fact.weight == Weight::Result;
-    let found = FACTS.iter().enumerate().find(|(at, fact)| wanted(fact) && differs(*at));
+    let found = FACTS.iter().enumerate().find(|(at, fact)| wanted(fact) && differs(*at, fact));
     let Some((first, Fact { step, .. })) = found else { return String::new() };
     let mut out = String::new();
     for (at, fact) in FACTS.iter().enumerate() {
-        if fact.step != *step || !differs(at) || (at != first && fact.weight != Weight::Input) {
+        if fact.step != *step || !differs(at, fact) || (at != first && fact.weight != Weight::Input)
+        {
             continue;
         }
         let mut label = format!(
@@ -175,17 +241,20 @@ fn difference(boxes: &[Column], checks: &[Option<&Check>], other: bool, style: S
             Note::new(fact.name).render(style.lang)
         );
         let mut told: Vec<String> = Vec::new();
-        for check in checks.iter().flatten() {
+        for check in cells.iter().flatten() {
             let value = value(check, at);
             if told.contains(&value) {
                 continue;
             }
-            let same = boxes
+            let same = columns
                 .iter()
-                .zip(checks)
+                .zip(cells)
                 .filter(|(_, c)| c.is_some_and(|c| c.facts.get(at) == Some(&value)));
-            let names: Vec<&str> = same.map(|(b, _)| b.name.as_str()).collect();
-            let shown = if value.is_empty() { "-".to_string() } else { shown(&value).to_string() };
+            let names: Vec<&str> = same.map(|(column, _)| column.name.as_str()).collect();
+            let shown = match value.is_empty() {
+                true => Note::new(fact.nothing()).render(style.lang),
+                false => shown(&value).to_string(),
+            };
             out += &format!("{label}{}: {shown}\n", names.join(", "));
             label = " ".repeat(width(&label));
             told.push(value);
@@ -203,6 +272,16 @@ struct Fact {
     of: fn(&Json) -> String,
 }
 
+impl Fact {
+    /// The key of what is said in place of no value.
+    fn nothing(&self) -> &'static str {
+        match (self.step, self.weight) {
+            ("dns", _) | ("proxy", Weight::Same) => "word.none",
+            _ => "step.notreached",
+        }
+    }
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Weight {
     /// Should be the same on every box: worth a mark although the verdict is the same.
@@ -215,20 +294,26 @@ enum Weight {
 
 /// In the order of the steps, and in each step what tells most first.
 const FACTS: &[Fact] = &[
-    fact("proxy", "compare.proxy", Weight::Same, |j| paths(j, "proxy", &["proxy"])),
-    fact("dns", "compare.addresses", Weight::Same, addresses),
-    fact("dns", "compare.servers", Weight::Input, servers),
-    fact("dns", "compare.source", Weight::Input, |j| j.get("dns").text("source").to_string()),
+    fact("proxy", "compare.proxy", Weight::Same, |j| j.text("through").to_string()),
+    fact("dns", "compare.addresses", Weight::Same, |j| lookups(j, &addresses)),
+    fact("dns", "compare.servers", Weight::Input, |j| {
+        lookups(j, &|dns| each(dns.get("answers"), &|a| a.text("server").to_string()))
+    }),
+    fact("dns", "compare.source", Weight::Input, |j| {
+        lookups(j, &|dns| dns.text("source").to_string())
+    }),
     fact("tcp", OUTCOME, Weight::Result, tcp),
     fact("tcp", "compare.local", Weight::Input, local),
     fact("proxy", OUTCOME, Weight::Result, |j| paths(j, "proxy", &["outcome", "status", "said"])),
     fact("greet", OUTCOME, Weight::Result, |j| paths(j, "greet", &["end", "service"])),
     fact("starttls", OUTCOME, Weight::Result, |j| paths(j, "starttls", &["protocol", "outcome"])),
+    fact("tls", OUTCOME, Weight::Result, |j| paths(j, "tls", &["outcome", "alert"])),
     fact("cert", "compare.sha256", Weight::Same, leaf),
-    fact("tls", OUTCOME, Weight::Result, |j| paths(j, "tls", &["outcome", "alert", "version"])),
     fact("cert", "compare.flaws", Weight::Result, |j| paths(j, "tls", &["flaws"])),
     fact("cert", "compare.trust", Weight::Input, trust),
+    fact("tls", OUTCOME, Weight::Result, |j| paths(j, "tls", &["version"])),
     fact("reply", OUTCOME, Weight::Result, |j| paths(j, "reply", &["failure", "status"])),
+    fact("partial", OUTCOME, Weight::Result, missed),
 ];
 
 const OUTCOME: &str = "compare.outcome";
@@ -242,35 +327,35 @@ const fn fact(
     Fact { step, name, weight, of }
 }
 
-/// Fields of one step at each address, each combination once.
+/// Fields of one step at each address that it was reached at, each combination once.
 fn paths(json: &Json, step: &str, fields: &[&str]) -> String {
-    let one = |path: &Json| {
-        let values = fields.iter().map(|field| path.get(step).get(field).to_text());
-        values.filter(|v| !v.is_empty()).collect::<Vec<_>>().join(" ")
-    };
-    joined(json.get("paths").items().iter().map(one).collect())
+    each(json.get("paths"), &|path| {
+        let step = path.get(step);
+        let values = fields.iter().map(|field| step.get(field).to_text());
+        match values.filter(|v| !v.is_empty()).collect::<Vec<_>>().join(" ") {
+            text if text.is_empty() && *step != Json::Null => "-".to_string(),
+            text => text,
+        }
+    })
+}
+
+/// Of the name dialled, and of the target's where a proxy is told its address.
+fn lookups(json: &Json, of: &dyn Fn(&Json) -> String) -> String {
+    joined(vec![of(json.get("dns")), of(json.get("dns_beyond"))])
 }
 
 /// The addresses that the name has, or why it has none.
-fn addresses(json: &Json) -> String {
-    let dns = json.get("dns");
-    let found: Vec<String> = dns.get("addresses").items().iter().map(Json::to_text).collect();
+fn addresses(dns: &Json) -> String {
+    let found = each(dns.get("addresses"), &Json::to_text);
     match found.is_empty() {
-        false => joined(found),
-        true => {
-            joined(dns.get("answers").items().iter().map(|a| a.text("result").into()).collect())
-        }
+        false => found,
+        true => each(dns.get("answers"), &|answer| answer.text("result").to_string()),
     }
-}
-
-fn servers(json: &Json) -> String {
-    let answers = json.get("dns").get("answers").items();
-    joined(answers.iter().map(|a| a.text("server").to_string()).collect())
 }
 
 /// How the connect to each address ended, and who said no.
 fn tcp(json: &Json) -> String {
-    let one = |path: &Json| {
+    each(json.get("paths"), &|path| {
         let (tcp, icmp) = (path.get("tcp"), path.get("tcp").get("icmp"));
         let mut text = format!("{} {}", path.text("address"), tcp.text("outcome"));
         if *icmp != Json::Null {
@@ -278,38 +363,49 @@ fn tcp(json: &Json) -> String {
             text += &format!(" ICMP {kind}/{code} from {}", icmp.text("from"));
         }
         text
-    };
-    joined(json.get("paths").items().iter().map(one).collect())
+    })
 }
 
 /// The addresses that connections leave from: the route shows in them.
 fn local(json: &Json) -> String {
-    let one = |path: &Json| {
+    each(json.get("paths"), &|path| {
         let local = path.get("tcp").text("local");
-        local.rsplit_once(':').map_or(local, |(ip, _)| ip).to_string()
-    };
-    joined(json.get("paths").items().iter().map(one).collect())
+        local.rsplit_once(':').map_or("-", |(ip, _)| ip).to_string()
+    })
 }
 
 fn leaf(json: &Json) -> String {
-    let one = |path: &Json| {
-        let chain = path.get("tls").get("chain").items();
-        chain.first().map_or(String::new(), |leaf| leaf.text("sha256").to_string())
-    };
-    joined(json.get("paths").items().iter().map(one).collect())
+    each(json.get("paths"), &|path| {
+        let leaf = path.get("tls").get("chain").items().first();
+        leaf.map_or(String::new(), |leaf| leaf.text("sha256").to_string())
+    })
 }
 
 /// What each list of roots on the box says, with the file it is in.
 fn trust(json: &Json) -> String {
-    let stores = |path: &Json| -> Vec<String> {
-        let one = |store: &Json| {
-            let (file, roots) = (store.text("file"), store.get("roots").to_text());
-            let source = if file.is_empty() { store.text("source") } else { file };
-            format!("{source} ({roots}): {}", store.text("trusts"))
-        };
-        path.get("tls").get("trust").items().iter().map(one).collect()
+    let store = |store: &Json| {
+        let (file, roots) = (store.text("file"), store.get("roots").to_text());
+        let source = if file.is_empty() { store.text("source") } else { file };
+        format!("{source} ({roots}): {}", store.text("trusts"))
     };
-    joined(json.get("paths").items().iter().flat_map(stores).collect())
+    each(json.get("paths"), &|path| each(path.get("tls").get("trust"), &store))
+}
+
+/// The addresses that fail where others do not.
+fn missed(json: &Json) -> String {
+    let verdict = json.get("verdict");
+    match verdict.text("keyword") {
+        "partial" => each(verdict.get("why"), &|note| match note.text("code") {
+            "why.other" => note.get("args").to_text(),
+            _ => String::new(),
+        }),
+        _ => String::new(),
+    }
+}
+
+/// What is found in the items of a list.
+fn each(list: &Json, of: &dyn Fn(&Json) -> String) -> String {
+    joined(list.items().iter().map(of).collect())
 }
 
 /// Sorted, each once.
@@ -505,6 +601,21 @@ impl Reader<'_> {
         self.0 = self.0.trim_start_matches([' ', '\t', '\r', '\n']);
     }
 }
+
+/// What makes a row, as shown before the member of the JSON. The first `TITLE` of them always do,
+/// the others where rows differ in them.
+const KEYS: [(&str, &str); 9] = [
+    ("", "target"),
+    ("", "name"),
+    ("sni=", "sni"),
+    ("expect=", "expect"),
+    ("tls=", "tls_mode"),
+    ("connect-to=", "connect_to"),
+    ("proxy=", "through"),
+    ("scheme=", "scheme"),
+    ("path=", "path"),
+];
+const TITLE: usize = 2;
 
 /// Columns of a target and its name in the grid.
 const TITLE_MAX: usize = 50;

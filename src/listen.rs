@@ -150,10 +150,7 @@ pub fn run(mut parser: Parser, lang: Lang) -> Result<u8, Stop> {
         Ok(Some(draft)) => draft,
         Ok(None) => return Ok(report::print(&cli::help("listen", lang)?).map(|()| 0)?),
         Err(Wrong::Note(note)) => return Err(note.into()),
-        Err(Wrong::Parser(error)) => {
-            let key = "usage.listenoption".to_string();
-            return Err(Note { key, ..cli::unknown(&error, &[]) }.into());
-        }
+        Err(Wrong::Parser(error)) => return Err(cli::no_option("listen", &error).into()),
     };
     let mut house = open(draft, lang)?;
     while house.round()? {}

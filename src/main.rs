@@ -5800,6 +5800,8 @@ mod tls {
                 | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
                     Trusts::BadSignature
                 }
+                // The library minds that it is a CA's before it looks for its issuer.
+                _ if leaf.self_signed() => Trusts::UnknownIssuer,
                 _ => Trusts::Rule,
             }
         }
@@ -10111,6 +10113,15 @@ mod report {
     }
 
     fn json_check(target: &Target, probe: &Probe, verdict: &Verdict, style: Style) -> Object {
+        let mode = match target.tls {
+            TlsMode::Never => "no",
+            TlsMode::Implicit => "yes",
+            TlsMode::Upgrade(protocol) => protocol,
+        };
+        let dialled = target.dial.as_ref().map(|_| {
+            let (host, port) = target.wanted();
+            json_string(&tunnel::authority(host, port))
+        });
         let object = Object::new()
             .number("schema", 1)
             .text("type", "check")
@@ -10118,6 +10129,11 @@ mod report {
             .text("host", &target.host.to_string())
             .number("port", target.port)
             .raw("sni", opt(target.server_name().map(json_string)))
+            .raw("scheme", opt(target.service.map(|s| json_string(s.name))))
+            .raw("path", opt(target.path.as_deref().map(json_string)))
+            .text("tls_mode", mode)
+            .raw("connect_to", opt(dialled))
+            .raw("through", opt(target.proxy.as_ref().map(|p| json_string(&p.to_string()))))
             .number("started", probe.started)
             .ms("ms", probe.elapsed)
             .raw("dns", json_lookup(&probe.lookup))
@@ -11817,6 +11833,12 @@ mod cli {
             }
             _ => Note::new("usage.unknown").with("option", "?"),
         }
+    }
+
+    /// The same for a command that has a help page of its own.
+    pub fn no_option(command: &str, error: &lexopt::Error) -> Note {
+        let key = "usage.option".to_string();
+        Note { key, ..unknown(error, &[]) }.with("command", command)
     }
 
     impl Draft {

@@ -4,8 +4,9 @@ use crate::support::dns;
 use crate::support::net::{Fault, SRV4, World};
 use crate::support::pki::Pki;
 use crate::support::run::{self, Outcome, Run};
-use crate::support::zoo::{Script, Tls};
+use crate::support::zoo::{self, Script, Tls};
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tempfile::TempDir;
@@ -119,12 +120,186 @@ fn another_certificate_and_another_ca_bundle_are_told_apart() {
 }
 
 #[test]
-fn the_latest_check_of_a_row_counts_and_missing_rows_show() {
-    let line = |target: &str, keyword: &str| {
-        format!(
-            "{{\"schema\":1,\"type\":\"check\",\"target\":\"{target}\",\"verdict\":{{\"keyword\":\"{keyword}\"}}}}\n"
-        )
+fn a_handshake_that_differs_is_named_before_its_certificate() {
+    let pki = Pki::new();
+    let good = zoo::tls(Tls::with(&pki.good(&["box.test"])).build()).serve();
+    let (alert, mute) = (zoo::alert(2, 40).serve(), zoo::mute().serve());
+    let files = Files::new();
+    for (name, server) in [("good", &good), ("alert", &alert), ("mute", &mute)] {
+        let at = server.addr().to_string();
+        let run = Run::new(["box.test:443", "--json", "--tls-timeout=300ms", "--connect-to", &at]);
+        let text = run.arg("--ca").arg(pki.ca_file()).run().stdout;
+        files.put(&format!("{name}.jsonl"), text.replace(&at, "192.0.2.1:443"));
+    }
+    let outcome = files.compare(&["good.jsonl", "mute.jsonl", "alert.jsonl"]);
+    let row = told(outcome.status(1), "box.test");
+    assert!(row.contains("tls       outcome  good: done"), "{outcome}");
+    assert!(row.contains("mute: timeout") && row.contains("alert: alert 40"), "{outcome}");
+    outcome.says_not("SHA-256").says_not("CA bundle");
+}
+
+#[test]
+fn a_step_that_was_not_reached_is_called_so() {
+    let files = Files::new();
+    let a = r#"{"schema":1,"type":"check","target":"h:1","verdict":{"keyword":"ok"},"paths":[{"tls":{"outcome":"done","flaws":[]}}]}"#;
+    let b = r#"{"schema":1,"type":"check","target":"h:1","verdict":{"keyword":"x"},"paths":[{"tls":null}]}"#;
+    files.put("a.jsonl", a);
+    files.put("b.jsonl", b);
+    files.compare(&["a.jsonl", "b.jsonl"]).says("outcome  a: done").says("b: not reached");
+    let names: Vec<_> = ["a.jsonl", "b.jsonl"].map(|name| files.0.path().join(name)).into();
+    Run::new(["--lang=ja", "compare"]).args(names).run().says("b: 未実施");
+}
+
+#[test]
+fn the_proxy_is_what_was_configured_whether_reached_or_not() {
+    let proxy = zoo::hangup().serve();
+    let files = Files::new();
+    let url = format!("http://lab:secret@{}", proxy.addr());
+    let check = |name: &str, proxy: &str| {
+        let run = Run::new(["https://127.0.0.1:1/", "--proxy", "env", "--json"]);
+        files.put(name, run.env("https_proxy", proxy).run().says_not("secret").stdout.clone());
     };
+    check("up.jsonl", &url);
+    drop(proxy);
+    check("down.jsonl", &url);
+    check("none.jsonl", "");
+    let outcome = files.compare(&["up.jsonl", "down.jsonl"]);
+    let row = told(outcome.status(1), "127.0.0.1:1");
+    assert!(row.contains("proxy.closed") && row.contains("proxy.connect"), "{outcome}");
+    assert!(row.contains("tcp       outcome  up: "), "{outcome}");
+    outcome.says_not("through");
+    let outcome = files.compare(&["down.jsonl", "none.jsonl"]);
+    outcome.status(1).says("through  down: http://127.0.0.1:").says("none: none");
+}
+
+#[test]
+fn what_socks5_asks_the_own_name_server_for_is_compared() {
+    let proxy = zoo::hangup().serve();
+    let files = Files::new();
+    for (name, address) in [("a", "10.9.0.1"), ("b", "10.9.0.2")] {
+        let server = dns::Server::start(move |_| dns::Answer::new().a(address).act());
+        let url = format!("socks5://{}", proxy.addr());
+        let at = server.addr().to_string();
+        let run = Run::new(["box.test:22", "-4", "--json", "--proxy", &url, "--dns", &at]);
+        files.put(&format!("{name}.jsonl"), run.run().stdout);
+    }
+    let outcome = files.compare(&["a.jsonl", "b.jsonl"]);
+    let row = told(outcome.status(0), "box.test:22");
+    assert!(row.starts_with('~'), "{outcome}");
+    assert!(row.contains("resolver answer  a: 10.9.0.1, 127.0.0.1"), "{outcome}");
+    assert!(row.contains("asked  a: 127.0.0.1:"), "{outcome}");
+}
+
+#[test]
+fn rows_of_one_target_are_told_apart_by_what_they_ask() {
+    let server = Script::new().stall().serve();
+    let target = server.addr().to_string();
+    let rows = format!(
+        "{target} tls=no\n{target} tls=yes\n{target} tls=yes sni=a.test\n\
+         {target} tls=no connect-to=127.0.0.1:1\n"
+    );
+    let less = rows.lines().rev().take(3).map(|row| row.to_owned() + "\n").collect::<String>();
+    let files = Files::new();
+    let check = |name: &str, rows: &str| {
+        let run = Run::new(["--json", "--no-extra", "--tls-timeout=200ms", "-f", "-"]);
+        files.put(name, run.stdin(rows).run().stdout);
+    };
+    check("a.jsonl", &rows);
+    check("less.jsonl", &less);
+    let text = fs::read_to_string(files.0.path().join("a.jsonl")).unwrap();
+    let worse = text.replacen("\"keyword\":\"ok\"", "\"keyword\":\"tcp.closed\"", 1);
+    assert_ne!(text, worse);
+    files.put("worse.jsonl", worse + &text);
+    files.put("every.jsonl", text.clone() + &text);
+    files.compare(&["a.jsonl", "every.jsonl"]).status(0).says("all 4 rows are the same");
+    // The latest counts, in whatever order they are.
+    files.compare(&["a.jsonl", "worse.jsonl"]).status(0);
+    let outcome = files.compare(&["a.jsonl", "less.jsonl"]);
+    outcome.status(1).says("1 of 4 rows differ").says("tls=no  connect-to").says_not("proxy=");
+    let told = |part: &str| told(&outcome, part);
+    assert!(told("tls=no  ").starts_with("! "), "{outcome}");
+    assert!(told("sni=a.test").contains("tls.timeout"), "{outcome}");
+    assert!(told("connect-to=127.0.0.1:1").contains("tcp.refused"), "{outcome}");
+}
+
+#[test]
+fn a_row_for_each_name_of_sni_compare() {
+    let pki = Pki::new();
+    let server = zoo::tls(Tls::with(&pki.good(&["a.test"])).build()).serve();
+    let files = Files::new();
+    for name in ["a", "b"] {
+        let run = Run::new([&*server.addr().to_string(), "--tls", "--json"]);
+        let run = run.args(["--sni-compare", "a.test,b.test", "--ca"]).arg(pki.ca_file());
+        files.put(&format!("{name}.jsonl"), run.run().stdout);
+    }
+    let outcome = files.compare(&["a.jsonl", "b.jsonl"]);
+    outcome.status(0).says("all 3 rows are the same");
+    assert!(told(&outcome, "sni=a.test").contains("ok"), "{outcome}");
+    assert!(told(&outcome, "sni=b.test").contains("cert.name"), "{outcome}");
+}
+
+#[test]
+fn another_dead_address_is_another_partial() {
+    let names = dns::Server::start(|_| dns::Answer::new().a("127.0.0.1").a("127.0.0.2").act());
+    let files = Files::new();
+    let first = Script::new().stall().serve();
+    let target = first.named("box.test");
+    let check = |name: &str| {
+        let run = Run::new([&*target, "-z", "-4", "--json", "--dns", &names.addr().to_string()]);
+        let outcome = run.run();
+        outcome.verdict("partial");
+        files.put(name, outcome.stdout);
+    };
+    check("a.jsonl");
+    check("same.jsonl");
+    let port = first.port();
+    drop(first);
+    let _second = Script::new().stall().serve_at(&format!("127.0.0.2:{port}"));
+    check("b.jsonl");
+    files.compare(&["a.jsonl", "same.jsonl"]).status(0);
+    let outcome = files.compare(&["a.jsonl", "b.jsonl"]);
+    let row = told(outcome.status(1), "box.test");
+    assert!(row.starts_with('!') && row.contains("127.0.0.1:"), "{outcome}");
+    // Where the connect does not tell them apart, the addresses do.
+    let late = |text: &str| text.replace("\"outcome\":\"refused\"", "\"outcome\":\"connected\"");
+    for name in ["a.jsonl", "b.jsonl"] {
+        let path = files.0.path().join(name);
+        files.put(name, late(&fs::read_to_string(path).unwrap()));
+    }
+    let outcome = files.compare(&["a.jsonl", "b.jsonl"]);
+    outcome.status(1).says("partial   outcome  a: 127.0.0.2:");
+}
+
+fn line(target: &str, keyword: &str) -> String {
+    format!(
+        "{{\"schema\":1,\"type\":\"check\",\"target\":\"{target}\",\"verdict\":{{\"keyword\":\"{keyword}\"}}}}\n"
+    )
+}
+
+#[test]
+fn a_box_that_failed_does_not_hide_the_others() {
+    let files = Files::new();
+    let both = line("h:1", "ok") + &line("h:2", "ok");
+    files.put("a.jsonl", &both);
+    files.put("b.jsonl", &both);
+    files.put("empty.jsonl", "");
+    files.put("<none>.jsonl", "");
+    files.put("cut.jsonl", line("h:1", "ok") + line("h:2", "ok").get(..40).unwrap());
+    let outcome = files.compare(&["a.jsonl", "empty.jsonl", "b.jsonl", "<none>.jsonl", "no.jsonl"]);
+    outcome.status(1).complains("empty.jsonl holds no check").complains("<none>.jsonl holds no");
+    outcome.complains("no.jsonl: No such file").says("all 2 rows are the same");
+    outcome.says("no checks from: empty, <none>, no");
+    assert!(told(&outcome, "h:2").starts_with("  h:2  ok"), "{outcome}");
+    // What is left of a file that was cut off counts.
+    let outcome = files.compare(&["a.jsonl", "cut.jsonl"]);
+    outcome.status(1).complains("cut.jsonl, line 2: no JSON, or cut off").says("1 of 2 rows");
+    // One box alone is nothing to compare, and every bad file is named.
+    let outcome = files.compare(&["a.jsonl", "no.jsonl", "empty.jsonl"]);
+    outcome.status(2).complains("no.jsonl: No such").complains("empty.jsonl holds").says_not("h:1");
+}
+
+#[test]
+fn the_latest_check_of_a_row_counts_and_missing_rows_show() {
     let files = Files::new();
     let statistics = "{\"schema\":1,\"type\":\"statistics\"}\n";
     files.put(
@@ -143,33 +318,47 @@ fn the_latest_check_of_a_row_counts_and_missing_rows_show() {
 }
 
 #[test]
-fn files_that_are_not_ours_are_refused_with_their_line() {
+fn files_that_are_not_ours_are_named_with_their_line() {
     let files = Files::new();
-    let good =
-        "{\"schema\":1,\"type\":\"check\",\"target\":\"h:1\",\"verdict\":{\"keyword\":\"ok\"}}\n";
-    files.put("good.jsonl", good);
-    let deep = format!("{good}{}1{}\n", "[".repeat(100_000), "]".repeat(100_000));
+    let good = line("h:1", "ok");
+    files.put("good.jsonl", &good);
+    let deep = format!("{}1{}\n", "[".repeat(100_000), "]".repeat(100_000));
     for (text, complaint) in [
-        (format!("{good}no json\n"), "line 2: no JSON"),
-        (format!("\n{good}{}", good.trim_end().trim_end_matches('}')), "line 3: no JSON"),
-        (deep, "line 2: no JSON"),
+        ("\n\nno json\nno json\n".to_owned(), "line 3: no JSON"),
+        (good.trim_end().trim_end_matches('}').to_owned(), "line 1: no JSON"),
+        (deep, "line 1: no JSON"),
         (format!("\"{}\"\n", "x".repeat(2 << 20)), "line 1: longer"),
         (good.replace(":1,", ":2,"), "line 1: JSON, but no check"),
         ("{\"schema\":1,\"type\":\"check\"}".to_owned(), "line 1: target or verdict"),
         (String::new(), "holds no check"),
     ] {
-        files.put("bad.jsonl", text);
-        files
-            .compare(&["good.jsonl", "bad.jsonl"])
-            .status(2)
-            .complains(complaint)
-            .within(Duration::from_secs(3));
+        files.put("bad.jsonl", &text);
+        let outcome = files.compare(&["good.jsonl", "bad.jsonl"]);
+        outcome.status(2).complains(complaint).within(Duration::from_secs(3));
+        assert_eq!(outcome.stderr.lines().count(), 2, "{outcome}");
+        files.put("bad.jsonl", good.clone() + &text);
+        files.compare(&["good.jsonl", "bad.jsonl"]).status(0).says("all 1 rows are the same");
     }
     files.compare(&["good.jsonl"]).status(2).complains("compare what?");
     files.compare(&["good.jsonl", "missing.jsonl"]).status(2).complains("missing.jsonl");
-    let painted = good.replace("h:1", "h\\u001b[31m\\u202e:1");
-    files.put("painted.jsonl", painted);
-    files.compare(&["good.jsonl", "painted.jsonl"]).status(1).harmless();
+    Run::new(["compare", "--json"]).run().status(2).complains("see: reach help compare");
+}
+
+#[test]
+fn nothing_in_a_file_reaches_the_terminal_as_it_is() {
+    let files = Files::new();
+    let evil = "\\u001b[31m\\u202e\\u0007\\n! ";
+    files.put("good.jsonl", line("h:1", "ok") + &line(evil, "ok"));
+    let answer = format!("\"dns\":{{\"addresses\":[\"{evil}\"]}},\"sni\":\"{evil}\",\"verdict\"");
+    let painted = line("h:1", evil) + &line(evil, "ok");
+    files.put("painted.jsonl", painted.replace("\"verdict\"", &answer));
+    let outcome = files.compare(&["good.jsonl", "painted.jsonl"]);
+    outcome.status(1).harmless().says("\\x1b[31m").silent_on_stderr();
+    assert_eq!(outcome.stdout.lines().filter(|line| line.starts_with('!')).count(), 1, "{outcome}");
+    // A column is as wide as what is shown in it.
+    let outcome = files.compare(&["painted.jsonl", "good.jsonl"]);
+    let at = |line: &str, word| outcome.stdout.lines().find(|l| l.contains(line))?.rfind(word);
+    assert_eq!(at("painted", "good"), at("! h:1", "ok"), "{outcome}");
 }
 
 #[test]
@@ -185,7 +374,13 @@ for name, kind, api in (("k8s-job", "Job", "batch/v1"), ("k8s-daemonset", "Daemo
     pod = it["spec"]["template"]["spec"]
     one, = pod["containers"]
     assert one["command"][:4] == ["/reach", "--json", "-f", "/rows/rows.txt"], one
-    assert one["securityContext"]["runAsNonRoot"] and one["image"] == "REGISTRY/reach"
+    assert one["image"] == "REGISTRY/reach"
+    # What the Pod Security Standard "restricted" asks for; it has no hostNetwork.
+    rights = one["securityContext"]
+    assert rights["runAsNonRoot"] and rights["allowPrivilegeEscalation"] is False
+    assert rights["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert rights["capabilities"] == {"drop": ["ALL"]}
+    assert pod.get("hostNetwork", False) == (kind == "DaemonSet")
     assert {m["name"] for m in one["volumeMounts"]} == {v["name"] for v in pod["volumes"]}
     assert pod["volumes"][0]["configMap"]["name"] == "reach-rows"
     if kind == "DaemonSet":
@@ -196,6 +391,68 @@ for name, kind, api in (("k8s-job", "Job", "batch/v1"), ("k8s-daemonset", "Daemo
         assert pod["restartPolicy"] == "Never" and it["spec"]["backoffLimit"] == 0
 "#;
     Run::program("python3", ["-c", script]).arg(fleet("")).run().status(0);
+}
+
+/// The commands at the head of a manifest, with programs that do what a cluster would: a container
+/// that is not there at first, and a log that grows.
+fn head_commands(manifest: &str, kubectl: &str) -> (Files, Outcome) {
+    let files = Files::new();
+    let dir = files.0.path().to_str().unwrap().to_owned();
+    fs::create_dir_all(files.0.path().join("bin")).unwrap();
+    fs::create_dir(files.0.path().join("dist")).unwrap();
+    let program = |name: &str, body: &str| {
+        let path = files.put(&format!("bin/{name}"), format!("#!/bin/sh\n{body}\n"));
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+    };
+    program("kubectl", kubectl);
+    program("docker", "exit 0");
+    program("reach", r#"exec $REACH "$@""#);
+    program("sleep", "exec /bin/sleep 0.01");
+    files.put("rows.txt", "# rows\nh:1\n\nh:2\n");
+    let text = fs::read_to_string(fleet(manifest)).unwrap();
+    let commands: String = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("#   "))
+        .map(|c| format!("{c}\n"))
+        .collect();
+    let root = env!("CARGO_MANIFEST_DIR");
+    let script =
+        format!("cd {dir}; ln -s {root}/build-scripts .; PATH={dir}/bin:$PATH\n{commands}");
+    let outcome = Run::shell(&script).limit(Duration::from_secs(30)).run();
+    (files, outcome)
+}
+
+#[test]
+fn the_log_of_the_job_is_read_to_its_end() {
+    let kubectl = r#"case "$*" in
+        *'logs -f'*'job/reach') echo >>tries
+            [ $(wc -l <tries) -gt 2 ] || { echo 'waiting to start' >&2; exit 1; }
+            echo all ;;
+        *apply*) grep -q image:.registry.example/reach || exit 1 ;;
+    esac"#;
+    let (files, outcome) = head_commands("k8s-job.yaml", kubectl);
+    assert_eq!(outcome.status, 0, "{outcome}");
+    let read = |name: &str| fs::read_to_string(files.0.path().join(name)).unwrap();
+    assert_eq!((read("pod.jsonl").as_str(), read("tries").len()), ("all\n", 3), "{outcome}");
+    let image = read("dist/Dockerfile");
+    assert!(image.lines().count() == 5 && image.ends_with("FROM $TARGETARCH\n"), "{image}");
+}
+
+#[test]
+fn the_log_of_each_node_is_read_until_it_has_every_row() {
+    let kubectl = format!(
+        r#"case "$*" in
+        *get*) printf 'pod-a node-a\npod-b node-b\n' ;;
+        *logs*) pod=${{2}}; echo >>$pod
+            [ $(wc -l <$pod) -lt 2 ] || printf '%s' '{}'
+            [ $(wc -l <$pod) -lt 4 ] || printf '%s' '{}' ;;
+        *rollout*) echo "$*" | grep -q -e --timeout= ;;
+    esac"#,
+        line("h:1", "ok"),
+        line("h:2", "ok")
+    );
+    let (_files, outcome) = head_commands("k8s-daemonset.yaml", &kubectl);
+    outcome.status(0).says("all 2 rows are the same").says("node-a").says("node-b");
 }
 
 #[test]
@@ -222,9 +479,16 @@ fn the_playbook_collects_a_file_from_every_host() {
     let rows = files.put("rows.txt", "127.0.0.1:1 name=nobody\n");
     let dir = files.0.path().to_str().unwrap();
     let vars = format!("binaries={dir} rows={} results={dir}/results", rows.display());
-    play().args(["-e", &*vars]).env("ANSIBLE_LOCAL_TEMP", dir).env("HOME", dir).run().status(0);
+    let collect =
+        |play: Run| play.args(["-e", &*vars]).env("ANSIBLE_LOCAL_TEMP", dir).env("HOME", dir).run();
+    collect(play()).status(0);
     let outcome = files.compare(&["results/one.jsonl", "results/two.jsonl"]);
     outcome.status(0).says("one").says("two").says("tcp.refused").says("nobody");
+    // A host that cannot be asked any more has no result of the last time.
+    let hosts = files
+        .put("hosts", "one\ntwo ansible_connection=ssh ansible_host=127.0.0.1 ansible_port=1\n");
+    collect(play().arg("-i").arg(hosts).args(["--limit", "one,two"])).status(4);
+    files.compare(&["results/one.jsonl", "results/two.jsonl"]).status(2).complains("two.jsonl");
 }
 
 fn fleet(name: &str) -> PathBuf {

@@ -9,8 +9,9 @@ use std::collections::BTreeSet;
 
 /// The fields of every object, schema 1, in their order: name and kind. `?` may be null, `*` is a
 /// list, and a name behind the kind describes the objects in it.
-const CHECK: &str = "schema:n type:s target:s host:s port:n sni:?s started:n ms:n dns:o(dns) \
-    dns_beyond:?o(dns) paths:*(path) verdict:o(verdict)";
+const CHECK: &str = "schema:n type:s target:s host:s port:n sni:?s scheme:?s path:?s tls_mode:s \
+    connect_to:?s through:?s started:n ms:n dns:o(dns) dns_beyond:?o(dns) paths:*(path) \
+    verdict:o(verdict)";
 const SCHEMAS: &[(&str, &str)] = &[
     ("check", CHECK),
     ("dns", "source:s name:b addresses:*s answers:*(answer) ms:n"),
