@@ -1773,7 +1773,8 @@ mod resolve {
         pub given: bool,
         pub search: Vec<String>,
         pub ndots: usize,
-        pub hosts: PathBuf,
+        /// Where etc/resolv.conf and etc/hosts are.
+        root: PathBuf,
         /// Where targets with the same host share one lookup.
         pub shared: Option<Cache>,
     }
@@ -1802,11 +1803,17 @@ mod resolve {
                 given: !servers.is_empty(),
                 search: Vec::new(),
                 ndots: 1,
-                hosts: root.join("etc/hosts"),
+                root: root.to_path_buf(),
                 shared: None,
             };
             text.unwrap_or_default().lines().for_each(|line| config.read_line(line));
             config
+        }
+
+        /// What the file says now: it comes with a VPN, a lease or the boot, perhaps while somebody
+        /// waits for that. `None` where `--dns` names the servers.
+        fn reread(&self) -> Option<Self> {
+            (!self.given).then(|| Self::load(&self.root, &[]))
         }
 
         /// One line of resolv.conf; of several `search` and `domain` lines the last counts.
@@ -1921,8 +1928,8 @@ mod resolve {
             return Some(known(Source::Literal, vec![addr]));
         }
         let name = host.strip_suffix('.').unwrap_or(host);
-        let file = Some(&config.hosts).filter(|_| !config.given);
-        let text = read_file(file?).unwrap_or_default();
+        let text = Some(&config.root).filter(|_| !config.given)?.join("etc/hosts");
+        let text = read_file(&text).unwrap_or_default();
         let line = |line: &str| {
             let mut words = line.split('#').next()?.split_whitespace();
             let addr = words.next()?.split('%').next()?.parse().ok()?;
@@ -1941,6 +1948,8 @@ mod resolve {
     /// Tries the names that the search list makes, until one has an address.
     fn ask_dns(host: &str, family: Family, config: &Config, deadline: Deadline) -> Lookup {
         let mut lookup = Lookup::known(host, Source::Dns, Vec::new());
+        let now = config.reread();
+        let config = now.as_ref().unwrap_or(config);
         if config.servers.is_empty() {
             lookup.outcome = Outcome::Failed(Failure::NoServer);
             return lookup;

@@ -756,6 +756,24 @@ fn nobody_to_ask_is_said_at_once() {
 }
 
 #[test]
+fn a_resolv_conf_that_comes_or_goes_counts_from_then_on() {
+    let dir = root(None, "");
+    let file = dir.path().join("etc/resolv.conf");
+    let nobody = "nameserver 127.9.9.9\n";
+    let config = Config::load(dir.path(), &[]);
+    let find = |config| outcome(&resolve("x.test", Family::Any, config, Deadline::after(LIMIT)));
+    assert_eq!(find(&config), "noserver");
+    std::fs::write(&file, nobody).unwrap();
+    assert_eq!(find(&config), "unreachable");
+    std::fs::remove_file(&file).unwrap();
+    assert_eq!(find(&config), "noserver");
+    // Not where the command line says whom to ask.
+    let given = Config::load(dir.path(), &[server(zone)]);
+    std::fs::write(&file, nobody).unwrap();
+    assert_eq!(find(&given), "nxdomain");
+}
+
+#[test]
 fn the_hosts_file_answers_first_with_all_its_lines() {
     let hosts = "# 10.0.0.9 db\n10.0.0.1  first DB.test db # not.this\n::5 db.TEST.\nx y\n10.0.0.1 db.test\r\n";
     let dir = root(None, hosts);
