@@ -458,6 +458,7 @@ mod deadline {
     pub struct Deadline {
         began: Instant,
         ends: Instant,
+        budget: Duration,
     }
 
     impl Deadline {
@@ -465,7 +466,7 @@ mod deadline {
         pub fn after(limit: Duration) -> Self {
             let began = Instant::now();
             let ends = began.checked_add(limit.min(LONGEST)).unwrap_or(began);
-            Self { began, ends }
+            Self { began, ends, budget: limit }
         }
 
         /// What is left, never zero; `None` when the time is over.
@@ -477,9 +478,9 @@ mod deadline {
             self.began.elapsed()
         }
 
-        /// The whole time from beginning to end.
+        /// The whole time that it was made with, even if `no_later_than` took some of it away.
         pub fn budget(&self) -> Duration {
-            self.ends.saturating_duration_since(self.began)
+            self.budget
         }
 
         /// The same beginning, ending no later than `other` does.
@@ -505,19 +506,6 @@ mod deadline {
             let step = Duration::from_secs(3);
             let greet = Duration::from_millis(300);
             Self { dns: step, connect: step, greet, tls: step, reply: step }
-        }
-    }
-
-    impl Timeouts {
-        /// No step longer than `limit`.
-        pub fn at_most(self, limit: Duration) -> Self {
-            Self {
-                dns: self.dns.min(limit),
-                connect: self.connect.min(limit),
-                greet: self.greet.min(limit),
-                tls: self.tls.min(limit),
-                reply: self.reply.min(limit),
-            }
         }
     }
 
@@ -6797,6 +6785,21 @@ mod probe {
         pub verify: bool,
         /// `--greet-timeout` was given: then it also binds services that speak first.
         pub greet_limit_given: bool,
+        /// The end of all steps, whatever their own limits: that of `--wait`.
+        pub until: Option<Deadline>,
+    }
+
+    impl Options {
+        /// The limit of one step.
+        pub fn limit(&self, limit: Duration) -> Deadline {
+            let own = Deadline::after(limit);
+            self.until.map_or(own, |until| own.no_later_than(until))
+        }
+
+        /// Whether no step may run any more.
+        pub fn is_over(&self) -> bool {
+            self.until.is_some_and(|until| until.remaining().is_none())
+        }
     }
 
     /// Everything that was measured for one target.
@@ -6851,7 +6854,7 @@ mod probe {
 
     /// Runs every step for every address of the target, the addresses side by side.
     pub fn run(target: &Target, options: &Options, watch: Watch<'_>) -> Probe {
-        let clock = Deadline::after(target.timeouts.dns);
+        let clock = options.limit(target.timeouts.dns);
         let (mut probe, addrs, beyond) = find(target, options, watch, clock);
         let until = None;
         let walk =
@@ -6917,7 +6920,7 @@ mod probe {
         match target.wanted().0 {
             Host::Ip(..) => None,
             Host::Name(name) => {
-                let limit = Deadline::after(target.timeouts.dns);
+                let limit = options.limit(target.timeouts.dns);
                 Some(resolve::resolve(name, options.family, &options.resolver, limit))
             }
         }
@@ -7067,7 +7070,7 @@ mod probe {
             let mut wire = match question.as_ref().is_some_and(|q| q.goes_first(target)) {
                 true => Some(wire),
                 false => {
-                    let limit = Deadline::after(greeting_limit(target, self.options));
+                    let limit = self.limit(greeting_limit(target, self.options));
                     // What the bytes leave open, the service that was named settles.
                     let port = target.service.map_or(target.port, |s| s.port);
                     let (greeting, wire) = greet::greet(wire, port, limit);
@@ -7078,7 +7081,7 @@ mod probe {
             };
             let Some(question) = question.filter(|_| greeted(path, target)) else { return };
             let heard = path.greeting.as_ref().map_or(&[][..], |g| g.banner.bytes());
-            let limit = Deadline::after(target.timeouts.reply);
+            let limit = self.limit(target.timeouts.reply);
             let reply = match &mut wire {
                 Some(wire) => reply::ask(wire, &question, heard, limit),
                 None => reply::unasked(&question, heard, End::Closed),
@@ -7086,8 +7089,8 @@ mod probe {
             (self.watch)(Step::Reply(self.addr, &reply));
             let hung_up = matches!(reply.end, End::Closed | End::Reset) && reply.text.is_empty();
             path.reply = Some(Box::new(reply));
-            if hung_up && path.tunnel.is_none() && self.options.extra {
-                let limit = Deadline::after(target.timeouts.connect);
+            if hung_up && path.tunnel.is_none() && self.may_ask_more() {
+                let limit = self.limit(target.timeouts.connect);
                 path.extra = vec![self.inquire_one(Question::Idle, None, limit)];
                 (self.watch)(Step::Extra(&path.extra));
             }
@@ -7100,7 +7103,7 @@ mod probe {
             let good = handshake.judgement.as_ref().is_some_and(|j| j.flaws.is_empty());
             let other = |alpn: &Untrusted| !alpn.bytes().starts_with(b"http/1.");
             let http = question.protocol == Protocol::Http;
-            let limit = Deadline::after(self.target.timeouts.reply);
+            let limit = self.limit(self.target.timeouts.reply);
             let reply = match () {
                 () if self.options.verify && !good => {
                     reply::unasked(question, &[], End::Unverified)
@@ -7126,7 +7129,7 @@ mod probe {
 
         /// The handshake, and the session if it was completed for good.
         fn secure(&self, wire: Wire, path: &mut Path) -> Option<Opened> {
-            let limit = Deadline::after(self.target.timeouts.tls);
+            let limit = self.limit(self.target.timeouts.tls);
             let choice = tls_options(self.target, self.options);
             let now = unix_now();
             let (handshake, session) =
@@ -7140,7 +7143,7 @@ mod probe {
         /// What extra connections have to say about a handshake that went wrong.
         fn look_into(&self, path: &mut Path) {
             let Some(handshake) = path.handshake.take() else { return };
-            if self.options.extra {
+            if self.may_ask_more() {
                 self.inquire(&handshake, path);
                 (self.watch)(Step::Extra(&path.extra));
             }
@@ -7159,7 +7162,7 @@ mod probe {
                 true => SILENCE_MIN + path.attempt.elapsed * SILENCE_TRIPS + way,
                 false => target.timeouts.tls,
             };
-            let limit = Deadline::after(patience.min(target.timeouts.tls));
+            let limit = self.limit(patience.min(target.timeouts.tls));
             if has_wrong_name(handshake) && handshake.sni.is_some() {
                 // A real one: TLS 1.3 encrypts the certificate.
                 let mut choice = tls_options(target, options);
@@ -7219,9 +7222,14 @@ mod probe {
             Ok(wire)
         }
 
+        /// Whether extra connections are allowed, and there is time for them.
+        fn may_ask_more(&self) -> bool {
+            self.options.extra && !self.options.is_over()
+        }
+
         /// The limit of one step.
         fn limit(&self, limit: Duration) -> Deadline {
-            let own = Deadline::after(limit);
+            let own = self.options.limit(limit);
             self.until.map_or(own, |until| own.no_later_than(until))
         }
     }
@@ -7261,9 +7269,25 @@ mod probe {
         pub fn leaf(&self) -> Option<&Certificate> {
             self.paths.first()?.handshake.as_deref()?.chain.first()
         }
+
+        /// Whether a step ended because its time was over.
+        pub fn timed_out(&self) -> bool {
+            let silent = resolve::Outcome::Failed(resolve::Failure::Timeout);
+            let mut lookups = self.beyond.iter().chain([&self.lookup]);
+            lookups.any(|l| l.outcome == silent) || self.paths.iter().any(Path::timed_out)
+        }
     }
 
     impl Path {
+        fn timed_out(&self) -> bool {
+            self.attempt.outcome == connect::Outcome::Silent
+                || self.tunnel.as_ref().is_some_and(|t| t.outcome == tunnel::Outcome::Timeout)
+                || self.greeting.as_ref().is_some_and(|g| g.end == greet::End::Quiet)
+                || self.upgrade.as_ref().is_some_and(|u| u.outcome == starttls::Outcome::Timeout)
+                || self.handshake.as_ref().is_some_and(|h| h.outcome == tls::Outcome::Timeout)
+                || self.reply.as_ref().is_some_and(|r| r.end == End::Timeout)
+        }
+
         fn new(attempt: Attempt) -> Self {
             Self {
                 attempt,
@@ -10458,11 +10482,11 @@ mod report {
             .end()
     }
 
-    /// One row of a list with what came of it.
+    /// One row of a list with what came of it; nothing, if its turn never came.
     pub struct Line<'a> {
         pub target: &'a Target,
         pub tag: &'a Tag,
-        pub digest: &'a Digest,
+        pub digest: Option<&'a Digest>,
         pub met: bool,
     }
 
@@ -10526,10 +10550,13 @@ mod report {
         let name = text::shown(&row.tag.name).to_string();
         let target = row.target.to_string();
         let mut line = columns.line(mark, [&name, &target, &row.tag.expect.to_string()]);
-        let (keyword, ms) = (row.digest.keyword, millis(row.digest.took, 1));
+        let Some(digest) = row.digest else {
+            return line + &paint(&say("many.unchecked", style), colour, style) + "\n";
+        };
+        let (keyword, ms) = (digest.keyword, millis(digest.took, 1));
         line += &paint(keyword, colour, style);
         line += blanks((KEYWORD + 1 + MS).saturating_sub(width(keyword) + ms.len()).max(1));
-        for part in [&ms, "  ", &row.digest.addr] {
+        for part in [&ms, "  ", &digest.addr] {
             line += part;
         }
         line.truncate(line.trim_end().len());
@@ -10544,19 +10571,20 @@ mod report {
         let note = Note::new(key).with("count", failed.len()).with("total", rows.len());
         let mut out = format!("\n{}\n", note.render(style.lang));
         if rows.len() > AT_A_GLANCE && failed.len() < rows.len() {
-            for row in failed.iter().take(REPEATED) {
+            let checked = || failed.iter().filter(|row| row.digest.is_some());
+            for row in checked().take(REPEATED) {
                 out += &table_row(row, columns, style);
             }
-            if let Some(more) = failed.len().checked_sub(REPEATED).filter(|more| *more > 0) {
+            if let Some(more) = checked().count().checked_sub(REPEATED).filter(|more| *more > 0) {
                 let note = Note::new("many.more").with("count", more);
                 out += &format!("  {}\n", note.render(style.lang));
             }
         }
         let case = |row: &Line<'a>| {
             let blocked = row.tag.expect.0.iter().any(|keyword| keyword.starts_with("tcp."));
-            Case { digest: row.digest, met: row.met, blocked }
+            Some(Case { digest: row.digest?, met: row.met, blocked })
         };
-        let cases: Vec<Case<'a>> = rows.iter().map(case).collect();
+        let cases: Vec<Case<'a>> = rows.iter().filter_map(case).collect();
         for note in verdict::alike(&cases) {
             out += &format!("  {}\n", wrap(&note.render(style.lang), 4, style.width));
         }
@@ -10564,8 +10592,14 @@ mod report {
     }
 
     /// A verdict that is another than before, with the time since the beginning.
-    pub fn change(row: &Line<'_>, started: i64, clock: Duration, style: Style) -> String {
-        let (digest, name) = (row.digest, text::shown(&row.tag.name));
+    pub fn change(
+        row: &Line<'_>,
+        digest: &Digest,
+        started: i64,
+        clock: Duration,
+        style: Style,
+    ) -> String {
+        let name = text::shown(&row.tag.name);
         let keyword = paint(digest.keyword, if row.met { GREEN } else { RED }, style);
         let gap = " ".repeat(KEYWORD.saturating_sub(width(digest.keyword)));
         let at = format!("{}  {:>8} s", utc(started), format!("+{}", millis(clock / 1000, 1)));
@@ -10651,16 +10685,21 @@ mod report {
 
     /// One record (RFC 4180).
     pub fn csv_row(row: &Line<'_>, started: i64) -> String {
+        let of = |d: &Digest| {
+            let (exit, ms) = (d.exit.to_string(), millis(d.took, 3));
+            [utc(started), d.keyword.to_string(), exit, ms, d.addr.clone()]
+        };
+        let [time, keyword, exit, ms, addr] = row.digest.map(of).unwrap_or_default();
         let cells = [
-            utc(started),
+            time,
             row.tag.name.clone(),
             row.target.to_string(),
             row.tag.expect.to_string(),
-            row.digest.keyword.to_string(),
+            keyword,
             (if row.met { "yes" } else { "no" }).to_string(),
-            row.digest.exit.to_string(),
-            millis(row.digest.took, 3),
-            row.digest.addr.clone(),
+            exit,
+            ms,
+            addr,
         ];
         cells.iter().map(|cell| csv_cell(cell)).collect::<Vec<_>>().join(",") + "\r\n"
     }
@@ -11053,10 +11092,8 @@ mod many {
     use super::resolve::Cache;
     use super::sys;
     use super::tally::Tally;
-    use super::target::Target;
     use super::text::{self, Note};
     use super::verdict::{self, Digest};
-    use std::borrow::Cow;
     use std::cmp::Reverse;
     use std::collections::BinaryHeap;
     use std::io;
@@ -11068,11 +11105,14 @@ mod many {
     /// Checks every row as often as was asked for. The exit status is 0 if all were as expected,
     /// else 1, or the verdict's if there is only one. `Err` is a full or broken output file.
     pub fn run(mut check: Check) -> io::Result<u8> {
-        check.options.resolver.shared = Some(Cache::new(match check.plan.again {
-            Again::Once => LONGEST,
-            Again::Wait(_) => PAUSE_MIN / 2,
-            Again::Every(pause, _) => pause / 2,
-        }));
+        let (fresh, until) = match check.plan.again {
+            Again::Once => (LONGEST, None),
+            // Enough for one try.
+            Again::Wait(limit) => (PAUSE_MIN / 2, Some(Deadline::after(limit.max(PAUSE_MIN)))),
+            Again::Every(pause, _) => (pause / 2, None),
+        };
+        check.options.resolver.shared = Some(Cache::new(fresh));
+        check.options.until = until;
         let repeats = matches!(check.plan.again, Again::Every(..));
         if repeats {
             sys::catch_interrupt();
@@ -11158,8 +11198,19 @@ mod many {
         row: usize,
         digest: Digest,
         met: bool,
+        /// The end of the wait came before that of a step: a failure only for lack of time.
+        cut: bool,
         started: i64,
         text: String,
+    }
+
+    impl State {
+        /// What nobody has begun is not begun any more.
+        fn close(&mut self) {
+            self.open = self.open.saturating_sub(self.fresh.len() + self.due.len());
+            self.fresh.start = self.fresh.end;
+            self.due.clear();
+        }
     }
 
     impl Shared {
@@ -11191,8 +11242,9 @@ mod many {
         /// Does what is due next; false when nothing will be any more.
         fn work_once(&self) -> bool {
             let Some(job) = self.next() else { return false };
+            let began = self.clock.elapsed();
             let done = self.examine(job);
-            let again = done.as_ref().and_then(|done| self.again(job, done.met));
+            let again = done.as_ref().and_then(|done| self.again(job, began, done.met));
             let mut state = self.lock();
             if state.done.is_empty() {
                 self.told.notify_one();
@@ -11216,6 +11268,10 @@ mod many {
         fn next(&self) -> Option<Job> {
             let mut state = self.lock();
             while state.open > 0 {
+                if self.check.options.is_over() {
+                    state.close();
+                    break;
+                }
                 if let Some(row) = state.fresh.next() {
                     return Some((Duration::ZERO, row, 0));
                 }
@@ -11231,17 +11287,20 @@ mod many {
                 let woken = self.work.wait_timeout(state, wait);
                 state = woken.unwrap_or_else(PoisonError::into_inner).0;
             }
+            self.told.notify_all();
             None
         }
 
         /// When the row is tried again, if it is.
-        fn again(&self, (due, row, tries): Job, met: bool) -> Option<Job> {
+        fn again(&self, (due, row, tries): Job, began: Duration, met: bool) -> Option<Job> {
             let now = self.clock.elapsed();
             let next = match self.check.plan.again {
                 Again::Once => return None,
                 Again::Wait(limit) => {
                     let pause = PAUSE_MIN.saturating_mul(1 << tries.min(4)).min(PAUSE_MAX);
-                    let next = now.saturating_add(pause);
+                    // The last try is as late as there is time for one more like this.
+                    let last = limit.saturating_sub(PAUSE_MIN + now.saturating_sub(began));
+                    let next = (now + pause).min(last.max(now + PAUSE_MIN));
                     (!met && next < limit).then_some(next)?
                 }
                 Again::Every(pause, count) => {
@@ -11255,46 +11314,42 @@ mod many {
         /// Checks a row once, and writes down what there is to say about it.
         fn examine(&self, (_, row, _): Job) -> Option<Done> {
             let Check { options, policy, plan, style, form, .. } = &self.check;
-            let (mut target, tag) =
-                (Cow::Borrowed(self.check.targets.get(row)?), plan.tags.get(row)?);
-            if let Again::Wait(limit) = plan.again {
-                let left = limit.saturating_sub(self.clock.elapsed()).max(PAUSE_MIN);
-                let timeouts = target.timeouts.at_most(left);
-                target = Cow::Owned(Target { timeouts, ..target.into_owned() });
-            }
+            let (target, tag) = (self.check.targets.get(row)?, plan.tags.get(row)?);
             let once = !matches!(plan.again, Again::Every(..));
             let whole = *form == Form::Steps && !plan.csv && once && (plan.single || style.verbose);
             let steps = Mutex::new(String::new());
             let watch = |step: Step<'_>| {
                 if whole {
                     let mut steps = steps.lock().unwrap_or_else(PoisonError::into_inner);
-                    *steps += &report::step(&step, &target, *style);
+                    *steps += &report::step(&step, target, *style);
                 }
             };
-            let probe = probe::run(&target, options, &watch);
-            let verdict = verdict::infer(&probe, &target, *policy);
-            let digest = verdict.digest(&probe, &target);
+            let probe = probe::run(target, options, &watch);
+            let cut = options.is_over() && probe.timed_out();
+            let verdict = verdict::infer(&probe, target, *policy);
+            let digest = verdict.digest(&probe, target);
             let met = tag.expect.met(verdict.keyword, verdict.exit);
             if let Some(tally) = self.tallies.get(row) {
                 let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
                 tally.add(&probe, &verdict, met);
             }
-            let line = Line { target: &target, tag, digest: &digest, met };
+            let line = Line { target, tag, digest: Some(&digest), met };
             let text = match form {
                 _ if plan.csv => report::csv_row(&line, probe.started),
                 Form::Json => report::json_row(&line, &probe, &verdict, *style),
-                Form::Brief => report::brief(&verdict, &target, *style),
+                Form::Brief => report::brief(&verdict, target, *style),
                 Form::Steps if whole => {
                     let steps = steps.into_inner().unwrap_or_else(PoisonError::into_inner);
-                    let rest = report::not_reached(&target, &probe, options.connect_only, *style);
-                    report::heading(&target, *style)
+                    let rest = report::not_reached(target, &probe, options.connect_only, *style);
+                    report::heading(target, *style)
                         + &steps
                         + &rest
                         + &report::verdict(&verdict, *style)
                 }
                 Form::Steps => report::table_row(&line, &self.columns, *style),
             };
-            Some(Done { row, met, started: probe.started, text, digest })
+            let cut = cut && verdict.exit != 0;
+            Some(Done { row, met, cut, started: probe.started, text, digest })
         }
 
         /// Whether a row is due that nobody has taken.
@@ -11372,6 +11427,9 @@ mod many {
         fn take(&mut self, mut done: Done) {
             let Check { plan, targets, .. } = &self.shared.check;
             let Some(before) = self.latest.get(done.row) else { return };
+            if done.cut && before.is_some() {
+                return;
+            }
             let before = before.as_ref().map(|before| before.digest.keyword);
             let changed = before != Some(done.digest.keyword);
             let said = self.said(&mut done, changed);
@@ -11402,9 +11460,9 @@ mod many {
                 Again::Once => plan.as_done,
                 _ if lines && (changed || style.verbose) => {
                     let clock = self.shared.clock.elapsed();
-                    let line = self.line(done);
+                    let line = self.line(done.row, Some(done));
                     return line.map_or(String::new(), |l| {
-                        report::change(&l, done.started, clock, *style)
+                        report::change(&l, &done.digest, done.started, clock, *style)
                     });
                 }
                 Again::Every(..) => !lines,
@@ -11448,50 +11506,84 @@ mod many {
             }
         }
 
-        fn line<'b>(&self, done: &'b Done) -> Option<Line<'b>>
+        fn line<'b>(&self, row: usize, done: Option<&'b Done>) -> Option<Line<'b>>
         where
             'a: 'b,
         {
             let check = &self.shared.check;
-            let (target, tag) = (check.targets.get(done.row)?, check.plan.tags.get(done.row)?);
-            Some(Line { target, tag, digest: &done.digest, met: done.met })
+            let (target, tag) = (check.targets.get(row)?, check.plan.tags.get(row)?);
+            let met = done.is_some_and(|done| done.met);
+            Some(Line { target, tag, digest: done.map(|done| &done.digest), met })
+        }
+
+        /// All rows, with the latest of each.
+        fn lines(&self) -> Vec<Line<'_>> {
+            let rows = self.latest.iter().enumerate();
+            rows.filter_map(|(row, done)| self.line(row, done.as_ref())).collect()
         }
 
         /// What is said when all is over, and the exit status.
         fn end(mut self) -> io::Result<u8> {
             self.progress.show("");
-            let Check { plan, style, form, .. } = &self.shared.check;
-            let mut text = String::new();
-            match plan.again {
-                Again::Once => {}
-                Again::Wait(_) if *form == Form::Json && !plan.csv => {}
-                Again::Wait(_) => {
-                    if self.is_table() {
-                        text = format!("\n{}", report::table_head(&self.shared.columns, *style));
-                    } else if *form == Form::Steps && !plan.csv {
-                        text.push('\n');
-                    }
-                    let rows = self.latest.iter().flatten();
-                    rows.for_each(|done| text += &done.text);
-                }
-                Again::Every(..) => text = self.statistics(),
+            let Check { plan, style, .. } = &self.shared.check;
+            let repeats = matches!(plan.again, Again::Every(..));
+            let mut text = match plan.again {
+                Again::Once => self.held_back(),
+                Again::Wait(_) => self.outcome(),
+                Again::Every(..) => self.statistics(),
+            };
+            let missing = self.latest.iter().filter(|done| done.is_none()).count();
+            let why = if sys::interrupted() { "many.interrupted" } else { "many.toolate" };
+            let missed = Note::new(why).with("count", missing);
+            let table = self.is_table() && !repeats;
+            if table {
+                text += &report::summary(&self.lines(), &self.shared.columns, *style);
             }
-            if self.is_table() && !matches!(plan.again, Again::Every(..)) {
-                let lines: Vec<_> =
-                    self.latest.iter().flatten().filter_map(|done| self.line(done)).collect();
-                text += &report::summary(&lines, &self.shared.columns, *style);
+            if table && missing > 0 {
+                text += &format!("  {}\n", missed.render(style.lang));
             }
             self.out.write(&text);
-            let met = match plan.again {
-                Again::Every(..) => self.bad == 0 && self.done > 0,
-                _ => self.latest.iter().all(|done| done.as_ref().is_some_and(|done| done.met)),
-            };
+            if !table && !repeats && missing > 0 {
+                report::remark(&missed, *style);
+            }
+            let met = missing == 0
+                && match repeats {
+                    true => self.bad == 0,
+                    false => self.latest.iter().flatten().all(|done| done.met),
+                };
             let exit = match (met, plan.single) {
                 (true, _) => 0,
                 (false, true) => self.exit.max(1),
                 (false, false) => 1,
             };
             self.out.error().map_or(Ok(exit), Err)
+        }
+
+        /// Of a list that was interrupted: rows that were done before their turn to be told.
+        fn held_back(&mut self) -> String {
+            let rest = self.latest.iter_mut().skip(self.next).flatten();
+            rest.map(|done| std::mem::take(&mut done.text)).collect()
+        }
+
+        /// What the wait came to, row by row.
+        fn outcome(&self) -> String {
+            let Check { plan, style, form, .. } = &self.shared.check;
+            let mut text = match form {
+                Form::Steps if !plan.csv => "\n".to_string(),
+                Form::Json if !plan.csv => return String::new(),
+                _ => String::new(),
+            };
+            if self.is_table() {
+                text += &report::table_head(&self.shared.columns, *style);
+            }
+            for (line, done) in self.lines().iter().zip(&self.latest) {
+                text += &match (done, form) {
+                    (Some(done), _) => done.text.clone(),
+                    (None, _) if plan.csv => report::csv_row(line, 0),
+                    (None, _) => report::table_row(line, &self.shared.columns, *style),
+                };
+            }
+            text
         }
 
         /// What the rounds of each row add up to.
@@ -12064,6 +12156,7 @@ mod cli {
                 trust: Trust::load(self.ca.as_deref(), &root)
                     .map_err(|e| bad_file(&e, "--ca", self.ca.as_deref().unwrap_or(&root)))?,
                 greet_limit_given: self.limits.greet.is_some(),
+                until: None,
             };
             let form = match (self.json, self.quiet) {
                 (true, _) => Form::Json,

@@ -1,12 +1,13 @@
 //! One check again and again: until it works, or to count how often it does.
 
 use crate::support::dns;
-use crate::support::run::Run;
+use crate::support::net::{HERE, Setup};
+use crate::support::run::{Run, each};
 use crate::support::sys;
 use crate::support::zoo::{self, Script};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Bound on 127.0.0.1 and not listening yet.
 fn bound() -> (TcpListener, SocketAddr) {
@@ -41,6 +42,93 @@ fn wait_gives_up_at_its_limit_with_the_last_verdict() {
     let full = zoo::full_backlog();
     let outcome = Run::new([&*full.addr().to_string(), "--wait", "1s", "--timeout", "10s"]).run();
     outcome.status(21).took(Duration::from_secs(1)..Duration::from_millis(1400));
+}
+
+#[test]
+fn the_limit_of_wait_holds_through_all_steps_together() {
+    let names = dns::Server::zoo();
+    let dns = names.addr().to_string();
+    let server = zoo::mute().serve();
+    let place = server.named("slow700.zoo.test");
+    let cases = [
+        (format!("http://{place}/"), "--no-extra", "reply.timeout"),
+        (place.clone(), "--tls", "tls.timeout"),
+        (format!("ssh://{place}"), "-4", "reply.silent"),
+        (place.clone(), "--starttls=smtp", "starttls.timeout"),
+    ];
+    each(&cases, |(target, option, keyword)| {
+        let words = [target, "--dns", &dns, "--wait", "1200ms", "--timeout", "10s", "-q", option];
+        let outcome = Run::new(words).run();
+        outcome.verdict(keyword).took(Duration::from_millis(1200)..Duration::from_millis(1450));
+    });
+}
+
+#[test]
+fn a_last_try_that_ran_out_of_time_changes_nothing() {
+    let busy = "HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n";
+    let slow = Script::new().recv_until("\r\n\r\n").wait(600).send(busy).close().serve();
+    let names = dns::Server::zoo();
+    let dns = format!("--dns={}", names.addr());
+    let (_closed, addr) = bound();
+    let cases = [
+        (format!("http://{}/", slow.addr()), "2s", 60, "reply.status"),
+        (format!("slow350.zoo.test:{}", addr.port()), "1200ms", 20, "tcp.refused"),
+    ];
+    each(&cases, |(target, limit, status, keyword)| {
+        let outcome = Run::new([&**target, &*dns, "--wait", limit]).run();
+        outcome.status(*status).verdict(keyword).says_not(".timeout");
+        let told = outcome.stdout.lines().filter(|line| line.contains(" s  ")).count();
+        assert_eq!(told, 1, "{outcome}");
+        outcome.within(Duration::from_millis(2250));
+    });
+}
+
+#[test]
+fn one_last_try_comes_just_before_the_limit() {
+    let (listener, addr) = bound();
+    let running = Run::new([&*addr.to_string(), "-zv", "--wait", "2s"]).start();
+    // At 0, 0.1, 0.3, 0.7 and 1.5 s; a pause of one second more would be too long.
+    let began = Instant::now();
+    while running.so_far().matches("tcp.refused").count() < 5 {
+        assert!(began.elapsed() < Duration::from_secs(10), "{}", running.so_far());
+        thread::sleep(Duration::from_millis(5));
+    }
+    sys::listen(&listener, 64).unwrap();
+    running.finish().status(0).says("CONNECTED");
+}
+
+#[test]
+fn rows_that_had_no_turn_before_the_limit_are_told_as_not_checked() {
+    let full = zoo::full_backlog();
+    let rows = format!("{} name=x\n", full.addr()).repeat(40);
+    let run = |options: &[&str]| {
+        let run = Run::new(["-f", "-", "-z", "--jobs", "1", "--wait", "1s"]).args(options);
+        let outcome = run.stdin(&rows).run();
+        outcome.status(1).took(Duration::from_secs(1)..Duration::from_millis(1250));
+        outcome
+    };
+    let table = run(&[]);
+    table.says("40 of 40 rows are not as expected").says("39 rows were not checked");
+    assert_eq!(table.stdout.matches("not checked\n").count(), 39, "{table}");
+    let csv = run(&["--csv"]);
+    let empty = format!(",x,{},ok,,no,,,\r\n", full.addr());
+    assert_eq!(csv.stdout.matches(&empty).count(), 39, "{csv}");
+    csv.complains("39 rows were not checked");
+    let json = run(&["--json"]);
+    assert_eq!(json.complains("39 rows were not checked").json().len(), 1, "{json}");
+}
+
+#[test]
+fn wait_sees_a_resolv_conf_that_comes_late() {
+    let Some(world) = Setup::new().etc("resolv.conf", "# none yet\n").start() else { return };
+    let at = "127.0.0.1:53";
+    let _names = dns::Server::start_on(world.udp(HERE, at), world.tcp(HERE, at), dns::by_label);
+    let listener = world.tcp(HERE, "127.0.0.1:0");
+    let place = format!("good.test:{}", listener.local_addr().unwrap().port());
+    let running = Run::new([&*place, "-z", "--wait", "20s"]).within(&world).start();
+    running.says_soon("dns.noserver");
+    world.rewrite_etc("resolv.conf", "nameserver 127.0.0.1\n");
+    running.finish().status(0).says("127.0.0.1 answered 127.0.0.1");
 }
 
 #[test]
