@@ -9502,10 +9502,11 @@ mod tally {
             }
         }
 
-        /// Checks that were not as expected, in tenths of a percent.
-        pub fn lost(&self) -> u64 {
+        /// Checks that were not as expected, in percent; `None` if none has ended.
+        pub fn lost(&self) -> Option<String> {
             let lost = u64::from(self.sent.saturating_sub(self.met));
-            (lost * 1000).checked_div(self.sent.into()).unwrap_or(0)
+            let tenths = (lost * 1000).checked_div(self.sent.into())?;
+            Some(format!("{}.{}", tenths / 10, tenths % 10))
         }
     }
 
@@ -10610,14 +10611,16 @@ mod report {
 
     /// What the rounds of one row add up to.
     pub fn tally(target: &Target, tag: &Tag, tally: &Tally, style: Style) -> String {
-        let lost = tally.lost();
         let name = if tag.name.is_empty() {
             String::new()
         } else {
             format!("{}  ", text::shown(&tag.name))
         };
-        let note = Note::new("tally.sent").with("sent", tally.sent).with("ok", tally.met);
-        let note = note.with("lost", format!("{}.{}", lost / 10, lost % 10));
+        let note = match tally.lost() {
+            Some(lost) => Note::new("tally.sent").with("ok", tally.met).with("lost", lost),
+            None => Note::new("tally.none"),
+        };
+        let note = note.with("sent", tally.sent);
         let mut out = format!("\n{name}{target}  {}\n", note.render(style.lang));
         for (step, series) in STEPS.iter().zip(&tally.times) {
             if let Some([min, median, p95, max]) = series.figures().map(|f| f.map(|d| millis(d, 1)))
@@ -10645,7 +10648,6 @@ mod report {
 
     /// The same as one line of JSON.
     pub fn json_tally(target: &Target, tag: &Tag, tally: &Tally) -> String {
-        let lost = tally.lost();
         let mut object = Object::new()
             .number("schema", 1)
             .text("type", "statistics")
@@ -10653,7 +10655,7 @@ mod report {
             .text("name", &tag.name)
             .number("sent", tally.sent)
             .number("ok", tally.met)
-            .raw("lost_percent", format!("{}.{}", lost / 10, lost % 10));
+            .raw("lost_percent", opt(tally.lost()));
         for (step, series) in STEPS.iter().zip(&tally.times) {
             let figures = series.figures().map(|[min, median, p95, max]| {
                 let times = Object::new().ms("min", min).ms("median", median);
@@ -11113,8 +11115,8 @@ mod many {
         };
         check.options.resolver.shared = Some(Cache::new(fresh));
         check.options.until = until;
-        let repeats = matches!(check.plan.again, Again::Every(..));
-        if repeats {
+        if !matches!(check.plan.again, Again::Wait(_)) {
+            // A wait has told each result; whoever waits for its end must see it was interrupted.
             sys::catch_interrupt();
         }
         text::index();
@@ -11138,7 +11140,7 @@ mod many {
             ended = news.len();
             news.into_iter().for_each(|done| board.take(done));
             board.show();
-            if over || repeats && sys::interrupted() {
+            if over || sys::interrupted() {
                 return board.end();
             }
         }

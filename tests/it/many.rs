@@ -1,11 +1,12 @@
 //! Lists of targets: how they are read, checked side by side, told and counted.
 
 use crate::support::dns;
-use crate::support::run::{Outcome, Run};
+use crate::support::run::{Outcome, Run, patience};
 use crate::support::sys;
 use crate::support::zoo::{self, Script};
+use std::io::Read;
 use std::net::{TcpListener, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A listener that accepts nobody by itself, which is enough for `-z`.
 fn open() -> (TcpListener, u16) {
@@ -294,6 +295,37 @@ fn one_stuck_server_does_not_hold_the_others() {
     let outcome = run().run();
     let first = outcome.stdout.lines().nth(1).unwrap();
     assert!(first.contains("tcp.timeout"), "{outcome}");
+}
+
+#[test]
+fn an_interrupted_list_tells_what_is_done_and_how_much_is_not() {
+    let full = zoo::full_backlog();
+    let (listener, good) = open();
+    let rows = format!("{}\n{}", full.addr(), format!("127.0.0.1:{good}\n").repeat(50));
+    let interrupted = |options: &[&str], signal| {
+        let run = Run::new(["-f", "-", "-z", "--timeout", "20s"]).args(options).stdin(&rows);
+        let running = run.start();
+        // Each has been accepted, and closed by the other side: it is done.
+        for _ in 0..50 {
+            let (mut peer, _) = listener.accept().unwrap();
+            assert_eq!(peer.read(&mut [0; 1]).unwrap_or(0), 0);
+        }
+        let asked = Instant::now();
+        running.signal(signal);
+        let outcome = running.finish();
+        let took = asked.elapsed();
+        assert!(took < Duration::from_millis(250).mul_f64(patience()), "{took:?}\n{outcome}");
+        outcome.status(1);
+        outcome
+    };
+    let table = interrupted(&[], libc::SIGINT);
+    let told = table.stdout.matches(&format!("127.0.0.1:{good}  ok")).count();
+    assert_eq!(told, 50, "{table}");
+    table.says("1 of 51 rows are not as expected");
+    table.says("interrupted; rows not checked to the end: 1").silent_on_stderr();
+    let csv = interrupted(&["--csv"], libc::SIGTERM);
+    assert_eq!(records(&csv).len(), 51, "{csv}");
+    csv.complains("interrupted; rows not checked to the end: 1");
 }
 
 #[test]

@@ -108,14 +108,24 @@ fn rows_that_had_no_turn_before_the_limit_are_told_as_not_checked() {
         outcome
     };
     let table = run(&[]);
-    table.says("40 of 40 rows are not as expected").says("39 rows were not checked");
+    table.says("40 of 40 rows are not as expected").says("before their turn: 39");
     assert_eq!(table.stdout.matches("not checked\n").count(), 39, "{table}");
     let csv = run(&["--csv"]);
     let empty = format!(",x,{},ok,,no,,,\r\n", full.addr());
     assert_eq!(csv.stdout.matches(&empty).count(), 39, "{csv}");
-    csv.complains("39 rows were not checked");
+    csv.complains("rows not checked, since the wait was over before their turn: 39");
     let json = run(&["--json"]);
-    assert_eq!(json.complains("39 rows were not checked").json().len(), 1, "{json}");
+    assert_eq!(json.complains("before their turn: 39").json().len(), 1, "{json}");
+}
+
+#[test]
+fn rows_share_a_lookup_also_when_the_wait_cuts_it() {
+    let names = dns::Server::zoo();
+    let dns = names.addr().to_string();
+    let rows: String = (1..=100).map(|port| format!("drop.zoo.test:{port}\n")).collect();
+    let run = Run::new(["-f", "-", "-4", "--wait", "600ms", "--dns", &dns]).stdin(rows);
+    run.run().status(1).says("dns.timeout");
+    assert!(names.queries().len() < 50, "{}", names.queries().len());
 }
 
 #[test]
@@ -238,7 +248,17 @@ fn every_ends_with_its_sum_when_it_is_interrupted() {
     let running = Run::new(words).start();
     running.says_soon("ok");
     running.signal(libc::SIGINT);
-    running.finish().says("0 sent, 0 ok").within(Duration::from_secs(3));
+    // Of one row no check has ended: that is no success.
+    running.finish().status(1).says("no check has ended").says("0.0 % lost");
+    let running = Run::new(["-z", "--every", "1s", "--timeout", "20s", "--json"])
+        .args([full.addr().to_string(), addr.to_string()])
+        .start();
+    running.says_soon("\"ok\"");
+    running.signal(libc::SIGINT);
+    let outcome = running.finish();
+    let sums = outcome.status(1).within(Duration::from_secs(3)).json().split_off(1);
+    assert_eq!(sums[0]["sent"], 0, "{outcome}");
+    assert!(sums[0]["lost_percent"].is_null(), "{outcome}");
     drop(TcpStream::connect(addr));
 }
 
