@@ -319,6 +319,17 @@ mod text {
         s.chars().map(|c| if is_wide(c) { 2 } else { 1 }).sum()
     }
 
+    /// As much of the text as fits into so many columns.
+    pub fn fitting(s: &str, columns: usize) -> &str {
+        let mut used = 0;
+        let mut chars = s.char_indices();
+        let first_too_many = chars.find(|(_, c)| {
+            used += if is_wide(*c) { 2 } else { 1 };
+            used > columns
+        });
+        first_too_many.and_then(|(at, _)| s.get(..at)).unwrap_or(s)
+    }
+
     /// An address as std writes it: IPv4 in a tenth of the instructions that std takes when it
     /// is built for size. A list of 10,000 targets shows 100,000 addresses.
     pub fn write_ip(f: &mut impl Write, ip: &IpAddr) -> fmt::Result {
@@ -993,12 +1004,12 @@ mod sys {
         INTERRUPTED.load(Ordering::Relaxed)
     }
 
-    /// Columns of the terminal behind standard output, if it is one and says so (tty_ioctl(4)).
-    pub fn terminal_columns() -> Option<usize> {
+    /// Columns of the terminal behind a stream, if it is one and says so (tty_ioctl(4)).
+    pub fn terminal_columns(stream: BorrowedFd<'_>) -> Option<usize> {
         // SAFETY: winsize is plain integers; the kernel writes one through a valid pointer.
         let (done, size) = unsafe {
             let mut size: libc::winsize = std::mem::zeroed();
-            (libc::ioctl(1, libc::TIOCGWINSZ, &raw mut size), size)
+            (libc::ioctl(stream.as_raw_fd(), libc::TIOCGWINSZ, &raw mut size), size)
         };
         (done == 0 && size.ws_col > 0).then_some(size.ws_col.into())
     }
@@ -9571,7 +9582,7 @@ mod report {
     use super::resolve::{Answer, Failure, Lookup, Source};
     use super::rows::Tag;
     use super::starttls::{self, Upgrade};
-    use super::sys::{Fault, Icmp};
+    use super::sys::{self, Fault, Icmp};
     use super::tally::{STEPS, Tally};
     use super::target::{Target, TlsMode};
     use super::text::{self, Lang, Note, Untrusted, hex, json_string, utc, width};
@@ -9581,6 +9592,7 @@ mod report {
     use super::x509::Certificate;
     use std::io::{self, IsTerminal, Write};
     use std::net::{IpAddr, SocketAddr};
+    use std::os::fd::AsFd;
     use std::time::Duration;
 
     /// How a person wants to read it.
@@ -10728,10 +10740,13 @@ mod report {
             Self { shown: false, wanted: io::stderr().is_terminal() && !dumb }
         }
 
-        /// Puts a line in place of the last one; an empty one only takes that away.
+        /// Puts a line in place of the last one; an empty one only takes that away. What would
+        /// go on in a second row of the terminal could not be taken away.
         pub fn show(&mut self, line: &str) {
             if self.wanted && (self.shown || !line.is_empty()) {
-                let _ = write!(io::stderr(), "\r\x1b[K{line}");
+                let mut stderr = io::stderr();
+                let columns = sys::terminal_columns(stderr.as_fd()).unwrap_or(usize::MAX);
+                let _ = write!(stderr, "\r\x1b[K{}", text::fitting(line, columns - 1));
                 self.shown = !line.is_empty();
             }
         }
@@ -11139,7 +11154,7 @@ mod many {
             let (news, over) = shared.news(behind);
             ended = news.len();
             news.into_iter().for_each(|done| board.take(done));
-            board.show();
+            board.show(workers);
             if over || sys::interrupted() {
                 return board.end();
             }
@@ -11481,8 +11496,8 @@ mod many {
             }
         }
 
-        /// Writes what there is, and how far it is.
-        fn show(&mut self) {
+        /// Writes what there is, and how far it is with so many rows at a time.
+        fn show(&mut self, workers: usize) {
             if !self.text.is_empty() {
                 self.progress.show("");
                 self.out.write(&std::mem::take(&mut self.text));
@@ -11491,10 +11506,14 @@ mod many {
                 let check = &self.shared.check;
                 let total = check.targets.len();
                 let (key, left) = match check.plan.again {
+                    // Nothing has ended that would tell how long one takes.
+                    Again::Once if self.done == 0 => ("many.begun", 0),
                     Again::Once => {
-                        let each =
-                            self.shared.clock.elapsed().as_millis() / self.done.max(1) as u128;
-                        ("many.progress", each * total.saturating_sub(self.done) as u128 / 1000)
+                        let rest = total.saturating_sub(self.done);
+                        // Those under way are half done, taken together.
+                        let ended = self.done + workers.min(rest) / 2;
+                        let each = self.shared.clock.elapsed().as_millis() / ended as u128;
+                        ("many.progress", each * rest as u128 / 1000)
                     }
                     Again::Wait(limit) => {
                         let left = limit.saturating_sub(self.shared.clock.elapsed());
@@ -11659,6 +11678,7 @@ mod cli {
     use std::fs::File;
     use std::io::{self, IsTerminal, Read};
     use std::net::SocketAddr;
+    use std::os::fd::AsFd;
     use std::path::{Path, PathBuf};
     use std::time::Duration;
 
@@ -12355,10 +12375,11 @@ mod cli {
 
     /// Language, terminal and colour; NO_COLOR (no-color.org) and pipes mean none.
     pub fn style(lang: Lang, verbose: bool) -> Style {
-        let terminal = std::io::stdout().is_terminal();
+        let stdout = std::io::stdout();
+        let terminal = stdout.is_terminal();
         let plain = std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
         let dumb = std::env::var_os("TERM").is_some_and(|v| v == "dumb");
-        let columns = terminal.then(sys::terminal_columns).flatten();
+        let columns = terminal.then(|| sys::terminal_columns(stdout.as_fd())).flatten();
         Style {
             lang,
             colour: terminal && !plain && !dumb,

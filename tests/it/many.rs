@@ -1,11 +1,12 @@
 //! Lists of targets: how they are read, checked side by side, told and counted.
 
 use crate::support::dns;
-use crate::support::run::{Outcome, Run, patience};
+use crate::support::run::{Outcome, Run, patience, skip, test_name};
 use crate::support::sys;
 use crate::support::zoo::{self, Script};
 use std::io::Read;
 use std::net::{TcpListener, TcpStream};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// A listener that accepts nobody by itself, which is enough for `-z`.
@@ -326,6 +327,34 @@ fn an_interrupted_list_tells_what_is_done_and_how_much_is_not() {
     let csv = interrupted(&["--csv"], libc::SIGTERM);
     assert_eq!(records(&csv).len(), 51, "{csv}");
     csv.complains("interrupted; rows not checked to the end: 1");
+}
+
+#[test]
+fn progress_fits_its_terminal_and_guesses_nothing() {
+    if Command::new("script").arg("--version").output().is_err() {
+        return skip(&test_name(), "script, of the package bsdutils, is not installed");
+    }
+    let full = zoo::full_backlog();
+    // What was drawn in a terminal so wide, while each of three rows took half a second.
+    let drawn = |columns: usize, lang: &str| -> Vec<String> {
+        let rows = format!("{0} {0} {0}", full.addr());
+        let command = format!("$REACH -z --jobs 1 --timeout 500ms --lang {lang} {rows}");
+        let script =
+            format!("script -qec 'stty cols {columns}; {command} >/dev/null' /dev/null </dev/null");
+        let outcome = Run::shell(&script).env("TERM", "xterm").run();
+        let parts = outcome.status(1).stdout.split("\r\u{1b}[K");
+        parts.map(|part| part.trim_end().to_owned()).filter(|part| !part.is_empty()).collect()
+    };
+    let wide = drawn(100, "en");
+    assert!(wide.contains(&"0 of 3, 0 not as expected".to_owned()), "{wide:?}");
+    assert!(wide.iter().any(|line| line.starts_with("1 of 3") && line.contains("left")));
+    for line in wide.iter().filter(|line| line.starts_with('0')) {
+        assert!(!line.contains("left"), "{line}");
+    }
+    let narrow = drawn(20, "en");
+    assert!(narrow.contains(&"0 of 3, 0 not as ex".to_owned()), "{narrow:?}");
+    let narrow = drawn(14, "ja");
+    assert!(narrow.contains(&"0/3 完了、期".to_owned()), "{narrow:?}");
 }
 
 #[test]
