@@ -9059,6 +9059,16 @@ mod rows {
     #[derive(Clone, Default)]
     pub struct Expect(pub Vec<&'static str>);
 
+    impl Tag {
+        /// The name in front of its target.
+        pub fn prefix(&self) -> String {
+            match self.name.as_str() {
+                "" => String::new(),
+                name => format!("{}  ", shown(name)),
+            }
+        }
+    }
+
     impl Expect {
         /// Whether a verdict is among those expected. `ok` is anything that exits with 0.
         pub fn met(&self, keyword: &str, exit: u8) -> bool {
@@ -9732,6 +9742,23 @@ mod report {
         verdict.next.iter().for_each(|n| paragraph("word.next", n));
         verdict.about("next").iter().for_each(|n| paragraph("word.next", n));
         out + &format!("exit {}\n", verdict.exit)
+    }
+
+    /// The line above the steps of a row of a list: as its row in the table begins.
+    pub fn row_heading(row: &Line<'_>, style: Style) -> String {
+        let place = heading(row.target, style);
+        let expect = match row.tag.expect.0.is_empty() {
+            true => String::new(),
+            false => format!("  expect={}", row.tag.expect),
+        };
+        format!("{} {}{}{expect}\n\n", row.mark(), row.tag.prefix(), place.trim_end())
+    }
+
+    /// The same for a row of a list.
+    pub fn brief_row(row: &Line<'_>, verdict: &Verdict, style: Style) -> String {
+        let name = row.tag.prefix();
+        let sentence = verdict.sentence().render(style.lang);
+        format!("{} {}  {name}{}  {sentence}\n", row.mark(), verdict.keyword, row.target)
     }
 
     /// The verdict in one line, for `-q`.
@@ -10503,6 +10530,13 @@ mod report {
         pub met: bool,
     }
 
+    impl Line<'_> {
+        /// An exclamation mark opens those that are not as expected.
+        fn mark(&self) -> &'static str {
+            if self.met { " " } else { "!" }
+        }
+    }
+
     /// Widths of the table's columns; 0 is a column that no row needs.
     #[derive(Default)]
     pub struct Columns {
@@ -10557,12 +10591,12 @@ mod report {
         format!("{line}{} {:>MS$}  {address}\n", pad(&verdict, KEYWORD), "ms")
     }
 
-    /// One row of the table; an exclamation mark opens those that are not as expected.
+    /// One row of the table.
     pub fn table_row(row: &Line<'_>, columns: &Columns, style: Style) -> String {
-        let (mark, colour) = if row.met { (" ", GREEN) } else { ("!", RED) };
+        let colour = if row.met { GREEN } else { RED };
         let name = text::shown(&row.tag.name).to_string();
         let target = row.target.to_string();
-        let mut line = columns.line(mark, [&name, &target, &row.tag.expect.to_string()]);
+        let mut line = columns.line(row.mark(), [&name, &target, &row.tag.expect.to_string()]);
         let Some(digest) = row.digest else {
             return line + &paint(&say("many.unchecked", style), colour, style) + "\n";
         };
@@ -10582,7 +10616,9 @@ mod report {
         let failed: Vec<&Line<'a>> = rows.iter().filter(|row| !row.met).collect();
         let key = if failed.is_empty() { "many.good" } else { "many.bad" };
         let note = Note::new(key).with("count", failed.len()).with("total", rows.len());
-        let mut out = format!("\n{}\n", note.render(style.lang));
+        // Whole reports have ended with an empty line.
+        let gap = if style.verbose { "" } else { "\n" };
+        let mut out = format!("{gap}{}\n", note.render(style.lang));
         if rows.len() > AT_A_GLANCE && failed.len() < rows.len() {
             let checked = || failed.iter().filter(|row| row.digest.is_some());
             for row in checked().take(REPEATED) {
@@ -10612,22 +10648,17 @@ mod report {
         clock: Duration,
         style: Style,
     ) -> String {
-        let name = text::shown(&row.tag.name);
+        let name = row.tag.prefix();
         let keyword = paint(digest.keyword, if row.met { GREEN } else { RED }, style);
         let gap = " ".repeat(KEYWORD.saturating_sub(width(digest.keyword)));
         let at = format!("{}  {:>8} s", utc(started), format!("+{}", millis(clock / 1000, 1)));
-        let name = if row.tag.name.is_empty() { String::new() } else { format!("{name}  ") };
         let line = format!("{at}  {keyword}{gap}  {name}{}  {}", row.target, digest.addr);
         line.trim_end().to_string() + "\n"
     }
 
     /// What the rounds of one row add up to.
     pub fn tally(target: &Target, tag: &Tag, tally: &Tally, style: Style) -> String {
-        let name = if tag.name.is_empty() {
-            String::new()
-        } else {
-            format!("{}  ", text::shown(&tag.name))
-        };
+        let name = tag.prefix();
         let note = match tally.lost() {
             Some(lost) => Note::new("tally.sent").with("ok", tally.met).with("lost", lost),
             None => Note::new("tally.none"),
@@ -10688,7 +10719,12 @@ mod report {
     /// Something about the run that is no result: to standard error.
     pub fn remark(note: &Note, style: Style) {
         let text = Note::new("usage.prefix").with("text", note.render(style.lang));
-        let _ = writeln!(io::stderr(), "{}", text.render(style.lang));
+        aside(&(text.render(style.lang) + "\n"));
+    }
+
+    /// What would not fit into the form of standard output: to standard error.
+    pub fn aside(text: &str) {
+        let _ = io::stderr().write_all(text.as_bytes());
     }
 
     /// The heading of the CSV; the byte order mark is for names that a spreadsheet would misread.
@@ -11102,7 +11138,7 @@ mod check {
 mod many {
     //! Many targets, or one again and again: who checks what when, and what is told of it.
 
-    use super::check::{Again, Check, Form};
+    use super::check::{Again, Check, Form, conclusion};
     use super::deadline::{Deadline, LONGEST};
     use super::probe::{self, Step};
     use super::report::{self, Columns, Line, Output, Progress};
@@ -11332,8 +11368,7 @@ mod many {
         fn examine(&self, (_, row, _): Job) -> Option<Done> {
             let Check { options, policy, plan, style, form, .. } = &self.check;
             let (target, tag) = (self.check.targets.get(row)?, plan.tags.get(row)?);
-            let once = !matches!(plan.again, Again::Every(..));
-            let whole = *form == Form::Steps && !plan.csv && once && (plan.single || style.verbose);
+            let whole = self.is_whole();
             let steps = Mutex::new(String::new());
             let watch = |step: Step<'_>| {
                 if whole {
@@ -11354,19 +11389,27 @@ mod many {
             let text = match form {
                 _ if plan.csv => report::csv_row(&line, probe.started),
                 Form::Json => report::json_row(&line, &probe, &verdict, *style),
-                Form::Brief => report::brief(&verdict, target, *style),
+                Form::Brief if plan.single => report::brief(&verdict, target, *style),
+                Form::Brief => report::brief_row(&line, &verdict, *style),
                 Form::Steps if whole => {
                     let steps = steps.into_inner().unwrap_or_else(PoisonError::into_inner);
-                    let rest = report::not_reached(target, &probe, options.connect_only, *style);
-                    report::heading(target, *style)
-                        + &steps
-                        + &rest
-                        + &report::verdict(&verdict, *style)
+                    let (head, end) = match plan.single {
+                        true => (report::heading(target, *style), ""),
+                        false => (report::row_heading(&line, *style), "\n"),
+                    };
+                    head + &steps + &conclusion(target, &probe, &verdict, &self.check) + end
                 }
                 Form::Steps => report::table_row(&line, &self.columns, *style),
             };
             let cut = cut && verdict.exit != 0;
             Some(Done { row, met, cut, started: probe.started, text, digest })
+        }
+
+        /// Whether what there is to say about a row is all its steps.
+        fn is_whole(&self) -> bool {
+            let Check { plan, form, style, .. } = &self.check;
+            let once = !matches!(plan.again, Again::Every(..));
+            *form == Form::Steps && !plan.csv && once && (plan.single || style.verbose)
         }
 
         /// Whether a row is due that nobody has taken.
@@ -11429,10 +11472,18 @@ mod many {
             let plan = &shared.check.plan;
             if plan.csv {
                 board.text = report::csv_head(plan.tags.iter());
-            } else if board.is_table() && matches!(plan.again, Again::Once) {
-                board.text = report::table_head(&shared.columns, shared.check.style);
+            } else if matches!(plan.again, Again::Once) {
+                board.text = board.head();
             }
             board
+        }
+
+        /// The heading of the table, if rows of it will follow.
+        fn head(&self) -> String {
+            match self.is_table() && !self.shared.is_whole() {
+                true => report::table_head(&self.shared.columns, self.shared.check.style),
+                false => String::new(),
+            }
         }
 
         fn is_table(&self) -> bool {
@@ -11482,7 +11533,7 @@ mod many {
                         report::change(&l, &done.digest, done.started, clock, *style)
                     });
                 }
-                Again::Every(..) => !lines,
+                Again::Every(..) => plan.csv || *form == Form::Json,
                 Again::Wait(_) => changed && *form == Form::Json,
             };
             if now { std::mem::take(&mut done.text) } else { String::new() }
@@ -11563,7 +11614,10 @@ mod many {
             if table && missing > 0 {
                 text += &format!("  {}\n", missed.render(style.lang));
             }
-            self.out.write(&text);
+            match repeats && plan.csv {
+                true => report::aside(&text),
+                false => self.out.write(&text),
+            }
             if !table && !repeats && missing > 0 {
                 report::remark(&missed, *style);
             }
@@ -11590,13 +11644,10 @@ mod many {
         fn outcome(&self) -> String {
             let Check { plan, style, form, .. } = &self.shared.check;
             let mut text = match form {
-                Form::Steps if !plan.csv => "\n".to_string(),
+                Form::Steps if !plan.csv => "\n".to_string() + &self.head(),
                 Form::Json if !plan.csv => return String::new(),
                 _ => String::new(),
             };
-            if self.is_table() {
-                text += &report::table_head(&self.shared.columns, *style);
-            }
             for (line, done) in self.lines().iter().zip(&self.latest) {
                 text += &match (done, form) {
                     (Some(done), _) => done.text.clone(),
@@ -11617,7 +11668,6 @@ mod many {
                     break;
                 };
                 text += &match form {
-                    _ if plan.csv => String::new(),
                     Form::Json => report::json_tally(target, tag, &tally),
                     _ => report::tally(target, tag, &tally, *style),
                 };

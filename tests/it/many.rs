@@ -358,6 +358,30 @@ fn progress_fits_its_terminal_and_guesses_nothing() {
 }
 
 #[test]
+fn whole_reports_and_verdicts_alone_say_which_row_they_are() {
+    let (_held, bad) = closed();
+    let place = format!("127.0.0.1:{bad}");
+    let rows = format!("{place} name=db\n{place} name=\"o\\u\" expect=refused\n");
+    for options in [&["-v"][..], &["-v", "--wait", "400ms"]] {
+        let outcome = list(&rows, options);
+        outcome.status(1).says_not("verdict   ").says_not("address");
+        outcome.says(&format!("\n! db  {place}\n\n  tcp  ").replacen('\n', "", 1));
+        outcome.says(&format!("exit 20\n\n  o\\\\u  {place}  expect=tcp.refused\n\n  tcp  "));
+        outcome.says("exit 20\n\n1 of 2 rows are not as expected");
+    }
+    for options in [&["-q"][..], &["-q", "--wait", "400ms"]] {
+        let outcome = list(&rows, options);
+        let lines: Vec<&str> = outcome.status(1).stdout.lines().collect();
+        assert_eq!(lines.len(), 2, "{outcome}");
+        assert!(lines[0].starts_with(&format!("! tcp.refused  db  {place}  ")), "{outcome}");
+        assert!(lines[1].starts_with(&format!("  tcp.refused  o\\\\u  {place}  ")), "{outcome}");
+    }
+    // One target is told as ever.
+    let alone = Run::new([&*place, "-q", "--wait", "200ms"]).run();
+    assert!(alone.stdout.starts_with(&format!("tcp.refused  {place}  ")), "{alone}");
+}
+
+#[test]
 fn rows_are_told_in_the_order_of_the_input() {
     let (_listener, good) = open();
     let (_held, bad) = closed();

@@ -273,8 +273,14 @@ fn every_for_a_list_counts_each_row() {
     let outcome = run(&[]);
     outcome.status(0).says("blocked  ").says("web  ");
     assert_eq!(outcome.stdout.matches("2 sent, 2 ok, 0.0 % lost").count(), 2, "{outcome}");
+    // Records have no room for the sum.
     let csv = run(&["--csv"]);
     assert_eq!(csv.status(0).stdout.lines().count(), 5, "{csv}");
+    assert_eq!(csv.stderr.matches("2 sent, 2 ok, 0.0 % lost").count(), 2, "{csv}");
+    let quiet = run(&["-q"]);
+    assert_eq!(quiet.status(0).stdout.matches("2 sent, 2 ok").count(), 2, "{quiet}");
+    let told = quiet.stdout.lines().filter(|line| line.contains("  tcp.refused  ")).count();
+    assert_eq!(told, 0, "{quiet}");
 }
 
 #[test]
