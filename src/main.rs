@@ -425,6 +425,13 @@ mod text {
         format!("{year:04}-{month:02}-{day:02}T{h:02}:{m:02}:{s:02}Z")
     }
 
+    /// The same from milliseconds, and with them.
+    pub fn utc_millis(millis: i64) -> String {
+        let mut time = utc(millis.div_euclid(1000));
+        time.pop();
+        format!("{time}.{:03}Z", millis.rem_euclid(1000))
+    }
+
     /// Characters that move the cursor, reorder or hide text: C0, DEL, C1 (8-bit CSI and OSC),
     /// bidirectional controls, zero-width, line separators, variation selectors and tags.
     fn is_unsafe(c: char) -> bool {
@@ -7366,9 +7373,13 @@ mod probe {
 
     /// Seconds since 1970; negative if the clock stands before that.
     pub fn unix_now() -> i64 {
+        unix_millis().div_euclid(1000)
+    }
+
+    pub fn unix_millis() -> i64 {
         match SystemTime::now().duration_since(SystemTime::UNIX_EPOCH) {
-            Ok(after) => after.as_secs().try_into().unwrap_or(i64::MAX),
-            Err(before) => -before.duration().as_secs().try_into().unwrap_or(i64::MAX),
+            Ok(after) => after.as_millis().try_into().unwrap_or(i64::MAX),
+            Err(before) => -before.duration().as_millis().try_into().unwrap_or(i64::MAX),
         }
     }
 
@@ -9466,11 +9477,43 @@ mod tally {
         /// Of each step that had an answer, by the step's name.
         pub times: [Series; 3],
         pub addresses: Vec<Address>,
-        /// When (seconds since 1970) the verdict became this one; the first is no change.
-        pub changes: Vec<(i64, &'static str)>,
+        /// Since when (milliseconds since 1970) it was so; the first is no change.
+        pub changes: Vec<(i64, Condition)>,
         /// Changes beyond `CHANGES_MAX`.
         pub dropped: u32,
-        latest: &'static str,
+        latest: Option<Condition>,
+    }
+
+    /// What a check came to, as far as another one is a change.
+    #[derive(Clone)]
+    pub struct Condition {
+        pub keyword: &'static str,
+        /// Where only some addresses fail: these.
+        pub bad: Vec<SocketAddr>,
+    }
+
+    /// When a check ended.
+    #[derive(Clone, Copy)]
+    pub struct Moment {
+        /// Milliseconds since 1970, by this box's clock.
+        pub unix: i64,
+        /// Since the run began.
+        pub clock: Duration,
+    }
+
+    impl Condition {
+        pub fn of(verdict: &Verdict) -> Self {
+            let partial = verdict.keyword == "partial";
+            let bad = verdict.paths.iter().filter(|(_, keyword)| partial && *keyword != "ok");
+            Self { keyword: verdict.keyword, bad: bad.map(|(addr, _)| *addr).collect() }
+        }
+
+        /// Name servers change the order of addresses all the time: that is no change.
+        pub fn is(&self, other: &Self) -> bool {
+            self.keyword == other.keyword
+                && self.bad.len() == other.bad.len()
+                && self.bad.iter().all(|addr| other.bad.contains(addr))
+        }
     }
 
     /// How often an address was tried, and how often well.
@@ -9483,15 +9526,16 @@ mod tally {
     }
 
     impl Tally {
-        pub fn add(&mut self, probe: &Probe, verdict: &Verdict, met: bool) {
+        pub fn add(&mut self, probe: &Probe, verdict: &Verdict, met: bool, at: Moment) {
             self.sent = self.sent.saturating_add(1);
             self.met = self.met.saturating_add(met.into());
-            if self.latest != verdict.keyword {
-                self.latest = verdict.keyword;
+            let condition = Condition::of(verdict);
+            if !self.latest.as_ref().is_some_and(|latest| latest.is(&condition)) {
                 match self.changes.len() < CHANGES_MAX {
-                    true => self.changes.push((probe.started, verdict.keyword)),
+                    true => self.changes.push((at.unix, condition.clone())),
                     false => self.dropped = self.dropped.saturating_add(1),
                 }
+                self.latest = Some(condition);
             }
             let [dns, tcp, tls] = &mut self.times;
             if probe.lookup.source == Source::Dns && probe.lookup.outcome == Outcome::Found {
@@ -9593,9 +9637,9 @@ mod report {
     use super::rows::Tag;
     use super::starttls::{self, Upgrade};
     use super::sys::{self, Fault, Icmp};
-    use super::tally::{STEPS, Tally};
+    use super::tally::{Condition, Moment, STEPS, Tally};
     use super::target::{Target, TlsMode};
-    use super::text::{self, Lang, Note, Untrusted, hex, json_string, utc, width};
+    use super::text::{self, Lang, Note, Untrusted, hex, json_string, utc, utc_millis, width};
     use super::tls::{self, ClientAuth, Handshake, Opinion, Trusts};
     use super::tunnel::{self, Tunnel};
     use super::verdict::{self, Case, Digest, Verdict};
@@ -10641,17 +10685,12 @@ mod report {
     }
 
     /// A verdict that is another than before, with the time since the beginning.
-    pub fn change(
-        row: &Line<'_>,
-        digest: &Digest,
-        started: i64,
-        clock: Duration,
-        style: Style,
-    ) -> String {
+    pub fn change(row: &Line<'_>, digest: &Digest, at: Moment, style: Style) -> String {
         let name = row.tag.prefix();
         let keyword = paint(digest.keyword, if row.met { GREEN } else { RED }, style);
         let gap = " ".repeat(KEYWORD.saturating_sub(width(digest.keyword)));
-        let at = format!("{}  {:>8} s", utc(started), format!("+{}", millis(clock / 1000, 1)));
+        let since = format!("+{}", millis(at.clock / 1000, 1));
+        let at = format!("{}  {since:>8} s", utc(at.unix.div_euclid(1000)));
         let line = format!("{at}  {keyword}{gap}  {name}{}  {}", row.target, digest.addr);
         line.trim_end().to_string() + "\n"
     }
@@ -10679,8 +10718,9 @@ mod report {
             out += format!("  {note}  {}", a.bad).trim_end();
             out.push('\n');
         }
-        for (at, keyword) in &tally.changes {
-            out += &format!("  {}  {keyword}\n", utc(*at));
+        for (at, Condition { keyword, bad }) in &tally.changes {
+            out += format!("  {}  {keyword}  {}", utc_millis(*at), join(bad)).trim_end();
+            out.push('\n');
         }
         if tally.dropped > 0 {
             let note = Note::new("many.more").with("count", tally.dropped);
@@ -10710,8 +10750,10 @@ mod report {
             let counts = Object::new().text("address", &a.addr.to_string());
             counts.number("ok", a.good).number("sent", a.tried).text("bad", a.bad).end()
         });
-        let changes = tally.changes.iter().map(|(at, keyword)| {
-            Object::new().text("time", &utc(*at)).text("keyword", keyword).end()
+        let changes = tally.changes.iter().map(|(at, Condition { keyword, bad })| {
+            let bad = array(bad.iter().map(|addr| json_string(&addr.to_string())));
+            let change = Object::new().text("time", &utc_millis(*at));
+            change.text("keyword", keyword).raw("addresses", bad).end()
         });
         object.raw("addresses", array(addresses)).raw("changes", array(changes)).end() + "\n"
     }
@@ -11144,7 +11186,7 @@ mod many {
     use super::report::{self, Columns, Line, Output, Progress};
     use super::resolve::Cache;
     use super::sys;
-    use super::tally::Tally;
+    use super::tally::{Condition, Moment, Tally};
     use super::text::{self, Note};
     use super::verdict::{self, Digest};
     use std::cmp::Reverse;
@@ -11253,7 +11295,8 @@ mod many {
         met: bool,
         /// The end of the wait came before that of a step: a failure only for lack of time.
         cut: bool,
-        started: i64,
+        at: Moment,
+        condition: Condition,
         text: String,
     }
 
@@ -11378,12 +11421,13 @@ mod many {
             };
             let probe = probe::run(target, options, &watch);
             let cut = options.is_over() && probe.timed_out();
+            let at = Moment { unix: probe::unix_millis(), clock: self.clock.elapsed() };
             let verdict = verdict::infer(&probe, target, *policy);
             let digest = verdict.digest(&probe, target);
             let met = tag.expect.met(verdict.keyword, verdict.exit);
             if let Some(tally) = self.tallies.get(row) {
                 let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
-                tally.add(&probe, &verdict, met);
+                tally.add(&probe, &verdict, met, at);
             }
             let line = Line { target, tag, digest: Some(&digest), met };
             let text = match form {
@@ -11402,7 +11446,7 @@ mod many {
                 Form::Steps => report::table_row(&line, &self.columns, *style),
             };
             let cut = cut && verdict.exit != 0;
-            Some(Done { row, met, cut, started: probe.started, text, digest })
+            Some(Done { row, met, cut, at, condition: Condition::of(&verdict), text, digest })
         }
 
         /// Whether what there is to say about a row is all its steps.
@@ -11498,8 +11542,8 @@ mod many {
             if done.cut && before.is_some() {
                 return;
             }
-            let before = before.as_ref().map(|before| before.digest.keyword);
-            let changed = before != Some(done.digest.keyword);
+            let same = |before: &Done| before.condition.is(&done.condition);
+            let changed = !before.as_ref().is_some_and(same);
             let said = self.said(&mut done, changed);
             self.text += &said;
             if !done.met {
@@ -11527,10 +11571,9 @@ mod many {
             let now = match plan.again {
                 Again::Once => plan.as_done,
                 _ if lines && (changed || style.verbose) => {
-                    let clock = self.shared.clock.elapsed();
                     let line = self.line(done.row, Some(done));
-                    return line.map_or(String::new(), |l| {
-                        report::change(&l, &done.digest, done.started, clock, *style)
+                    return line.map_or(String::new(), |line| {
+                        report::change(&line, &done.digest, done.at, *style)
                     });
                 }
                 Again::Every(..) => plan.csv || *form == Form::Json,

@@ -1030,10 +1030,7 @@ impl<'a> Watch<'a> {
     }
 
     fn iso(&self, at: u64) -> String {
-        let unix = self.epoch + at;
-        let mut time = text::utc((unix / 1000) as i64);
-        time.pop();
-        format!("{time}.{:03}Z", unix % 1000)
+        text::utc_millis((self.epoch + at) as i64)
     }
 
     /// The columns of netstat.

@@ -1,6 +1,6 @@
 //! One check again and again: until it works, or to count how often it does.
 
-use crate::support::dns;
+use crate::support::dns::{self, Answer};
 use crate::support::net::{HERE, Setup};
 use crate::support::run::{Run, each};
 use crate::support::sys;
@@ -212,6 +212,71 @@ fn every_shows_the_one_address_that_is_dead() {
     outcome.status(0).says(&format!("127.0.0.1:{}: 3 of 3 ok", server.port()));
     outcome.says(": 0 of 3 ok  tcp.").says("  dns    min ").says("3 sent, 3 ok, 0.0 % lost");
     assert_eq!(names.queries().len(), 3, "each round asks again");
+}
+
+/// A listener at this port of each address, which must be free there.
+fn listeners(addrs: &[&str]) -> (u16, Vec<TcpListener>) {
+    for _ in 0..50 {
+        let port = bound().1.port();
+        let all = addrs.iter().map(|addr| TcpListener::bind((*addr, port)));
+        if let Ok(all) = all.collect() {
+            return (port, all);
+        }
+    }
+    panic!("no port is free at {addrs:?}");
+}
+
+#[test]
+fn every_tells_which_of_several_addresses_died_next() {
+    // In another order each time, as balanced names answer.
+    let names = dns::Server::start(|query| match (query.kind, query.earlier % 2) {
+        (dns::A, 0) => Answer::new().a("127.0.0.1").a("127.0.0.2").a("127.0.0.3").act(),
+        (dns::A, _) => Answer::new().a("127.0.0.3").a("127.0.0.2").a("127.0.0.1").act(),
+        _ => Answer::new().act(),
+    });
+    let (port, mut open) = listeners(&["127.0.0.1", "127.0.0.2", "127.0.0.3"]);
+    let dns = names.addr().to_string();
+    let place = format!("three.test:{port}");
+    let words = [&*place, "-z4", "--dns", &dns, "--every", "50ms"];
+    let running = Run::new(words).start();
+    running.says_soon("ok ");
+    open.pop();
+    running.says_soon(&format!("{place}  127.0.0.3:{port}\n"));
+    let before = names.queries().len();
+    while names.queries().len() < before + 4 {
+        thread::sleep(Duration::from_millis(5));
+    }
+    open.pop();
+    running.says_soon(&format!("127.0.0.2:{port}"));
+    running.signal(libc::SIGINT);
+    let outcome = running.finish();
+    let told = |from: &str| outcome.stdout.lines().filter(|line| line.starts_with(from)).count();
+    assert_eq!((told("20"), told("  20")), (3, 3), "{outcome}");
+    outcome.status(0).says(&format!("Z  partial  127.0.0.3:{port}\n"));
+    let json = Run::new(words).args(["--count", "1", "--json"]).run().json();
+    let addresses = &json[1]["changes"][0]["addresses"];
+    assert_eq!(addresses.as_array().unwrap().len(), 2, "{json:?}");
+}
+
+#[test]
+fn a_change_has_the_time_at_which_its_check_ended() {
+    let full = zoo::full_backlog();
+    let words = [&*full.addr().to_string(), "--timeout", "2s", "--every", "3s", "--count", "1"];
+    let seconds = |time: &str| -> i64 {
+        let parts = time[11..19].split(':').map(|part| part.parse::<i64>().unwrap());
+        parts.fold(0, |all, part| all * 60 + part)
+    };
+    let outcome = Run::new(words).arg("--json").run();
+    let lines = outcome.json();
+    let time = lines[1]["changes"][0]["time"].as_str().unwrap();
+    assert_eq!(time.len(), "2026-11-26T18:47:16.123Z".len(), "{outcome}");
+    let took = seconds(time) - lines[0]["started"].as_i64().unwrap();
+    assert!((2..5).contains(&took.rem_euclid(86_400)), "{outcome}");
+    let outcome = Run::new(words).run();
+    let live = outcome.says("+2.0 s").stdout.lines().next().unwrap();
+    let sum = outcome.stdout.lines().find(|line| line.starts_with("  20")).unwrap();
+    assert_eq!(live[..19], sum.trim()[..19], "{outcome}");
+    assert_eq!(sum.split_whitespace().next().unwrap().len(), time.len(), "{outcome}");
 }
 
 #[test]
