@@ -476,7 +476,6 @@ mod deadline {
     pub struct Deadline {
         began: Instant,
         ends: Instant,
-        budget: Duration,
     }
 
     impl Deadline {
@@ -484,7 +483,7 @@ mod deadline {
         pub fn after(limit: Duration) -> Self {
             let began = Instant::now();
             let ends = began.checked_add(limit.min(LONGEST)).unwrap_or(began);
-            Self { began, ends, budget: limit }
+            Self { began, ends }
         }
 
         /// What is left, never zero; `None` when the time is over.
@@ -496,9 +495,9 @@ mod deadline {
             self.began.elapsed()
         }
 
-        /// The whole time that it was made with, even if `no_later_than` took some of it away.
+        /// The whole time from beginning to end.
         pub fn budget(&self) -> Duration {
-            self.budget
+            self.ends.saturating_duration_since(self.began)
         }
 
         /// The same beginning, ending no later than `other` does.
@@ -1790,6 +1789,8 @@ mod resolve {
     pub struct Cache {
         /// How long a lookup counts for others, from when it began.
         fresh: Duration,
+        /// The end of every lookup, which does not tell one limit from another.
+        until: Option<Deadline>,
         entries: Mutex<Vec<Entry>>,
     }
 
@@ -1883,8 +1884,8 @@ mod resolve {
     }
 
     impl Cache {
-        pub fn new(fresh: Duration) -> Self {
-            Self { fresh, entries: Mutex::default() }
+        pub fn new(fresh: Duration, until: Option<Deadline>) -> Self {
+            Self { fresh, until, entries: Mutex::default() }
         }
 
         /// The place for the answer: one that is fresh, or a new one.
@@ -1910,7 +1911,9 @@ mod resolve {
     /// Finds the addresses of `host`, or why there are none, before the deadline; of a lookup that
     /// is shared, the one who asked first measured the time.
     pub fn resolve(host: &str, family: Family, config: &Config, deadline: Deadline) -> Lookup {
-        let ask = || resolve_alone(host, family, config, deadline);
+        let until = config.shared.as_ref().and_then(|cache| cache.until);
+        let end = until.map_or(deadline, |until| deadline.no_later_than(until));
+        let ask = || resolve_alone(host, family, config, end);
         match &config.shared {
             Some(cache) => cache.place(host, deadline).get_or_init(ask).clone(),
             None => ask(),
@@ -6803,7 +6806,8 @@ mod probe {
         pub verify: bool,
         /// `--greet-timeout` was given: then it also binds services that speak first.
         pub greet_limit_given: bool,
-        /// The end of all steps, whatever their own limits: that of `--wait`.
+        /// The end of all steps, whatever their own limits: that of `--wait`. Lookups know it from
+        /// their cache.
         pub until: Option<Deadline>,
     }
 
@@ -6872,7 +6876,7 @@ mod probe {
 
     /// Runs every step for every address of the target, the addresses side by side.
     pub fn run(target: &Target, options: &Options, watch: Watch<'_>) -> Probe {
-        let clock = options.limit(target.timeouts.dns);
+        let clock = Deadline::after(target.timeouts.dns);
         let (mut probe, addrs, beyond) = find(target, options, watch, clock);
         let until = None;
         let walk =
@@ -6938,7 +6942,7 @@ mod probe {
         match target.wanted().0 {
             Host::Ip(..) => None,
             Host::Name(name) => {
-                let limit = options.limit(target.timeouts.dns);
+                let limit = Deadline::after(target.timeouts.dns);
                 Some(resolve::resolve(name, options.family, &options.resolver, limit))
             }
         }
@@ -7290,20 +7294,26 @@ mod probe {
 
         /// Whether a step ended because its time was over.
         pub fn timed_out(&self) -> bool {
-            let silent = resolve::Outcome::Failed(resolve::Failure::Timeout);
-            let mut lookups = self.beyond.iter().chain([&self.lookup]);
-            lookups.any(|l| l.outcome == silent) || self.paths.iter().any(Path::timed_out)
+            use resolve::{Failure, Outcome};
+            let silent = |l: &Lookup| matches!(l.outcome, Outcome::Failed(Failure::Timeout));
+            silent(&self.lookup)
+                || self.beyond.as_ref().is_some_and(silent)
+                || self.paths.iter().any(Path::timed_out)
         }
     }
 
     impl Path {
         fn timed_out(&self) -> bool {
-            self.attempt.outcome == connect::Outcome::Silent
-                || self.tunnel.as_ref().is_some_and(|t| t.outcome == tunnel::Outcome::Timeout)
-                || self.greeting.as_ref().is_some_and(|g| g.end == greet::End::Quiet)
-                || self.upgrade.as_ref().is_some_and(|u| u.outcome == starttls::Outcome::Timeout)
-                || self.handshake.as_ref().is_some_and(|h| h.outcome == tls::Outcome::Timeout)
-                || self.reply.as_ref().is_some_and(|r| r.end == End::Timeout)
+            let Self { attempt, tunnel, greeting, upgrade, handshake, reply, .. } = self;
+            matches!(attempt.outcome, connect::Outcome::Silent)
+                || matches!(tunnel, Some(Tunnel { outcome: tunnel::Outcome::Timeout, .. }))
+                || matches!(greeting, Some(Greeting { end: greet::End::Quiet, .. }))
+                || matches!(upgrade, Some(Upgrade { outcome: starttls::Outcome::Timeout, .. }))
+                || matches!(
+                    handshake.as_deref(),
+                    Some(Handshake { outcome: tls::Outcome::Timeout, .. })
+                )
+                || matches!(reply.as_deref(), Some(Reply { end: End::Timeout, .. }))
         }
 
         fn new(attempt: Attempt) -> Self {
@@ -9464,7 +9474,7 @@ mod tally {
     use super::probe::Probe;
     use super::resolve::{Outcome, Source};
     use super::tls;
-    use super::verdict::Verdict;
+    use super::verdict::{Digest, Verdict};
     use std::net::SocketAddr;
     use std::time::Duration;
 
@@ -9477,23 +9487,24 @@ mod tally {
         /// Of each step that had an answer, by the step's name.
         pub times: [Series; 3],
         pub addresses: Vec<Address>,
-        /// Since when (milliseconds since 1970) it was so; the first is no change.
-        pub changes: Vec<(i64, Condition)>,
+        /// Since when it was so; the first is no change.
+        pub changes: Vec<Condition>,
         /// Changes beyond `CHANGES_MAX`.
         pub dropped: u32,
-        latest: Option<Condition>,
+        latest: Condition,
     }
 
     /// What a check came to, as far as another one is a change.
-    #[derive(Clone)]
+    #[derive(Clone, Default)]
     pub struct Condition {
+        pub at: Moment,
         pub keyword: &'static str,
-        /// Where only some addresses fail: these.
-        pub bad: Vec<SocketAddr>,
+        /// Where only some addresses fail: these, with commas between them.
+        pub bad: String,
     }
 
     /// When a check ended.
-    #[derive(Clone, Copy)]
+    #[derive(Clone, Copy, Default)]
     pub struct Moment {
         /// Milliseconds since 1970, by this box's clock.
         pub unix: i64,
@@ -9502,17 +9513,20 @@ mod tally {
     }
 
     impl Condition {
-        pub fn of(verdict: &Verdict) -> Self {
-            let partial = verdict.keyword == "partial";
-            let bad = verdict.paths.iter().filter(|(_, keyword)| partial && *keyword != "ok");
-            Self { keyword: verdict.keyword, bad: bad.map(|(addr, _)| *addr).collect() }
+        pub fn of(digest: &Digest, at: Moment) -> Self {
+            let bad = if digest.keyword == "partial" { digest.addr.as_str() } else { "" };
+            Self { at, keyword: digest.keyword, bad: bad.to_string() }
+        }
+
+        pub fn addresses(&self) -> impl Iterator<Item = &str> {
+            self.bad.split(", ").filter(|addr| !addr.is_empty())
         }
 
         /// Name servers change the order of addresses all the time: that is no change.
         pub fn is(&self, other: &Self) -> bool {
             self.keyword == other.keyword
                 && self.bad.len() == other.bad.len()
-                && self.bad.iter().all(|addr| other.bad.contains(addr))
+                && self.addresses().all(|addr| other.addresses().any(|known| known == addr))
         }
     }
 
@@ -9526,16 +9540,15 @@ mod tally {
     }
 
     impl Tally {
-        pub fn add(&mut self, probe: &Probe, verdict: &Verdict, met: bool, at: Moment) {
+        pub fn add(&mut self, probe: &Probe, verdict: &Verdict, condition: &Condition, met: bool) {
             self.sent = self.sent.saturating_add(1);
             self.met = self.met.saturating_add(met.into());
-            let condition = Condition::of(verdict);
-            if !self.latest.as_ref().is_some_and(|latest| latest.is(&condition)) {
+            if !self.latest.is(condition) {
+                self.latest = condition.clone();
                 match self.changes.len() < CHANGES_MAX {
-                    true => self.changes.push((at.unix, condition.clone())),
+                    true => self.changes.push(condition.clone()),
                     false => self.dropped = self.dropped.saturating_add(1),
                 }
-                self.latest = Some(condition);
             }
             let [dns, tcp, tls] = &mut self.times;
             if probe.lookup.source == Source::Dns && probe.lookup.outcome == Outcome::Found {
@@ -9800,14 +9813,12 @@ mod report {
 
     /// The same for a row of a list.
     pub fn brief_row(row: &Line<'_>, verdict: &Verdict, style: Style) -> String {
-        let name = row.tag.prefix();
-        let sentence = verdict.sentence().render(style.lang);
-        format!("{} {}  {name}{}  {sentence}\n", row.mark(), verdict.keyword, row.target)
+        row.mark().to_string() + " " + &brief(verdict, &row.place(), style)
     }
 
     /// The verdict in one line, for `-q`.
-    pub fn brief(verdict: &Verdict, target: &Target, style: Style) -> String {
-        format!("{}  {target}  {}\n", verdict.keyword, verdict.sentence().render(style.lang))
+    pub fn brief(verdict: &Verdict, place: &str, style: Style) -> String {
+        [verdict.keyword, "  ", place, "  ", &verdict.sentence().render(style.lang), "\n"].concat()
     }
 
     /// A page of text, such as help; the error of a full or broken output.
@@ -10579,6 +10590,11 @@ mod report {
         fn mark(&self) -> &'static str {
             if self.met { " " } else { "!" }
         }
+
+        /// The target behind its name.
+        fn place(&self) -> String {
+            self.tag.prefix() + &self.target.to_string()
+        }
     }
 
     /// Widths of the table's columns; 0 is a column that no row needs.
@@ -10686,12 +10702,11 @@ mod report {
 
     /// A verdict that is another than before, with the time since the beginning.
     pub fn change(row: &Line<'_>, digest: &Digest, at: Moment, style: Style) -> String {
-        let name = row.tag.prefix();
         let keyword = paint(digest.keyword, if row.met { GREEN } else { RED }, style);
         let gap = " ".repeat(KEYWORD.saturating_sub(width(digest.keyword)));
         let since = format!("+{}", millis(at.clock / 1000, 1));
         let at = format!("{}  {since:>8} s", utc(at.unix.div_euclid(1000)));
-        let line = format!("{at}  {keyword}{gap}  {name}{}  {}", row.target, digest.addr);
+        let line = format!("{at}  {keyword}{gap}  {}  {}", row.place(), digest.addr);
         line.trim_end().to_string() + "\n"
     }
 
@@ -10718,8 +10733,8 @@ mod report {
             out += format!("  {note}  {}", a.bad).trim_end();
             out.push('\n');
         }
-        for (at, Condition { keyword, bad }) in &tally.changes {
-            out += format!("  {}  {keyword}  {}", utc_millis(*at), join(bad)).trim_end();
+        for Condition { at, keyword, bad } in &tally.changes {
+            out += format!("  {}  {keyword}  {bad}", utc_millis(at.unix)).trim_end();
             out.push('\n');
         }
         if tally.dropped > 0 {
@@ -10750,10 +10765,10 @@ mod report {
             let counts = Object::new().text("address", &a.addr.to_string());
             counts.number("ok", a.good).number("sent", a.tried).text("bad", a.bad).end()
         });
-        let changes = tally.changes.iter().map(|(at, Condition { keyword, bad })| {
-            let bad = array(bad.iter().map(|addr| json_string(&addr.to_string())));
-            let change = Object::new().text("time", &utc_millis(*at));
-            change.text("keyword", keyword).raw("addresses", bad).end()
+        let changes = tally.changes.iter().map(|condition| {
+            let change = Object::new().text("time", &utc_millis(condition.at.unix));
+            let bad = array(condition.addresses().map(json_string));
+            change.text("keyword", condition.keyword).raw("addresses", bad).end()
         });
         object.raw("addresses", array(addresses)).raw("changes", array(changes)).end() + "\n"
     }
@@ -10777,23 +10792,16 @@ mod report {
 
     /// One record (RFC 4180).
     pub fn csv_row(row: &Line<'_>, started: i64) -> String {
-        let of = |d: &Digest| {
-            let (exit, ms) = (d.exit.to_string(), millis(d.took, 3));
-            [utc(started), d.keyword.to_string(), exit, ms, d.addr.clone()]
-        };
-        let [time, keyword, exit, ms, addr] = row.digest.map(of).unwrap_or_default();
-        let cells = [
-            time,
-            row.tag.name.clone(),
-            row.target.to_string(),
-            row.tag.expect.to_string(),
-            keyword,
-            (if row.met { "yes" } else { "no" }).to_string(),
-            exit,
-            ms,
-            addr,
-        ];
-        cells.iter().map(|cell| csv_cell(cell)).collect::<Vec<_>>().join(",") + "\r\n"
+        let (mut time, mut exit, mut ms) = Default::default();
+        let (mut keyword, mut addr) = ("", "");
+        if let Some(digest) = row.digest {
+            (time, exit, ms) = (utc(started), digest.exit.to_string(), millis(digest.took, 3));
+            (keyword, addr) = (digest.keyword, digest.addr.as_str());
+        }
+        let met = if row.met { "yes" } else { "no" };
+        let (target, expect) = (row.target.to_string(), row.tag.expect.to_string());
+        let cells = [&time, &row.tag.name, &target, &expect, keyword, met, &exit, &ms, addr];
+        cells.map(csv_cell).join(",") + "\r\n"
     }
 
     /// A cell that no spreadsheet takes for a formula, and no reader for two.
@@ -11119,7 +11127,7 @@ mod check {
         };
         match check.form {
             Form::Json => {}
-            Form::Brief => say(&report::brief(&verdict, &target, check.style)),
+            Form::Brief => say(&report::brief(&verdict, &target.to_string(), check.style)),
             Form::Steps => say(&report::verdict(&verdict, check.style)),
         }
         Ok(verdict)
@@ -11161,7 +11169,7 @@ mod check {
         let style = check.style;
         match check.form {
             Form::Json => report::json(target, probe, verdict, style),
-            Form::Brief => report::brief(verdict, target, style),
+            Form::Brief => report::brief(verdict, &target.to_string(), style),
             Form::Steps => {
                 let rest = report::not_reached(target, probe, check.options.connect_only, style);
                 rest + &report::verdict(verdict, style)
@@ -11206,7 +11214,7 @@ mod many {
             Again::Wait(limit) => (PAUSE_MIN / 2, Some(Deadline::after(limit.max(PAUSE_MIN)))),
             Again::Every(pause, _) => (pause / 2, None),
         };
-        check.options.resolver.shared = Some(Cache::new(fresh));
+        check.options.resolver.shared = Some(Cache::new(fresh, until));
         check.options.until = until;
         if !matches!(check.plan.again, Again::Wait(_)) {
             // A wait has told each result; whoever waits for its end must see it was interrupted.
@@ -11295,7 +11303,6 @@ mod many {
         met: bool,
         /// The end of the wait came before that of a step: a failure only for lack of time.
         cut: bool,
-        at: Moment,
         condition: Condition,
         text: String,
     }
@@ -11425,15 +11432,16 @@ mod many {
             let verdict = verdict::infer(&probe, target, *policy);
             let digest = verdict.digest(&probe, target);
             let met = tag.expect.met(verdict.keyword, verdict.exit);
+            let condition = Condition::of(&digest, at);
             if let Some(tally) = self.tallies.get(row) {
                 let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
-                tally.add(&probe, &verdict, met, at);
+                tally.add(&probe, &verdict, &condition, met);
             }
             let line = Line { target, tag, digest: Some(&digest), met };
             let text = match form {
                 _ if plan.csv => report::csv_row(&line, probe.started),
                 Form::Json => report::json_row(&line, &probe, &verdict, *style),
-                Form::Brief if plan.single => report::brief(&verdict, target, *style),
+                Form::Brief if plan.single => conclusion(target, &probe, &verdict, &self.check),
                 Form::Brief => report::brief_row(&line, &verdict, *style),
                 Form::Steps if whole => {
                     let steps = steps.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -11446,7 +11454,7 @@ mod many {
                 Form::Steps => report::table_row(&line, &self.columns, *style),
             };
             let cut = cut && verdict.exit != 0;
-            Some(Done { row, met, cut, at, condition: Condition::of(&verdict), text, digest })
+            Some(Done { row, met, cut, condition, text, digest })
         }
 
         /// Whether what there is to say about a row is all its steps.
@@ -11573,7 +11581,7 @@ mod many {
                 _ if lines && (changed || style.verbose) => {
                     let line = self.line(done.row, Some(done));
                     return line.map_or(String::new(), |line| {
-                        report::change(&line, &done.digest, done.at, *style)
+                        report::change(&line, &done.digest, done.condition.at, *style)
                     });
                 }
                 Again::Every(..) => plan.csv || *form == Form::Json,
@@ -11642,33 +11650,32 @@ mod many {
             self.progress.show("");
             let Check { plan, style, .. } = &self.shared.check;
             let repeats = matches!(plan.again, Again::Every(..));
+            let lines = self.lines();
             let mut text = match plan.again {
                 Again::Once => self.held_back(),
-                Again::Wait(_) => self.outcome(),
+                Again::Wait(_) => self.outcome(&lines),
                 Again::Every(..) => self.statistics(),
             };
-            let missing = self.latest.iter().filter(|done| done.is_none()).count();
+            let missing = lines.iter().filter(|line| line.digest.is_none()).count();
+            let met = match repeats {
+                true => self.bad == 0 && missing == 0,
+                false => lines.iter().all(|line| line.met),
+            };
             let why = if sys::interrupted() { "many.interrupted" } else { "many.toolate" };
-            let missed = Note::new(why).with("count", missing);
-            let table = self.is_table() && !repeats;
-            if table {
-                text += &report::summary(&self.lines(), &self.shared.columns, *style);
-            }
-            if table && missing > 0 {
-                text += &format!("  {}\n", missed.render(style.lang));
+            let missed = Some(Note::new(why).with("count", missing)).filter(|_| missing > 0);
+            let mut remark = missed.filter(|_| !repeats);
+            if self.is_table() && !repeats {
+                text += &report::summary(&lines, &self.shared.columns, *style);
+                let missed = remark.take().map(|note| note.render(style.lang));
+                text += &missed.map_or(String::new(), |missed| format!("  {missed}\n"));
             }
             match repeats && plan.csv {
                 true => report::aside(&text),
                 false => self.out.write(&text),
             }
-            if !table && !repeats && missing > 0 {
-                report::remark(&missed, *style);
+            if let Some(note) = remark {
+                report::remark(&note, *style);
             }
-            let met = missing == 0
-                && match repeats {
-                    true => self.bad == 0,
-                    false => self.latest.iter().flatten().all(|done| done.met),
-                };
             let exit = match (met, plan.single) {
                 (true, _) => 0,
                 (false, true) => self.exit.max(1),
@@ -11678,20 +11685,19 @@ mod many {
         }
 
         /// Of a list that was interrupted: rows that were done before their turn to be told.
-        fn held_back(&mut self) -> String {
-            let rest = self.latest.iter_mut().skip(self.next).flatten();
-            rest.map(|done| std::mem::take(&mut done.text)).collect()
+        fn held_back(&self) -> String {
+            self.latest.iter().flatten().map(|done| done.text.as_str()).collect()
         }
 
         /// What the wait came to, row by row.
-        fn outcome(&self) -> String {
+        fn outcome(&self, lines: &[Line<'_>]) -> String {
             let Check { plan, style, form, .. } = &self.shared.check;
             let mut text = match form {
                 Form::Steps if !plan.csv => "\n".to_string() + &self.head(),
                 Form::Json if !plan.csv => return String::new(),
                 _ => String::new(),
             };
-            for (line, done) in self.lines().iter().zip(&self.latest) {
+            for (line, done) in lines.iter().zip(&self.latest) {
                 text += &match (done, form) {
                     (Some(done), _) => done.text.clone(),
                     (None, _) if plan.csv => report::csv_row(line, 0),
