@@ -8830,10 +8830,15 @@ mod verdict {
         for (kind, (_, families)) in KINDS.iter().enumerate() {
             let seen = |s: &Sight<'a>| Some((trait_of(s, kind)?, s.keyword, s.open));
             let mut shared: Vec<_> = sights.iter().filter_map(seen).collect();
-            shared.sort_unstable();
+            // A place explains only what ends alike, so there the keywords need no order.
+            let order = |row: &((u128, &'a str), &'static str, bool)| {
+                (row.0, if kind < KIND_PLACES { row.1 } else { "" })
+            };
+            if !shared.is_sorted_by_key(order) {
+                shared.sort_unstable_by_key(order);
+            }
             for there in shared.chunk_by(|a, b| a.0 == b.0) {
-                let ends = |row: Option<&(_, &'static str, bool)>| row.map(|row| row.1);
-                let pure = ends(there.first()) == ends(there.last());
+                let pure = there.windows(2).all(|pair| matches!(pair, [a, b] if a.1 == b.1));
                 for same in there.chunk_by(|a, b| a.1 == b.1) {
                     let Some(&(value, keyword, _)) = same.first() else { continue };
                     let open = same.iter().filter(|row| row.2).count();
