@@ -7429,6 +7429,8 @@ mod verdict {
     pub struct Verdict {
         /// Stable and independent of the language; one of `KEYWORDS`.
         pub keyword: &'static str,
+        /// Where the texts say more than the keyword's own; mostly empty.
+        topic: &'static str,
         pub exit: u8,
         /// Values for the keyword's sentence and advice, each name once.
         pub args: Vec<(&'static str, String)>,
@@ -7473,16 +7475,24 @@ mod verdict {
     impl Verdict {
         /// The sentence of the keyword.
         pub fn sentence(&self) -> Note {
-            Note { key: self.keyword.into(), args: self.args.clone() }
+            let key = self.key("").unwrap_or_else(|| self.keyword.into());
+            Note { key, args: self.args.clone() }
         }
 
-        /// What the texts have to say about the keyword besides: `guess` or `next`, if any.
+        /// The key of a text: the topic's, or else the keyword's, but not what that supposes.
+        fn key(&self, part: &str) -> Option<String> {
+            let both = [self.topic, self.keyword].into_iter().filter(|key| !key.is_empty());
+            let mut keys = both.take(if part == ".guess" { 1 } else { 2 });
+            let key = |key| Some(format!("{key}{part}"));
+            keys.find_map(|name| key(name).filter(|k| text::message(Lang::En, k).is_some()))
+        }
+
+        /// What the texts have to say about the keyword besides: `.guess` or `.next`, if any.
         pub fn about(&self, part: &str) -> Option<Note> {
-            let key = format!("{}.{part}", self.keyword);
-            text::message(Lang::En, &key)?;
+            let key = self.key(part)?;
             let mut args = self.args.clone();
             for (_, value) in
-                args.iter_mut().filter(|(name, _)| part == "next" && *name == "target")
+                args.iter_mut().filter(|(name, _)| part == ".next" && *name == "target")
             {
                 value.clone_from(&self.again);
             }
@@ -7556,6 +7566,7 @@ mod verdict {
     /// What one address or the lookup came to, before it becomes the verdict of the target.
     struct Finding {
         keyword: &'static str,
+        topic: &'static str,
         args: Vec<(&'static str, String)>,
         why: Vec<Note>,
         guess: Vec<Note>,
@@ -7565,7 +7576,8 @@ mod verdict {
 
     impl Finding {
         fn new(keyword: &'static str) -> Self {
-            Self { keyword, args: vec![], why: vec![], guess: vec![], next: vec![], at: None }
+            let (args, why, guess, next) = (vec![], vec![], vec![], vec![]);
+            Self { keyword, topic: "", args, why, guess, next, at: None }
         }
 
         fn arg(mut self, name: &'static str, value: impl ToString) -> Self {
@@ -7640,8 +7652,8 @@ mod verdict {
                 args.push((name, value));
             }
         }
-        let Finding { keyword, why, guess, next, at, .. } = finding;
-        Verdict { keyword, exit, args, again, why, guess, next, paths: each, at }
+        let Finding { keyword, topic, why, guess, next, at, .. } = finding;
+        Verdict { keyword, topic, exit, args, again, why, guess, next, paths: each, at }
     }
 
     /// All addresses are fine: the first one speaks for all, with everybody's notes.
@@ -7677,18 +7689,31 @@ mod verdict {
         chosen
     }
 
-    /// Some addresses work and some do not.
-    fn partial(good: Vec<(&Path, Finding)>, bad: Vec<(&Path, Finding)>) -> Finding {
+    /// Some addresses work and some do not: the first that does not is looked at closely.
+    fn partial(good: Vec<(&Path, Finding)>, mut bad: Vec<(&Path, Finding)>) -> Finding {
+        use connect::Outcome::{Blocked, Local, NoRoute, Unsent};
         let addrs = |list: &[(&Path, Finding)]| {
             let addrs: Vec<String> = list.iter().map(|(p, _)| p.attempt.addr.to_string()).collect();
             addrs.join(", ")
         };
+        // What this box cannot do, such as IPv6, is no matter for the owner of the name.
+        let far = bad.iter().position(|(path, _)| {
+            let outcome = &path.attempt.outcome;
+            !matches!(outcome, NoRoute(_) | Blocked { .. } | Local(_) | Unsent)
+        });
         let mut all = Finding::new("partial")
             .arg("detail", format!("{}/{}", good.len(), good.len() + bad.len()))
+            .arg("failed", bad.len())
             .arg("addr", addrs(&bad))
             .why(Note::new("why.works").with("addrs", addrs(&good)));
-        all.at = bad.first().map(|(path, _)| path.attempt.addr);
+        all.topic = if far.is_none() { "partial.local" } else { "" };
         all.why.extend(bad.iter().map(other));
+        let (_, first) = bad.swap_remove(far.unwrap_or(0));
+        all = all.arg("failure", first.keyword);
+        all.at = first.at;
+        all.args.extend(first.args);
+        all.why.extend(first.why);
+        all.guess = first.guess;
         all.why.extend(merge(good).why);
         all
     }
@@ -9800,9 +9825,9 @@ mod report {
         };
         verdict.why.iter().for_each(|n| paragraph("word.why", n));
         verdict.guess.iter().for_each(|n| paragraph("word.guess", n));
-        verdict.about("guess").iter().for_each(|n| paragraph("word.guess", n));
+        verdict.about(".guess").iter().for_each(|n| paragraph("word.guess", n));
         verdict.next.iter().for_each(|n| paragraph("word.next", n));
-        verdict.about("next").iter().for_each(|n| paragraph("word.next", n));
+        verdict.about(".next").iter().for_each(|n| paragraph("word.next", n));
         out + &format!("exit {}\n", verdict.exit)
     }
 
@@ -10283,8 +10308,8 @@ mod report {
                 Object::new().text("code", &n.key).text("text", &text).raw("args", args.end()).end()
             }))
         };
-        let guess = [verdict.guess.clone(), verdict.about("guess").into_iter().collect()].concat();
-        let next = [verdict.next.clone(), verdict.about("next").into_iter().collect()].concat();
+        let guess = [verdict.guess.clone(), verdict.about(".guess").into_iter().collect()].concat();
+        let next = [verdict.next.clone(), verdict.about(".next").into_iter().collect()].concat();
         Object::new()
             .text("keyword", verdict.keyword)
             .number("exit", verdict.exit)
