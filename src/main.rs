@@ -463,6 +463,24 @@ mod text {
     /// Longest text from a peer on one line, in characters: a few terminal rows.
     const SHOWN_MAX: usize = 240;
 
+    /// Each entry is a key in brackets, then a line for each language. A comment there costs bytes
+    /// of the file that is copied onto the box, so what there is to say stands here.
+    ///
+    /// verdicts.txt: the keyword; KEYWORD.guess is what may lie behind it (some); KEYWORD.next what
+    /// to run, or a ticket: who: source -> destination, fact. KEYWORD.more and KEYWORD.more.next
+    /// replace those where they say more. ` | ` begins a new line there, so that each action can be
+    /// pasted alone. An empty placeholder is shown as word.none.
+    ///
+    /// {target}   as typed, with its options; {bare} without scheme and TLS; {place} host:port
+    /// {addr}     ip:port, {ip} tried; {local} own address, else word.thisbox
+    /// {by}       tcp: ICMP sender, else word.somebody; dns: name servers; proxy: its host:port
+    /// {service}  recognised, or spoken (starttls); {seen} recognised instead of it
+    /// {name}     SNI, looked for in the certificate
+    /// {detail}   ICMP type/code; dns: the record types asked for; the peer's or the system's
+    ///            words; cert: date or issuer
+    ///
+    /// notes.txt: row.* the steps; why.* evidence, in the past tense; guess.* inference; usage.*
+    /// what to type instead.
     const MESSAGES: [&str; 2] = [include_str!("text/verdicts.txt"), include_str!("text/notes.txt")];
 }
 
@@ -1252,6 +1270,8 @@ mod target {
         pub send: Option<Vec<u8>>,
         pub expect: Option<Vec<u8>>,
         pub timeouts: Timeouts,
+        /// The options given, to be typed again: see `keep`.
+        pub given: String,
     }
 
     #[derive(Clone, PartialEq, Eq)]
@@ -1378,6 +1398,7 @@ mod target {
                 send: None,
                 expect: None,
                 timeouts: Timeouts::default(),
+                given: String::new(),
             })
         }
 
@@ -1531,6 +1552,15 @@ mod target {
         }
     }
 
+    /// Notes a word, on a line of its own behind its letter in `KEPT`, if the option is there.
+    pub fn keep(given: &mut String, option: &str, word: &str) {
+        if let Some(entry) = KEPT.split(' ').find(|entry| entry.get(1..) == Some(option)) {
+            *given += entry.get(..1).unwrap_or_default();
+            *given += word;
+            *given += "\n";
+        }
+    }
+
     /// Splits `host:port`, `[v6]:port` or a bare host; two colons without brackets are ambiguous.
     fn split_port<'a>(place: &'a str, typed: &str) -> Result<(&'a str, Option<&'a str>), Note> {
         if place.starts_with('[') {
@@ -1580,6 +1610,14 @@ mod target {
         443, 465, 636, 853, 989, 990, 992, 993, 994, 995, 2376, 2379, 3269, 4443, 5061, 5223, 5349,
         5671, 5986, 6443, 6514, 6697, 8443, 8883, 9443, 10250, 10443,
     ];
+
+    /// Options that bear on what comes of a check, behind the letter of what they are about, for
+    /// advice that replaces it: the way, the source, name servers, where to dial, the mode of TLS,
+    /// its name, CA, client certificate or other things, the question. What a target can say is
+    /// not here: the path of `--http`, and the proxy, whose login must not be shown.
+    const KEPT: &str = "w-4 w-6 w--interface w--pid s--source d--dns a--connect-to m--tls \
+        m--no-tls m--starttls m-z n--servername n--sni n--no-servername r--ca c--cert c--key \
+        t--alpn t--tls-version t--no-verify q--send q--expect q--send-proxy";
 
     const fn plain(
         name: &'static str,
@@ -6697,7 +6735,7 @@ mod reply {
         format!("GET {path} HTTP/1.1\r\nHost: {host}{port}\r\n{fields}\r\n\r\n").into_bytes()
     }
 
-    /// Where a redirect leads, as a word to be typed behind `reach`; `None`: reach cannot go there.
+    /// Where a redirect leads, to be typed behind `reach`; `None`: reach cannot go there.
     pub fn redirect(location: &Untrusted, target: &Target) -> Option<String> {
         let text = std::str::from_utf8(location.bytes()).ok().filter(|t| t.len() <= URL_MAX)?;
         let own = if target.tls == TlsMode::Never { "http" } else { "https" };
@@ -6713,25 +6751,58 @@ mod reply {
         let authority = rest.split(['/', '?', '#']).next().filter(|a| !a.contains('%'))?;
         let path = rest.get(authority.len()..).unwrap_or_default();
         let there = Target::parse(&format!("{scheme}://{authority}{path}"), None).ok()?;
-        Some(url(scheme, &there))
+        // What was dialled for this host is nothing to another one, or to another port.
+        let same = there.host == target.host
+            && target.dial.as_ref().is_none_or(|dial| dial.port.is_none());
+        Some(url(scheme, &there) + &options(target, if same { "m" } else { "mna" }))
     }
 
-    /// The target as it is typed to ask the same again.
-    pub fn again(target: &Target) -> String {
-        match (&target.path, target.service) {
-            (Some(_), _) if target.tls == TlsMode::Never => url("http", target),
+    /// The target as it is typed to check it again on the same way: all that was given, but no
+    /// login, and nothing that the advice replaces, by its letters in `target::KEPT`; `p`: the
+    /// proxy. With another mode of TLS the scheme goes as well.
+    pub fn again(target: &Target, without: &str) -> String {
+        let bare = without.contains('m');
+        let place = match (&target.path, target.service.filter(|_| !bare)) {
+            (Some(_), _) if bare || target.tls == TlsMode::Never => url("http", target),
             (Some(_), _) => url("https", target),
             (None, Some(service)) => format!("{}://{target}", service.name),
             (None, None) => target.to_string(),
+        };
+        place + &options(target, without)
+    }
+
+    /// The options alone.
+    pub fn options(target: &Target, without: &str) -> String {
+        let proxy = target.proxy.as_ref().filter(|_| !without.contains('p'));
+        let mut words = proxy.map_or(String::new(), |proxy| format!(" --proxy {proxy}"));
+        for (letter, word) in target.given.lines().filter_map(|line| line.split_at_checked(1)) {
+            words += if without.contains(letter) { "" } else { word };
         }
+        words
+    }
+
+    /// One word of a shell and nothing else, safe to show.
+    pub fn quoted(typed: &str) -> String {
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~/:@%+=,".contains(&b);
+        if typed.bytes().all(plain) {
+            return typed.to_string();
+        }
+        let mut word = String::from("'");
+        for b in typed.bytes() {
+            let _ = match b {
+                b'\'' => word.write_str("'\\''"),
+                b' '..=b'~' => word.write_char(char::from(b)),
+                // As `--send` takes it; a file of such a name must be typed by hand.
+                _ => write!(word, "\\x{b:02x}"),
+            };
+        }
+        word + "'"
     }
 
     /// The target as a URL that a shell takes for one word and nothing else.
     pub fn url(scheme: &str, target: &Target) -> String {
         let path = target.path.as_deref().unwrap_or("/");
-        let url = format!("{scheme}://{target}{}", encode(path));
-        let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~/:@%+=,".contains(&b);
-        if url.bytes().all(plain) { url } else { format!("'{url}'") }
+        quoted(&format!("{scheme}://{target}{}", encode(path)))
     }
 
     /// Percent-encodes what no URL has (RFC 3986 section 2), and the single quote.
@@ -7434,8 +7505,6 @@ mod verdict {
         pub exit: u8,
         /// Values for the keyword's sentence and advice, each name once.
         pub args: Vec<(&'static str, String)>,
-        /// What to type for the same target on the same way: with the proxy, without its login.
-        pub again: String,
         /// What was seen, in the past tense.
         pub why: Vec<Note>,
         /// What follows from it but was not seen.
@@ -7490,13 +7559,7 @@ mod verdict {
         /// What the texts have to say about the keyword besides: `.guess` or `.next`, if any.
         pub fn about(&self, part: &str) -> Option<Note> {
             let key = self.key(part)?;
-            let mut args = self.args.clone();
-            for (_, value) in
-                args.iter_mut().filter(|(name, _)| part == ".next" && *name == "target")
-            {
-                value.clone_from(&self.again);
-            }
-            Some(Note { key, args })
+            Some(Note { key, args: self.args.clone() })
         }
 
         pub fn digest(&self, probe: &Probe, target: &Target) -> Digest {
@@ -7627,24 +7690,17 @@ mod verdict {
             let note = Note::new("why.ambient").with("variable", variable);
             finding.why.push(note.with("proxy", Untrusted::new(proxy.as_bytes())));
         }
-        // A bad reply shows again only to who asks the same.
-        let typed = match finding.keyword.starts_with("reply.") {
-            true => reply::again(target),
-            false => target.to_string(),
-        };
+        let (again, bare) = commands(finding.keyword, target);
         // The proxy goes before a `by` of the finding: the texts of proxy.* name the proxy.
-        let (mut args, again) = match &target.proxy {
-            Some(proxy) if finding.keyword.starts_with("proxy.") => {
-                (vec![("by", proxy.place())], typed)
-            }
-            Some(proxy) => (Vec::new(), format!("{typed} --proxy {proxy}")),
-            None => (Vec::new(), typed),
-        };
+        let proxy = target.proxy.as_ref().filter(|_| finding.keyword.starts_with("proxy."));
+        let mut args: Vec<_> = proxy.map(|proxy| ("by", proxy.place())).into_iter().collect();
         let common = [
-            ("target", target.to_string()),
+            ("place", target.to_string()),
             ("host", target.host.to_string()),
             ("port", target.wanted().1.to_string()),
             ("name", target.certificate_name()),
+            ("target", again),
+            ("bare", bare),
         ];
         args.reserve_exact(finding.args.len() + common.len());
         for (name, value) in finding.args.into_iter().chain(common) {
@@ -7653,7 +7709,24 @@ mod verdict {
             }
         }
         let Finding { keyword, topic, why, guess, next, at, .. } = finding;
-        Verdict { keyword, topic, exit, args, again, why, guess, next, paths: each, at }
+        Verdict { keyword, topic, exit, args, why, guess, next, paths: each, at }
+    }
+
+    /// `{target}` and `{bare}`: what to type for the same check, and for the place alone.
+    fn commands(keyword: &str, target: &Target) -> (String, String) {
+        let replaced = REPLACED.iter().find(|(start, _)| keyword.starts_with(start));
+        let again = || reply::again(target, replaced.map_or("", |(_, letters)| letters));
+        match (keyword.split('.').next(), &target.proxy) {
+            // It is the proxy that has several addresses.
+            (Some("partial"), Some(proxy)) => {
+                (proxy.place() + &reply::options(target, "mnrctapq"), String::new())
+            }
+            (Some("proxy"), Some(proxy)) => {
+                (again(), proxy.place() + &reply::options(target, "mnrctapq"))
+            }
+            (Some("tls" | "starttls" | "reply"), _) => (again(), reply::again(target, "mnrct")),
+            _ => (again(), String::new()),
+        }
     }
 
     /// All addresses are fine: the first one speaks for all, with everybody's notes.
@@ -8066,11 +8139,12 @@ mod verdict {
         }
         if greeting.is_silent() {
             let usual = usual_service(target.port).filter(|s| s.first == First::Server)?;
+            let options = reply::options(target, "");
             return Some(
                 Note::new("why.slowgreeting")
                     .with("service", usual.name)
                     .with("ms", greeting.elapsed.as_millis())
-                    .with("target", target),
+                    .with("target", format!("{}://{target}{options}", usual.name)),
             );
         }
         if greeting.banner.is_empty() {
@@ -8517,7 +8591,7 @@ mod verdict {
                 "why.redirect"
             }
             (_, 400) if target.tls == TlsMode::Never && reply.mentions("HTTPS") => {
-                finding.next.push(next(reply::url("https", target)));
+                finding.next.push(next(reply::url("https", target) + &reply::options(target, "m")));
                 "why.wantstls"
             }
             _ if !ok => return finding,
@@ -8931,6 +9005,22 @@ mod verdict {
         if server.port() == 53 { server.ip().to_string() } else { server.to_string() }
     }
 
+    /// What the advice of these keywords says anew, or says for another place: see `reply::again`.
+    const REPLACED: [(&str, &str); 12] = [
+        ("partial", "ad"),
+        ("dns.", "ad"),
+        ("proxy.", "p"),
+        ("local.address", "s"),
+        ("tls.closed", "n"),
+        ("tls.reset", "n"),
+        ("tls.sni", "n"),
+        ("tls.clientcert", "c"),
+        ("cert.name", "n"),
+        ("cert.selfsigned", "r"),
+        ("cert.untrusted", "r"),
+        ("cert.malformed", "r"),
+    ];
+
     const DAY: i64 = 86_400;
 
     /// What rows may have in common, what says most first, and which failures it may explain
@@ -9072,8 +9162,9 @@ mod rows {
     //! In: words and lines that name targets. Out: rows, or what is wrong with a line.
 
     use super::deadline::parse_duration;
+    use super::reply::quoted;
     use super::starttls;
-    use super::target::{Dial, Host, Proxy, Sni, Target, parse_port};
+    use super::target::{self, Dial, Host, Proxy, Sni, Target, parse_port};
     use super::text::{Note, shown};
     use super::tunnel;
     use super::verdict::KEYWORDS;
@@ -9097,6 +9188,8 @@ mod rows {
         pub dial: Option<Dial>,
         pub proxy: Option<Proxy>,
         pub timeout: Option<Duration>,
+        /// See `Target`.
+        pub given: String,
     }
 
     /// What a row is called, and what must come of it.
@@ -9170,6 +9263,10 @@ mod rows {
                     self.timeout = Some(limit.ok_or_else(|| bad.with("typed", shown(value)))?);
                 }
                 _ => return Err(no_key(&format!("{key}={value}"))),
+            }
+            if key != "expect" {
+                let word = format!(" {key}={}", quoted(value));
+                target::keep(&mut self.given, &format!("--{key}"), &word);
             }
             Ok(())
         }
@@ -11793,11 +11890,12 @@ mod cli {
     use super::check::{Again, Check, Form, Plan};
     use super::deadline::{Timeouts, parse_duration};
     use super::probe::Options;
+    use super::reply;
     use super::report::Style;
     use super::resolve::{self, Family};
     use super::rows::{self, Keys, ROWS_MAX, Reader, Row, Tag, parse_sni, parse_starttls};
     use super::sys::{self, SocketOptions};
-    use super::target::{Dial, Host, Proxy, ProxyHeader, Sni, Target, TlsMode};
+    use super::target::{self, Dial, Host, Proxy, ProxyHeader, Sni, Target, TlsMode};
     use super::text::{self, Lang, Note, Untrusted, shown};
     use super::tls::{BadFile, ClientIdentity, Trust, Versions};
     use super::tunnel;
@@ -11884,6 +11982,8 @@ mod cli {
         count: Option<u32>,
         /// Of the environment: which proxies other programs would use.
         variables: Vec<(&'static str, String)>,
+        /// See `Target`.
+        given: String,
     }
 
     /// What is checked: as many tags as targets.
@@ -12107,7 +12207,9 @@ mod cli {
 
         /// Takes one option; the sentence of what is wrong with it as an error.
         pub fn take(&mut self, name: &str, parser: &mut Parser) -> Result<(), Wrong> {
-            let mut word = || parser.value()?.string();
+            let mut typed = OsString::new();
+            let mut value = || parser.value().inspect(|value| typed.clone_from(value));
+            let mut word = || value()?.string();
             match name {
                 "-4" => self.set_family(Family::V4, "-4", "-6")?,
                 "-6" => self.set_family(Family::V6, "-6", "-4")?,
@@ -12131,9 +12233,9 @@ mod cli {
                 "--sni-compare" => self.compare = parse_names(&word()?)?,
                 "--alpn" => self.alpn = parse_alpn(&word()?)?,
                 "--tls-version" => self.versions = Some(parse_versions(&word()?)?),
-                "--ca" => self.ca = Some(parser.value()?.into()),
-                "--cert" => self.cert = Some(parser.value()?.into()),
-                "--key" => self.key = Some(parser.value()?.into()),
+                "--ca" => self.ca = Some(value()?.into()),
+                "--cert" => self.cert = Some(value()?.into()),
+                "--key" => self.key = Some(value()?.into()),
                 "--no-verify" => self.no_verify = true,
                 "--pem" => self.pem = Some(parser.value()?.into()),
                 "-z" => self.connect_only = true,
@@ -12170,6 +12272,12 @@ mod cli {
                 "--lang" => drop(known_language(&word()?)?),
                 other => return Err(lexopt::Error::UnexpectedOption(other.to_string()).into()),
             }
+            let mut word = format!(" {name}");
+            if !typed.is_empty() {
+                word += " ";
+                word += &reply::quoted(&typed.to_string_lossy());
+            }
+            target::keep(&mut self.given, name, &word);
             Ok(())
         }
 
@@ -12430,6 +12538,7 @@ mod cli {
                 target.sni = sni.clone();
             }
             target.send_proxy = self.send_proxy;
+            target.given = keys.given.clone() + &self.given;
             target.send.clone_from(&self.send);
             target.expect.clone_from(&self.expect);
             if let Some(path) = &self.http {

@@ -97,7 +97,7 @@ fn a_redirect_is_an_answer_that_says_where_to_go_on() {
         .verdict("ok")
         .tells("HTTP/1.1 301 Moved Permanently")
         .tells(&format!("redirects to {there}"))
-        .tells(&format!("next reach '{there}' if your"));
+        .tells(&format!("next reach '{there}' --connect-to 127.0.0.1 if your"));
     ask(nginx, "https", "https", "/302", &[]).status(0).tells("HTTP/1.1 302 Moved Temporarily");
 }
 
@@ -201,7 +201,7 @@ fn plain_http_on_an_https_port_is_told() {
     ask_plain(nginx, "https", "/x y", &[])
         .status(0)
         .tells("400 Bad Request: this port wants HTTPS")
-        .tells(&format!("next reach https://good.test:{}/x%20y if your", nginx.port("https")));
+        .tells(&format!("next reach https://good.test:{}/x%20y --connect-to", nginx.port("https")));
 }
 
 #[test]

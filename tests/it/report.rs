@@ -53,6 +53,56 @@ const SCHEMAS: &[(&str, &str)] = &[
     ("note", "code:s text:s args:m"),
 ];
 
+#[test]
+fn a_suggested_command_has_all_that_was_given() {
+    let server = zoo::ssh().serve();
+    let port = server.port().to_string();
+    // As typed behind the target, quoted for a shell, without what only shapes the output.
+    let cases: &[(&[&str], &str)] = &[
+        (&[], ""),
+        (&["-4", "--source", "127.0.0.1:0"], " -4 --source 127.0.0.1:0"),
+        (&["-z", "--strict", "--timeout=5s"], " -z"),
+        (&["--dns=127.0.0.9", "--dns", "[::1]:5353"], " --dns 127.0.0.9 --dns '[::1]:5353'"),
+        (&["--send-proxy", "v2", "--no-extra", "--no-tls"], " --send-proxy v2 --no-tls"),
+        (
+            &["--send", "it's\\x00\\r\n\u{1b}$H", "--expect=SSH-"],
+            r" --send 'it'\''s\x00\r\x0a\x1b$H' --expect SSH-",
+        ),
+    ];
+    each(cases, |(typed, given)| {
+        for target in [format!("a.test:{port}"), format!("ssh://a.test:{port}")] {
+            let dial = ["--connect-to", "127.0.0.1"];
+            let outcome = Run::new([&*target, "-v"]).args(dial).args(*typed).run();
+            outcome.status(0).verdict("ok").harmless();
+            outcome.says(&format!("with: reach -v {target} --connect-to 127.0.0.1{given} exit 0"));
+        }
+    });
+    // In a list each line has its own.
+    let list =
+        format!("a.test:{port} connect-to=127.0.0.1\nssh://127.0.0.1:{port} timeout=200ms\n");
+    let json =
+        Run::new(["-f", "-", "--json", "--expect", "y", "--timeout=100ms"]).stdin(list).run();
+    json.says(&format!("reach -v a.test:{port} connect-to=127.0.0.1 --expect y |"));
+    json.says(&format!("reach -v ssh://127.0.0.1:{port} --expect y |"));
+}
+
+#[test]
+fn a_suggested_command_fails_and_succeeds_as_the_one_before() {
+    let pki = Pki::new();
+    let ca = pki.ca_file();
+    let other = Tls::with(&pki.good(&["other.test"])).build();
+    let server = zoo::smtp_starttls(other).serve();
+    let (port, ca) = (server.port(), ca.display());
+    let typed = format!("a.test:{port} --starttls smtp --connect-to 127.0.0.1 --ca {ca}");
+    let wrong = Run::new(typed.split(' ')).run();
+    wrong.verdict("cert.name").says(&format!("right name? reach {typed} --servername NAME"));
+    let right = Run::new(typed.split(' ')).args(["--servername", "other.test"]).run();
+    right.verdict("ok").says_not("--servername NAME");
+    // Named twice it would be a usage error.
+    let wrong = Run::new(typed.split(' ')).args(["--servername", "third.test"]).run();
+    wrong.verdict("cert.name").says(&format!("{typed} --servername NAME"));
+}
+
 /// The object has exactly the fields of the schema, each of its kind.
 fn fits(value: &Value, name: &str, at: &str) {
     let schema = SCHEMAS.iter().find(|(known, _)| *known == name).unwrap().1;

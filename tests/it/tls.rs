@@ -106,7 +106,10 @@ fn what_the_port_speaks_instead_of_tls_comes_with_the_command_to_type() {
     let server = zoo::tls_plain_http().serve();
     let outcome = reach(&server, &pki, &[]);
     outcome.verdict("tls.plaintext").says("does not speak TLS: http").says("400 Bad Request");
-    outcome.says(&format!("reach good.test:{} --no-tls", server.port())).says("--starttls");
+    let (port, ca) = (server.port(), pki.ca_file().display().to_string());
+    // What contradicts --no-tls is left out of it, the rest stays.
+    outcome.says(&format!("reach good.test:{port} --connect-to 127.0.0.1 --no-tls"));
+    outcome.says(&format!("--connect-to 127.0.0.1 --ca {ca} --starttls PROTO"));
 }
 
 #[test]
