@@ -8176,20 +8176,18 @@ mod verdict {
         }
     }
 
-    /// A server that greets with an error (RFC 5321 section 3.1: 554; 421; MySQL ERR packets ...).
+    /// A server that greets with an error: a code of three digits (RFC 5321 section 4.2.1), words, or
+    /// a packet of MySQL's. The length of a packet may look like a digit: `4` is 52 bytes.
     fn is_rejecting(banner: &[u8]) -> bool {
-        const STARTS: [&[u8]; 9] = [
-            b"4",
-            b"5",
-            b"-ERR",
-            b"* BYE",
-            b"ERROR :",
-            b"-NOAUTH",
-            b"-DENIED",
-            b"HTTP/1.1 5",
-            b"-MISCONF",
-        ];
-        STARTS.iter().any(|s| banner.starts_with(s)) || matches!(banner, [_, _, 0, 0, 0xff, ..])
+        const STARTS: [&[u8]; 7] =
+            [b"-ERR", b"* BYE", b"ERROR :", b"-NOAUTH", b"-DENIED", b"HTTP/1.1 5", b"-MISCONF"];
+        match banner {
+            [b'4' | b'5', a, b, b' ' | b'-' | b'\r' | b'\n', ..] => {
+                a.is_ascii_digit() && b.is_ascii_digit()
+            }
+            [_, _, 0, 0, first, ..] => *first == 0xff,
+            _ => STARTS.iter().any(|s| banner.starts_with(s)),
+        }
     }
 
     /// Control bytes that no text protocol sends.

@@ -147,6 +147,23 @@ fn an_odd_greeting_is_noted_and_judged_only_where_a_service_was_named() {
 }
 
 #[test]
+fn the_length_of_a_mysql_packet_is_no_error_code() {
+    // 52 and 53 bytes: the first byte is the digit 4 or 5.
+    for version in ["5.1.73", "5.0.51a"] {
+        let mut packet = [&b"\x0a"[..], version.as_bytes(), b"\0\x01\0\0\0abcdefgh\0"].concat();
+        packet.extend(b"\xff\xf7\x08\x02\0\0\0\0\0\0\0\0\0\0\0\0\0\0ijklmnopqrst\0");
+        packet.splice(..0, [packet.len() as u8, 0, 0, 0]);
+        assert!(packet[0].is_ascii_digit());
+        let server = says(packet).serve();
+        let outcome = named("mysql", &server, &[]);
+        outcome.status(0).verdict("ok").says(&format!("mysql: {version}"));
+        reach(&server, &[]).status(0).verdict("ok").says_not("greeted with an error");
+    }
+    // No more are digits that are no code.
+    reach(&says("5x5 is not a code\r\n").serve(), &[]).verdict("ok").says_not("with an error");
+}
+
+#[test]
 fn a_service_of_another_kind_is_named_on_both_sides() {
     let server = zoo::ssh().serve();
     let outcome = named("smtp", &server, &[]);
