@@ -7925,9 +7925,17 @@ mod verdict {
     /// The STARTTLS dialogue.
     fn of_upgrade(upgrade: &Upgrade) -> Option<Finding> {
         use starttls::Outcome;
+        let last = |ours| {
+            let line = upgrade.dialogue.iter().rfind(|line| line.ours == ours);
+            line.map_or(&[][..], |line| line.text.bytes())
+        };
+        let (asked, said) = (last(true), last(false));
+        let away = asked.is_empty() && !said.starts_with(b"* PREAUTH");
         let keyword = match upgrade.outcome {
             Outcome::Ready => return None,
             Outcome::NotOffered => "starttls.notoffered",
+            // IRC lets the client speak first, and this is no answer to what it said.
+            Outcome::Refused if away || said.starts_with(b"ERROR :") => "reply.rejected",
             Outcome::Refused => "starttls.refused",
             Outcome::Malformed | Outcome::WrongProtocol(_) => "starttls.malformed",
             Outcome::Injected => "starttls.injected",
@@ -7938,16 +7946,20 @@ mod verdict {
             Outcome::Closed => "starttls.closed",
             Outcome::Timeout => "starttls.timeout",
         };
-        let last = upgrade.dialogue.iter().rfind(|line| !line.ours).map(|line| &line.text);
-        let detail = last.map_or(String::new(), ToString::to_string);
+        let said = Untrusted::new(said);
         let mut finding = Finding::new(keyword).arg("service", upgrade.protocol);
+        if keyword == "starttls.refused"
+            && (asked.is_empty() || BEFORE_STARTTLS.iter().any(|s| asked.starts_with(s)))
+        {
+            finding.topic = "starttls.refused.early";
+        }
         if let Outcome::WrongProtocol(seen) = upgrade.outcome {
             finding = finding.why(Note::new("why.speaks").with("service", seen));
         }
-        if let Some(line) = last {
-            finding = finding.why(Note::new("why.said").with("line", line));
+        if !said.is_empty() {
+            finding = finding.why(Note::new("why.said").with("line", &said));
         }
-        Some(finding.arg("detail", detail))
+        Some(finding.arg("detail", said))
     }
 
     /// What did not fail but matters: late connects, trust by one side only, odd greetings.
@@ -9038,6 +9050,9 @@ mod verdict {
 
     /// Sentences about a list; more groups than this are no pattern.
     const GROUPS_MAX: usize = 8;
+
+    /// What is said before STARTTLS: a no to it says nothing about TLS. Or nothing, as after PREAUTH.
+    const BEFORE_STARTTLS: [&[u8]; 5] = [b"EHLO", b"LHLO", b"a1 ", b"CAPA", b"<?xml"];
 
     /// Name servers that a verdict names; resolv.conf has at most three.
     const SHOWN_SERVERS: usize = 3;

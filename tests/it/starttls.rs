@@ -1,7 +1,7 @@
 //! STARTTLS: every protocol against a real server, and every way in which it can go wrong.
 
 use crate::support::pki::Pki;
-use crate::support::run::{Outcome, Run, patience};
+use crate::support::run::{Outcome, Run, each, patience};
 use crate::support::servers::{self, Server, shared};
 use crate::support::zoo::{self, Script, Tls};
 use serde_json::Value;
@@ -133,7 +133,7 @@ fn prosody_does_not_know_another_host() {
     outcome
         .status(40)
         .verdict("starttls.refused")
-        .says("STARTTLS: <stream:error>")
+        .says("before it is asked for TLS: <stream:error>")
         .harmless()
         .within(SOON);
 }
@@ -310,8 +310,8 @@ fn postfix_that_does_not_offer_starttls_is_believed() {
     outcome.status(40).verdict("starttls.notoffered").within(SOON).says("< 250-PIPELINING");
     outcome.says_not("> STARTTLS");
     let outcome = reach(&postfix.addr("rejecting"), postfix.ca(), &["--starttls", "smtp"]);
-    outcome.status(40).verdict("starttls.refused").within(SOON);
-    outcome.says("The smtp server refused STARTTLS: 554 5.7.1");
+    outcome.status(60).verdict("reply.rejected").within(SOON);
+    outcome.says("turns this box away: 554 5.7.1").says_not("certificate");
 }
 
 #[test]
@@ -321,23 +321,57 @@ fn a_refusal_is_quoted() {
         stops(protocol, script, "refused", &sentence(protocol, words), dialogue);
     };
     refused("smtp", zoo::smtp_454(), "454 4.7.0 TLS not available", &["> STARTTLS", "< 454 4.7.0"]);
-    refused("smtp", zoo::smtp_554(), "554 5.7.1 mail.example", &["< 554 5.7.1"]);
-    refused("smtp", zoo::smtp_421(), "421 4.7.0 Too many", &["< 421 4.7.0"]);
     refused("imap", zoo::imap_refuses(), "a2 NO not now", &["> a2 STARTTLS", "< a2 NO not now"]);
-    refused("imap", zoo::imap_preauth(), "* PREAUTH", &["< * PREAUTH"]);
-    refused("imap", zoo::imap_bye(), "* BYE too many", &["< * BYE"]);
     refused("pop3", zoo::pop3_refuses(), "-ERR TLS not available", &["> STLS", "< -ERR"]);
     refused("ftp", zoo::ftp_refuses(), "500 AUTH not understood", &["> AUTH TLS", "< 500 AUTH"]);
     refused("ldap", zoo::ldap_refuses(2), "", &["> 1.3.6.1.4.1.1466.20037", "< 300c0201"]);
     refused("ldap", zoo::ldap_refuses(52), "", &["< 300c0201"]);
-    refused("xmpp", zoo::xmpp_host_unknown(), "<stream:error>", &["host-unknown"]);
     refused("postgres", zoo::postgres_refuses(), "N", &["< N"]);
     let old = "EFATAL:  unsupported frontend protocol";
     refused("postgres", zoo::postgres_error(), old, &["unsupported frontend"]);
-    let full = zoo::mysql_error(1040, "Too many connections");
-    refused("mysql", full, "", &["Too many connections"]);
-    let host = zoo::mysql_error(1130, "Host '10.0.0.1' is not allowed to connect");
-    refused("mysql", host, "", &["is not allowed to connect"]);
+}
+
+#[test]
+fn a_refusal_before_starttls_is_asked_for_is_no_matter_of_certificates() {
+    let closing = "ERROR :Closing Link: throttled";
+    let mysql = "Host '10.0.0.1' is not allowed to connect";
+    let cases = [
+        ("smtp", zoo::smtp_554(), "reply.rejected", "554 5.7.1"),
+        ("smtp", zoo::smtp_421(), "reply.rejected", "421 4.7.0"),
+        ("imap", zoo::imap_bye(), "reply.rejected", "* BYE too many"),
+        ("pop3", Script::new().send("-ERR busy\r\n").close(), "reply.rejected", "-ERR busy"),
+        ("irc", Script::new().send(format!("{closing}\r\n")), "reply.rejected", closing),
+        ("mysql", zoo::mysql_error(1040, "Too many connections"), "reply.rejected", "Too many"),
+        ("mysql", zoo::mysql_error(1130, mysql), "reply.rejected", mysql),
+        // Not turned away, but TLS cannot be asked for.
+        ("imap", zoo::imap_preauth(), "starttls.refused", "* PREAUTH"),
+        ("xmpp", zoo::xmpp_host_unknown(), "starttls.refused", "host-unknown"),
+        (
+            "smtp",
+            greets().line().send("502 no EHLO\r\n").stall(),
+            "starttls.refused",
+            "502 no EHLO",
+        ),
+    ];
+    each(&cases, |(protocol, script, keyword, said)| {
+        let server = script.clone().serve();
+        let check = |lang| {
+            Run::new([&*server.addr().to_string(), "--starttls", protocol, "--lang", lang]).run()
+        };
+        for (lang, certificate) in [("en", "certificate"), ("ja", "証明書")] {
+            let outcome = check(lang);
+            outcome.verdict(keyword).says(said).says_not(certificate).says_not("refused STARTTLS");
+        }
+        let outcome = check("en");
+        match keyword.starts_with("reply") {
+            true => outcome.status(60).says("turns this box away").says("check its access list"),
+            false => outcome.status(40).says("says no before it is asked for TLS"),
+        };
+    });
+}
+
+fn greets() -> Script {
+    Script::new().send("220 mail.example ESMTP\r\n")
 }
 
 #[test]
