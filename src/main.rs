@@ -3460,8 +3460,10 @@ mod greet {
     /// How the first bytes give a protocol away: beginning, a word in it, ports, name. First
     /// match wins.
     type Signature = (&'static [u8], &'static [u8], &'static [u16], &'static str);
-    const SIGNATURES: [Signature; 35] = [
+    const SIGNATURES: [Signature; 37] = [
         (b"HTTP/", b"", &[], "http"),
+        (b"Exceeded MaxStartups", b"", &[], "ssh"),
+        (b"Not allowed at this time", b"", &[], "ssh"),
         (b"RFB 0", b"", &[], "vnc"),
         (b"+OK", b"", &[], "pop3"),
         (b"-ERR", b"", &[110, 995], "pop3"),
@@ -8105,7 +8107,13 @@ mod verdict {
 
     /// The greeting. Odd bytes are a failure only where the target named a service.
     fn of_greeting(greeting: &Greeting, target: &Target) -> Option<Finding> {
+        // So late it is a service, or the end of its patience, and not a port without one. Behind a
+        // proxy it may be the proxy's.
+        let late = target.service.filter(|_| target.proxy.is_none() && greeting.elapsed >= LATE);
         match (greeting.banner.is_empty(), greeting.end) {
+            (true, End::Closed | End::Reset) if late.is_some() => {
+                return Some(hung_up("reply.closed", greeting.elapsed));
+            }
             (true, End::Closed) => return Some(hung_up("tcp.closed", greeting.elapsed)),
             (true, End::Reset) => return Some(hung_up("tcp.reset", greeting.elapsed)),
             _ => {}
@@ -8191,8 +8199,18 @@ mod verdict {
     /// A server that greets with an error: a code of three digits (RFC 5321 section 4.2.1), words, or
     /// a packet of MySQL's. The length of a packet may look like a digit: `4` is 52 bytes.
     fn is_rejecting(banner: &[u8]) -> bool {
-        const STARTS: [&[u8]; 7] =
-            [b"-ERR", b"* BYE", b"ERROR :", b"-NOAUTH", b"-DENIED", b"HTTP/1.1 5", b"-MISCONF"];
+        // OpenSSH (sshd.c): too many who have not logged in; penalties.
+        const STARTS: [&[u8]; 9] = [
+            b"-ERR",
+            b"* BYE",
+            b"ERROR :",
+            b"-NOAUTH",
+            b"-DENIED",
+            b"HTTP/1.1 5",
+            b"-MISCONF",
+            b"Exceeded MaxStartups",
+            b"Not allowed at this time",
+        ];
         match banner {
             [b'4' | b'5', a, b, b' ' | b'-' | b'\r' | b'\n', ..] => {
                 a.is_ascii_digit() && b.is_ascii_digit()
@@ -9053,6 +9071,9 @@ mod verdict {
 
     /// What is said before STARTTLS: a no to it says nothing about TLS. Or nothing, as after PREAUTH.
     const BEFORE_STARTTLS: [&[u8]; 5] = [b"EHLO", b"LHLO", b"a1 ", b"CAPA", b"<?xml"];
+
+    /// Who hangs up without a word later than that has not done so at once.
+    const LATE: Duration = Duration::from_secs(1);
 
     /// Name servers that a verdict names; resolv.conf has at most three.
     const SHOWN_SERVERS: usize = 3;

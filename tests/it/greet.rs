@@ -119,6 +119,19 @@ fn an_odd_greeting_is_noted_and_judged_only_where_a_service_was_named() {
             "reply.rejected",
             "greeted with an error: Host is not allowed",
         ),
+        // OpenSSH that does not take this client says so in place of its version.
+        (
+            Script::new().send("Exceeded MaxStartups\r\n"),
+            "ssh",
+            "reply.rejected",
+            "greeted with an error: Exceeded MaxStartups",
+        ),
+        (
+            Script::new().send("Not allowed at this time\r\n"),
+            "ssh",
+            "reply.rejected",
+            "greeted with an error: Not allowed at this time",
+        ),
         (zoo::half_line(), "smtp", "reply.closed", "it said this and hung up: 220 srv.exam"),
         (zoo::chatterbox(), "smtp", "reply.toolong", "the greeting never ended"),
         (zoo::chatterbox_lines(), "smtp", "reply.toolong", "the greeting never ended"),
@@ -161,6 +174,18 @@ fn the_length_of_a_mysql_packet_is_no_error_code() {
     }
     // No more are digits that are no code.
     reach(&says("5x5 is not a code\r\n").serve(), &[]).verdict("ok").says_not("with an error");
+}
+
+#[test]
+fn a_service_that_hangs_up_late_is_not_a_port_without_one() {
+    for script in [zoo::late_hangup(1500), Script::new().wait(1500).reset()] {
+        let outcome = named("smtp", &script.serve(), &[]);
+        outcome
+            .status(60)
+            .verdict("reply.closed")
+            .says("closed the connection without a full answer");
+        outcome.says("ms after accepting it, before any byte was sent").says_not("at once");
+    }
 }
 
 #[test]
