@@ -1552,9 +1552,12 @@ mod target {
         }
     }
 
-    /// Notes a word, on a line of its own behind its letter in `KEPT`, if the option is there.
+    /// Notes a word, on a line of its own behind its letter in `KEPT`, if the option, here without
+    /// its dashes, is there.
     pub fn keep(given: &mut String, option: &str, word: &str) {
-        if let Some(entry) = KEPT.split(' ').find(|entry| entry.get(1..) == Some(option)) {
+        let same =
+            |entry: &&str| entry.get(1..).is_some_and(|e| e.trim_start_matches('-') == option);
+        if let Some(entry) = KEPT.split(' ').find(same) {
             *given += entry.get(..1).unwrap_or_default();
             *given += word;
             *given += "\n";
@@ -2180,7 +2183,8 @@ mod resolve {
             let mut answer = self.answer;
             if let Err(error) = heard {
                 use ErrorKind as E;
-                answer.errno = error.raw_os_error();
+                let late = error.kind() == E::TimedOut || error.kind() == E::WouldBlock;
+                answer.errno = if late { Some(libc::ETIMEDOUT) } else { error.raw_os_error() };
                 answer.result = Err(match error.kind() {
                     E::InvalidData => Failure::Malformed,
                     E::TimedOut | E::WouldBlock if answer.garbage > 0 => Failure::Malformed,
@@ -7692,7 +7696,7 @@ mod verdict {
             let note = Note::new("why.ambient").with("variable", variable);
             finding.why.push(note.with("proxy", Untrusted::new(proxy.as_bytes())));
         }
-        let (again, bare) = commands(finding.keyword, target);
+        let (again, bare) = commands(&finding, target);
         // The proxy goes before a `by` of the finding: the texts of proxy.* name the proxy.
         let proxy = target.proxy.as_ref().filter(|_| finding.keyword.starts_with("proxy."));
         let mut args: Vec<_> = proxy.map(|proxy| ("by", proxy.place())).into_iter().collect();
@@ -7715,8 +7719,10 @@ mod verdict {
     }
 
     /// `{target}` and `{bare}`: what to type for the same check, and for the place alone.
-    fn commands(keyword: &str, target: &Target) -> (String, String) {
-        let replaced = REPLACED.iter().find(|(start, _)| keyword.starts_with(start));
+    fn commands(finding: &Finding, target: &Target) -> (String, String) {
+        let Finding { keyword, topic, .. } = *finding;
+        let text = if topic.is_empty() { keyword } else { topic };
+        let replaced = REPLACED.iter().find(|(start, _)| text.starts_with(start));
         let again = || reply::again(target, replaced.map_or("", |(_, letters)| letters));
         match (keyword.split('.').next(), &target.proxy) {
             // It is the proxy that has several addresses.
@@ -7813,19 +7819,74 @@ mod verdict {
         finding
     }
 
-    /// The name gave no address.
+    /// The name gave no address. Nobody is named for what somebody else said.
     fn of_lookup(lookup: &Lookup) -> Finding {
         let resolve::Outcome::Failed(failure) = lookup.outcome else {
             return Finding::new("dns.nodata");
         };
-        let keyword = dns_keyword(failure);
-        let mut by: Vec<String> = lookup.answers.iter().map(|a| show_server(a.server)).collect();
+        let failed = |a: &&resolve::Answer| a.result.as_ref().err() == Some(&failure);
+        // A search suffix makes a name longer: this is what was said of the name as it was typed.
+        let first = lookup.answers.iter().filter(failed).min_by_key(|a| a.name.len());
+        let slow = failure == Failure::Timeout && lookup.answers.iter().any(|a| a.rcode.is_some());
+        let (mut by, mut kinds) = (Vec::new(), Vec::new());
+        let (mut count, mut slowest) = (0, Duration::ZERO);
+        for answer in &lookup.answers {
+            let same = first.is_none_or(|f| (f.tcp, f.errno) == (answer.tcp, answer.errno));
+            if if slow { answer.rcode.is_some() } else { failed(&answer) && same } {
+                by.push(show_server(answer.server));
+                kinds.push(answer.kind.to_string());
+                (count, slowest) = (count + 1, slowest.max(answer.elapsed));
+            }
+        }
         by.dedup();
         by.truncate(SHOWN_SERVERS);
-        let mut kinds: Vec<String> = lookup.answers.iter().map(|a| a.kind.to_string()).collect();
         kinds.dedup();
         kinds.truncate(2);
-        Finding::new(keyword).arg("by", by.join(", ")).arg("detail", kinds.join(" / "))
+        let mut finding = Finding::new(dns_keyword(failure));
+        if failure == Failure::NoData && kinds.len() == 1 {
+            finding.next.push(Note::new("next.family"));
+        }
+        let mut detail = kinds.join(" / ");
+        if let Some(answer) = first {
+            let ports = if answer.tcp { "tcp" } else { "udp" };
+            let whole = answer.name.len() <= lookup.name.bytes().len() + 1;
+            let alias = answer.cname.last().filter(|_| whole);
+            let said = || answer.errno.map_or("FIN".to_string(), os_error);
+            finding.topic = match failure {
+                Failure::Timeout if slow => "dns.timeout.slow",
+                Failure::Timeout | Failure::Unreachable if answer.tcp => "dns.overtcp",
+                Failure::Unreachable if answer.errno != Some(libc::ECONNREFUSED) => {
+                    "dns.unreachable.route"
+                }
+                Failure::ServFail if answer.rcode != Some(2) => "dns.servfail.other",
+                Failure::NxDomain if alias.is_some() => "dns.nxdomain.alias",
+                Failure::NoData if alias.is_some() => "dns.nodata.alias",
+                _ => "",
+            };
+            detail = match failure {
+                Failure::Timeout if slow => answer.name.clone(),
+                Failure::Timeout | Failure::Unreachable => said(),
+                Failure::ServFail => rcode_name(answer),
+                _ => detail,
+            };
+            finding = finding.arg("ports", format!("{ports}/{}", answer.server.port()));
+            finding = finding.arg("alias", alias.map_or(String::new(), ToString::to_string));
+        }
+        if slow {
+            let note = Note::new("why.dnsslow").with("count", count);
+            finding.why.push(note.with("ms", slowest.as_millis()));
+        }
+        finding.arg("by", by.join(", ")).arg("host", &lookup.name).arg("detail", detail)
+    }
+
+    /// The name of a response code (RFC 1035 section 4.1.1); the field's term in every language.
+    pub fn rcode_name(answer: &resolve::Answer) -> String {
+        match answer.rcode.unwrap_or_default() {
+            1 => "FORMERR".to_string(),
+            2 => "SERVFAIL".to_string(),
+            4 => "NOTIMP".to_string(),
+            code => format!("RCODE {code}"),
+        }
     }
 
     /// The stable keyword of a name server's answer.
@@ -9034,8 +9095,9 @@ mod verdict {
     }
 
     /// What the advice of these keywords says anew, or says for another place: see `reply::again`.
-    const REPLACED: [(&str, &str); 12] = [
+    const REPLACED: [(&str, &str); 13] = [
         ("partial", "ad"),
+        ("dns.timeout.slow", ""),
         ("dns.", "ad"),
         ("proxy.", "p"),
         ("local.address", "s"),
@@ -9299,8 +9361,7 @@ mod rows {
                 _ => return Err(no_key(&format!("{key}={value}"))),
             }
             if key != "expect" {
-                let word = format!(" {key}={}", quoted(value));
-                target::keep(&mut self.given, &format!("--{key}"), &word);
+                target::keep(&mut self.given, key, &format!(" {key}={}", quoted(value)));
             }
             Ok(())
         }
@@ -10093,11 +10154,11 @@ mod report {
         }
         let key = match failure {
             Failure::NxDomain => return "NXDOMAIN".to_string(),
-            Failure::ServFail => return "SERVFAIL".to_string(),
+            Failure::ServFail => return verdict::rcode_name(answer),
+            Failure::Unreachable => return verdict::os_error(answer.errno.unwrap_or_default()),
             Failure::Refused => return "REFUSED".to_string(),
             Failure::NoData => "row.nodata",
             Failure::Timeout => "row.noreply",
-            Failure::Unreachable => "row.dnsclosed",
             Failure::Malformed => "row.malformed",
             Failure::NoServer => "row.noserver",
         };
@@ -12018,6 +12079,8 @@ mod cli {
         variables: Vec<(&'static str, String)>,
         /// See `Target`.
         given: String,
+        /// The last value.
+        typed: OsString,
     }
 
     /// What is checked: as many tags as targets.
@@ -12241,8 +12304,8 @@ mod cli {
 
         /// Takes one option; the sentence of what is wrong with it as an error.
         pub fn take(&mut self, name: &str, parser: &mut Parser) -> Result<(), Wrong> {
-            let mut typed = OsString::new();
-            let mut value = || parser.value().inspect(|value| typed.clone_from(value));
+            self.typed.clear();
+            let mut value = || parser.value().inspect(|value| self.typed.clone_from(value));
             let mut word = || value()?.string();
             match name {
                 "-4" => self.set_family(Family::V4, "-4", "-6")?,
@@ -12262,7 +12325,10 @@ mod cli {
                     });
                 }
                 "--send-proxy" => self.send_proxy = Some(parse_header(&word()?)?),
-                "--servername" | "--sni" => self.set_sni(parse_sni(&word()?)?)?,
+                "--servername" | "--sni" => {
+                    let name = parse_sni(&word()?)?;
+                    self.set_sni(name)?;
+                }
                 "--no-servername" => self.set_sni(Sni::Absent)?,
                 "--sni-compare" => self.compare = parse_names(&word()?)?,
                 "--alpn" => self.alpn = parse_alpn(&word()?)?,
@@ -12307,11 +12373,11 @@ mod cli {
                 other => return Err(lexopt::Error::UnexpectedOption(other.to_string()).into()),
             }
             let mut word = format!(" {name}");
-            if !typed.is_empty() {
+            if !self.typed.is_empty() {
                 word += " ";
-                word += &reply::quoted(&typed.to_string_lossy());
+                word += &reply::quoted(&self.typed.to_string_lossy());
             }
-            target::keep(&mut self.given, name, &word);
+            target::keep(&mut self.given, name.trim_start_matches('-'), &word);
             Ok(())
         }
 

@@ -5,6 +5,7 @@ use crate::support::net::{HERE, Setup, World};
 use crate::support::run::{Outcome, Run, each, patience};
 use crate::support::servers::{self, shared};
 use crate::support::zoo;
+use std::net::{TcpListener, UdpSocket};
 use std::time::Duration;
 
 /// The limit of the dns step in the tables: long enough for an answer on this machine.
@@ -21,8 +22,8 @@ const OUTCOMES: &[(&str, &str, &str, When)] = &[
     ("nx.test", "dns.nxdomain", "NXDOMAIN for nx.test.", When::Soon),
     ("nodata.test", "dns.nodata", "no A record, no AAAA record for nodata.test.", When::Soon),
     ("servfail.test", "dns.servfail", "SERVFAIL for servfail.test.", When::Soon),
-    ("notimp.test", "dns.servfail", "for notimp.test.", When::Soon),
-    ("formerr.test", "dns.servfail", "for formerr.test.", When::Soon),
+    ("notimp.test", "dns.servfail", "NOTIMP for notimp.test.", When::Soon),
+    ("formerr.test", "dns.servfail", "FORMERR for formerr.test.", When::Soon),
     ("refused.test", "dns.refused", "REFUSED for refused.test.", When::Soon),
     ("drop.test", "dns.timeout", "no reply for drop.test.", When::Limit),
     ("garbage.test", "dns.malformed", "malformed reply", When::Limit),
@@ -131,6 +132,84 @@ fn a_name_with_a_good_address_is_ok_whatever_happens_to_the_other_question() {
 }
 
 #[test]
+fn a_response_code_has_its_own_name_and_only_servfail_is_a_matter_of_dnssec() {
+    let names = Server::zoo();
+    for (label, code) in [("formerr", "FORMERR"), ("notimp", "NOTIMP")] {
+        let outcome = ask(&names, &format!("{label}.test"), &[]);
+        outcome.verdict("dns.servfail").says(&format!("look up {label}.test ({code})"));
+        outcome.says(&format!("answers {code} for {label}.test"));
+        outcome.says_not("SERVFAIL").says_not("DNSSEC");
+        let ja = ask(&names, &format!("{label}.test"), &["--lang=ja"]);
+        ja.says(&format!("({code})")).says_not("SERVFAIL").says_not("DNSSEC");
+    }
+    let real = ask(&names, "servfail.test", &[]);
+    real.says("look up servfail.test (SERVFAIL)").says("DNSSEC of this zone");
+}
+
+#[test]
+fn a_reply_too_long_for_udp_and_refused_over_tcp_is_no_missing_name_server() {
+    // Nobody listens on the TCP side.
+    let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let at = udp.local_addr().unwrap();
+    let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
+    let _names = Server::start_on(udp, tcp, |_| Answer::new().truncated().act());
+    for (lang, says) in [("en", "reply is too long for it"), ("ja", "応答が長すぎる")] {
+        let outcome = Run::new(["x.test:1", "--dns", &at.to_string(), "--lang", lang]).run();
+        outcome.status(10).verdict("dns.unreachable").says(says).within(SOON);
+        outcome.says(&format!("tcp/{}", at.port())).says("Connection refused");
+        outcome.says_not("no name server runs there").says_not("port of the name server");
+        outcome.says_not("udp/").says_not("DNS が動いていない");
+    }
+    let names = Server::zoo();
+    let silent = ask(&names, "tcdead.test", &[]);
+    silent.verdict("dns.timeout").says("reply is too long for it").says_not("udp/");
+}
+
+#[test]
+fn a_ticket_names_no_port_that_was_not_tried() {
+    let names = Server::zoo();
+    let outcome = ask(&names, "drop.test", &[]);
+    outcome.verdict("dns.timeout").says(&format!("udp/{}, no answer", names.port()));
+    outcome.says_not("tcp/");
+}
+
+#[test]
+fn the_end_of_an_alias_is_what_does_not_exist() {
+    let names = Server::zoo();
+    let nodata = ask(&names, "cnameonly.test", &[]);
+    nodata
+        .verdict("dns.nodata")
+        .says("cnameonly.test is an alias of elsewhere.test., which has no A");
+    nodata.says_not("try without -4");
+    let dangling = Server::start(|_| Answer::rcode(dns::NXDOMAIN).cname("gone.test").act());
+    for (lang, says) in [
+        ("en", "x.test is an alias of gone.test., which does not exist"),
+        ("ja", "gone.test. が存在しません"),
+    ] {
+        let outcome = ask(&dangling, "x.test", &["--lang", lang]);
+        outcome.verdict("dns.nxdomain").says(says).says_not("spelling").says_not("綴り");
+        outcome
+            .says_not("The name x.test does not exist")
+            .says_not("x.test という名前は存在しません");
+    }
+    // The hint is for those who asked for one family.
+    ask(&names, "nodata.test", &[]).verdict("dns.nodata").says_not("try without");
+    ask(&names, "v6.test", &["-4"]).verdict("dns.nodata").says("try without -4, -6 or --source");
+    // Who gave a name to --connect-to hears of that name.
+    let dial = ["a.test:1", "--connect-to", "nx.test", "--dns", &names.addr().to_string()];
+    Run::new(dial).run().verdict("dns.nxdomain").says("The name nx.test does not exist");
+}
+
+#[test]
+fn nobody_is_named_for_what_another_server_said() {
+    let (fails, silent) = (Server::zoo(), Server::start(|_| Act::Drop));
+    let options = [format!("--dns={}", silent.addr()), "--dns-timeout=300ms".to_owned()];
+    let outcome = ask(&fails, "servfail.test", &options.each_ref().map(String::as_str));
+    outcome.verdict("dns.servfail").says(&format!("{} failed to look up", fails.addr()));
+    outcome.says_not(&format!("{},", silent.addr())).says_not(&format!("{} failed", silent.addr()));
+}
+
+#[test]
 fn a_denial_by_the_server_of_one_family_only_is_said_for_that_family() {
     let names = Server::zoo();
     ask(&names, "good.test", &["-6"]).verdict("dns.nodata").says("no AAAA record");
@@ -193,7 +272,10 @@ fn each_question_has_its_own_id_and_asks_for_recursion() {
 fn a_closed_port_of_a_name_server_is_not_silence() {
     let closed = servers::free_port();
     let run = Run::new(["a.test:1", "--dns", &format!("127.0.0.1:{closed}")]).run();
-    run.status(10).verdict("dns.unreachable").says("port closed or unreachable").within(SOON);
+    run.status(10)
+        .verdict("dns.unreachable")
+        .says("Connection refused (os error 111)")
+        .within(SOON);
 }
 
 #[test]
@@ -208,7 +290,7 @@ fn a_second_server_given_by_option_answers_for_the_first() {
     ];
     let outcome = Run::new(args).run();
     outcome.verdict("tcp.refused").within(SOON);
-    outcome.says(&format!("127.0.0.1:{closed}: port closed or unreachable"));
+    outcome.says(&format!("127.0.0.1:{closed}: Connection refused (os error 111)"));
     outcome.says(&format!("{}: no reply yet", silent.addr()));
     outcome.says(&format!("{} answered 127.0.0.1", good.addr()));
     outcome.says("says otherwise: dns.unreachable");
@@ -351,7 +433,7 @@ fn every_name_server_of_resolv_conf_has_its_line() {
     let outcome = Run::new(["good.test:1"]).within(&world).run();
     outcome.verdict("tcp.refused").within(SOON);
     outcome.says("127.0.0.1: no reply yet for good.test.");
-    outcome.says("127.0.0.2: port closed or unreachable for good.test.");
+    outcome.says("127.0.0.2: Connection refused (os error 111) for good.test.");
     outcome.says("127.0.0.3 answered 127.0.0.1 for good.test.");
     let failed = Run::new(["servfail.test:1"]).within(&world).run();
     failed.verdict("dns.servfail").says("127.0.0.1: no reply for").says("127.0.0.3: SERVFAIL for");
@@ -391,7 +473,15 @@ fn a_box_without_a_route_to_its_name_server_says_unreachable() {
     let setup = Setup::new().etc("resolv.conf", "nameserver 192.0.2.53\n");
     let Some(world) = setup.start() else { return };
     let outcome = Run::new(["a.test:1"]).within(&world).run();
-    outcome.status(10).verdict("dns.unreachable").says("192.0.2.53").within(SOON);
+    outcome.status(10).verdict("dns.unreachable").within(SOON);
+    outcome.says("Packets do not get to the name server 192.0.2.53: Network");
+    outcome.says("network team: this box -> 192.0.2.53 udp/53").says_not("port closed");
+    outcome.says_not("no name server runs there");
+    // Another team: there the port is closed.
+    world.rewrite_etc("resolv.conf", "nameserver 127.0.0.53\n");
+    let outcome = Run::new(["a.test:1"]).within(&world).run();
+    outcome.verdict("dns.unreachable").says("The port of the name server is closed: 127.0.0.53");
+    outcome.says("DNS team: this box -> 127.0.0.53 udp/53, port closed").says_not("no route");
 }
 
 #[test]
@@ -411,4 +501,11 @@ fn the_whole_lookup_is_bounded_however_many_names_and_servers_there_are() {
     let _slow = serve(&world, "127.0.0.4", |_| Answer::rcode(dns::NXDOMAIN).act().after(200));
     let outcome = Run::new(["web:1", "--dns-timeout=700ms"]).within(&world).run();
     outcome.status(10).within(Duration::from_millis(950).mul_f64(patience().max(1.0)));
+    outcome
+        .verdict("dns.timeout")
+        .says("127.0.0.4 answers, but the time was up before the answer for");
+    outcome.says("questions by then").says("wait longer: reach web:1 --dns-timeout 15s");
+    outcome.says_not("No answer from the name server").says_not("tcp/53").says_not("127.0.0.1 ");
+    let ja = Run::new(["web:1", "--dns-timeout=700ms", "--lang=ja"]).within(&world).run();
+    ja.says("127.0.0.4 は応答しています").says_not("応答がありません");
 }
