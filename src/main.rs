@@ -1722,6 +1722,10 @@ mod resolve {
         pub name: Untrusted,
         /// The first in the order of the configuration that gave an address in time.
         pub server: Option<SocketAddr>,
+        /// One of resolv.conf before that which had not replied by then.
+        pub silent: Option<SocketAddr>,
+        /// resolv.conf names no server, so the one was asked that libc asks then.
+        pub assumed: bool,
         /// Every question: names in the order tried, servers as configured, A before AAAA.
         pub answers: Vec<Answer>,
         pub elapsed: Duration,
@@ -1760,7 +1764,7 @@ mod resolve {
         Unreachable,
         /// No reply; over TCP also a connection that was closed instead of answered.
         Timeout,
-        /// Nobody to ask: no resolv.conf, or no usable nameserver line in it.
+        /// No resolv.conf, or no usable nameserver line in it, and nobody answers on this box.
         NoServer,
     }
 
@@ -1817,6 +1821,8 @@ mod resolve {
         pub servers: Vec<SocketAddr>,
         /// The servers are those of `--dns`, so the hosts file does not answer for them.
         pub given: bool,
+        /// See `Lookup`.
+        pub assumed: bool,
         pub search: Vec<String>,
         pub ndots: usize,
         /// Where etc/resolv.conf and etc/hosts are.
@@ -1849,12 +1855,18 @@ mod resolve {
             let mut config = Self {
                 servers: servers.to_vec(),
                 given: !servers.is_empty(),
+                assumed: false,
                 search: Vec::new(),
                 ndots: 1,
                 root: root.to_path_buf(),
                 shared: None,
             };
             text.unwrap_or_default().lines().for_each(|line| config.read_line(line));
+            if config.servers.is_empty() {
+                // resolv.conf(5); musl does the same.
+                config.servers.push((Ipv4Addr::LOCALHOST, DNS_PORT).into());
+                config.assumed = true;
+            }
             config
         }
 
@@ -1907,6 +1919,8 @@ mod resolve {
                 dropped,
                 name: Untrusted::new(host),
                 server: None,
+                silent: None,
+                assumed: false,
                 answers: Vec::new(),
                 elapsed: Duration::ZERO,
                 outcome: if none { Outcome::Failed(Failure::NoData) } else { Outcome::Found },
@@ -2000,10 +2014,7 @@ mod resolve {
         let mut lookup = Lookup::known(host, Source::Dns, Vec::new());
         let now = config.reread();
         let config = now.as_ref().unwrap_or(config);
-        if config.servers.is_empty() {
-            lookup.outcome = Outcome::Failed(Failure::NoServer);
-            return lookup;
-        }
+        lookup.assumed = config.assumed;
         let (mut latest, mut of_plain) = (Failure::Malformed, None);
         for name in &config.candidates(host) {
             let Some((answers, first)) = ask_all(name, family.kinds(), &config.servers, deadline)
@@ -2016,6 +2027,9 @@ mod resolve {
                     from_first.flat_map(|a| a.result.clone().unwrap_or_default()).collect();
                 lookup.dropped = order(&mut lookup.addrs);
                 lookup.server = first;
+                let mut before = answers.iter().take_while(|a| Some(a.server) != first);
+                let silent = before.find(|a| a.result == Err(Failure::Timeout));
+                lookup.silent = silent.filter(|_| !config.given).map(|a| a.server);
                 lookup.name = Untrusted::new(name.as_str());
                 lookup.outcome = Outcome::Found;
                 lookup.answers.extend(answers);
@@ -2032,7 +2046,9 @@ mod resolve {
             }
         }
         // As glibc does: what is wrong with the name as it was typed counts most.
-        lookup.outcome = Outcome::Failed(of_plain.unwrap_or(latest));
+        let failure = of_plain.unwrap_or(latest);
+        let nobody = config.assumed && failure >= Failure::Unreachable;
+        lookup.outcome = Outcome::Failed(if nobody { Failure::NoServer } else { failure });
         lookup
     }
 
@@ -2525,8 +2541,8 @@ mod resolve {
     const SEARCH_MAX: usize = 32;
     /// Datagrams for one question, a third of the limit apart: one or two may be lost.
     const SENDS: u32 = 3;
-    /// Name servers asked; libc stops at 3.
-    const SERVERS_MAX: usize = 8;
+    /// Name servers of resolv.conf: what only a fourth one knows, no program of this box hears.
+    const SERVERS_MAX: usize = 3;
     /// Time for the threads to say themselves that the deadline has passed.
     const SLACK: Duration = Duration::from_millis(30);
     /// Bytes of stack for a thread that asks; its buffer is on the heap.
@@ -7688,6 +7704,11 @@ mod verdict {
             (false, false) => partial(good, bad),
         };
         finding.why.extend(disagreements(&probe.lookup));
+        let sought =
+            !matches!(probe.lookup.source, resolve::Source::Literal | resolve::Source::Given);
+        if sought && target.given.lines().any(|line| line.starts_with('s')) {
+            finding.why.push(Note::new("why.source"));
+        }
         let exit = match (finding.keyword, policy.strict) {
             ("partial", true) => EXIT_STRICT,
             _ => KEYWORDS.iter().find(|(k, _)| *k == finding.keyword).map_or(70, |(_, e)| *e),
@@ -8888,6 +8909,10 @@ mod verdict {
         let mut notes = Vec::new();
         let chosen = |a: &&resolve::Answer| a.result.is_ok() && Some(a.server) == lookup.server;
         let Some(good) = lookup.answers.iter().find(chosen) else { return notes };
+        if let Some(silent) = lookup.silent {
+            let note = Note::new("why.silentserver").with("by", silent.ip());
+            notes.push(note.with("server", good.server.ip()));
+        }
         let same = |addrs: &[IpAddr], kind| {
             let of = |a: &&resolve::Answer| a.server == good.server && a.kind == kind;
             let own = lookup.answers.iter().find(of).and_then(|a| a.result.as_ref().ok());
@@ -10092,11 +10117,11 @@ mod report {
                 let note = Note::new(key).with("addrs", addrs).with("name", &lookup.name);
                 row("dns", Mark::Ok, &note.render(style.lang), took, style)
             }
-            Source::Dns if lookup.answers.is_empty() => {
-                row("dns", Mark::Fail, &say("row.noserver", style), took, style)
-            }
             Source::Dns => {
                 let mut rows = String::new();
+                if lookup.assumed {
+                    rows = row("dns", Mark::Neutral, &say("row.noserver", style), None, style);
+                }
                 let mut seen: Vec<(SocketAddr, &str)> = Vec::new();
                 for answer in &lookup.answers {
                     let key = (answer.server, answer.name.as_str());
@@ -12451,6 +12476,16 @@ mod cli {
                     "--sni-compare",
                     asks.unwrap_or_default(),
                 ),
+                (
+                    self.family == Some(Family::V4) && self.source.is_some_and(|s| s.is_ipv6()),
+                    "-4",
+                    "--source",
+                ),
+                (
+                    self.family == Some(Family::V6) && self.source.is_some_and(|s| s.is_ipv4()),
+                    "-6",
+                    "--source",
+                ),
                 (self.csv && self.json, "--csv", "--json"),
                 (self.csv && self.quiet, "--csv", "-q"),
                 (self.wait.is_some() && self.every.is_some(), "--wait", "--every"),
@@ -12501,8 +12536,9 @@ mod cli {
                 ),
                 _ => None,
             };
+            let source = self.source.map(|s| if s.is_ipv4() { Family::V4 } else { Family::V6 });
             let options = Options {
-                family: self.family.unwrap_or(Family::Any),
+                family: self.family.or(source).unwrap_or(Family::Any),
                 resolver: resolve::Config::load(&root, &self.servers),
                 socket: SocketOptions { source: self.source, interface: self.interface, ttl: None },
                 connect_only: self.connect_only,

@@ -435,8 +435,57 @@ fn every_name_server_of_resolv_conf_has_its_line() {
     outcome.says("127.0.0.1: no reply yet for good.test.");
     outcome.says("127.0.0.2: Connection refused (os error 111) for good.test.");
     outcome.says("127.0.0.3 answered 127.0.0.1 for good.test.");
+    // Others wait for the first: what is quick here is slow there.
+    outcome
+        .says("127.0.0.1, listed before 127.0.0.3, had not replied by then: glibc programs wait");
+    outcome.says_not("127.0.0.2, listed before");
+    let ja = Run::new(["good.test:1", "--lang=ja"]).within(&world).run();
+    ja.says("127.0.0.3 より先に書かれた 127.0.0.1 が未応答");
+    let given = ["good.test:1", "--dns=127.0.0.1", "--dns=127.0.0.3"];
+    Run::new(given).within(&world).run().verdict("tcp.refused").says_not("listed before");
     let failed = Run::new(["servfail.test:1"]).within(&world).run();
     failed.verdict("dns.servfail").says("127.0.0.1: no reply for").says("127.0.0.3: SERVFAIL for");
+}
+
+#[test]
+fn a_fourth_name_server_is_not_asked_because_libc_does_not() {
+    let conf: String = (1..=4).map(|i| format!("nameserver 127.0.0.{i}\n")).collect();
+    let Some(world) = Setup::new().etc("resolv.conf", &conf).start() else { return };
+    let deny = |_: &Query| Answer::rcode(dns::NXDOMAIN).act();
+    let _three = [1, 2, 3].map(|i| serve(&world, &format!("127.0.0.{i}"), deny));
+    let fourth = serve(&world, "127.0.0.4", dns::by_label);
+    let outcome = Run::new(["good.test:1"]).within(&world).run();
+    outcome.verdict("dns.nxdomain").says("127.0.0.1, 127.0.0.2, 127.0.0.3").says_not("127.0.0.4");
+    assert_eq!(fourth.queries(), []);
+}
+
+#[test]
+fn without_a_name_server_line_the_one_on_this_box_is_asked_as_libc_does() {
+    let Some(world) = Setup::new().etc("resolv.conf", "search a.test\n").start() else { return };
+    let _names = serve(&world, "127.0.0.1", dns::by_label);
+    let outcome = Run::new(["good.test:1"]).within(&world).run();
+    outcome.verdict("tcp.refused").says("has none, so 127.0.0.1 was asked, as libc does");
+    outcome.says("127.0.0.1 answered 127.0.0.1 for good.test.").says_not("No name server");
+    let ja = Run::new(["good.test:1", "--lang=ja"]).within(&world).run();
+    ja.says("ネームサーバーがないため、libc と同じく 127.0.0.1");
+    Run::new(["nx.test:1"]).within(&world).run().verdict("dns.nxdomain").says_not("No name server");
+}
+
+#[test]
+fn a_source_address_keeps_to_its_family() {
+    let hosts = "127.0.0.1 dual.test\n::1 dual.test\n";
+    let Some(world) = Setup::new().etc("hosts", hosts).start() else { return };
+    let server = zoo::ssh().serve_on(world.tcp(HERE, "127.0.0.1:0"));
+    let target = server.named("dual.test");
+    let outcome = Run::new([&*target, "--source", "127.0.0.1"]).within(&world).run();
+    outcome.status(0).verdict("ok").says("only addresses of the family of --source");
+    outcome.says_not("::1").says_not("Invalid argument").says_not("partial");
+    let ja = Run::new([&*target, "--source", "127.0.0.1", "--lang=ja"]).within(&world).run();
+    ja.says("--source と同じ種類").says_not("::1");
+    let v6 = Run::new([&*target, "--source", "::1"]).within(&world).run();
+    v6.verdict("tcp.refused").says_not("127.0.0.1:");
+    let both = Run::new([&*target, "-6", "--source", "127.0.0.1"]).within(&world).run();
+    both.status(2).complains("-6 and --source contradict each other");
 }
 
 #[test]

@@ -731,6 +731,11 @@ fn resolv_conf_is_read_as_glibc_reads_it() {
     let given: SocketAddr = "10.9.9.9:5353".parse().unwrap();
     let config = Config::load(dir.path(), &[given]);
     assert!(config.given && config.servers == [given] && config.search.len() == 2);
+    // Three of them, and this box itself if there is none.
+    let four = "nameserver 10.0.0.1\nnameserver ::2\nnameserver 10.0.0.3\nnameserver 10.0.0.4\n";
+    assert_eq!(Config::load(root(Some(four), "").path(), &[]).servers.len(), 3);
+    let none = Config::load(root(Some("search a.test"), "").path(), &[]);
+    assert!(none.assumed && none.servers == ["127.0.0.1:53".parse().unwrap()]);
 }
 
 #[test]
@@ -816,7 +821,7 @@ fn a_pipe_in_place_of_a_file_does_not_block() {
     let dir = root(None, "");
     let pipe = dir.path().join("etc/resolv.conf");
     let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
-    assert!(made.success() && Config::load(dir.path(), &[]).servers.is_empty());
+    assert!(made.success() && Config::load(dir.path(), &[]).assumed);
 }
 
 #[test]
