@@ -12430,9 +12430,11 @@ mod cli {
             Ok(())
         }
 
-        /// An option that makes sense only with TLS, if one was given.
+        /// An option that makes sense only with TLS, if one was given; those of `TLS_ASKED` first.
         fn tls_option(&self) -> Option<&'static str> {
             let given = [
+                (self.tls == Some(true), "--tls"),
+                (self.starttls.is_some(), "--starttls"),
                 (self.sni.is_some(), "--servername"),
                 (!self.compare.is_empty(), "--sni-compare"),
                 (!self.alpn.is_empty(), "--alpn"),
@@ -12441,8 +12443,6 @@ mod cli {
                 (self.cert.is_some(), "--cert"),
                 (self.pem.is_some(), "--pem"),
                 (self.no_verify, "--no-verify"),
-                (self.tls == Some(true), "--tls"),
-                (self.starttls.is_some(), "--starttls"),
             ];
             given.into_iter().find(|(given, _)| *given).map(|(_, name)| name)
         }
@@ -12684,7 +12684,10 @@ mod cli {
             let upgrade = keys.starttls.or(self.starttls);
             let upgrade = upgrade.or(target.service.and_then(|s| s.starttls));
             let own = keys.tls.or((keys.starttls.is_some() || keys.sni.is_some()).then_some(true));
-            let wanted = own.or(self.tls_option().map(|_| true)).or(self.tls);
+            // A scheme without TLS goes before options that only say how TLS is to be done.
+            let plain = target.service.is_some_and(|s| !s.tls);
+            let asked = self.tls_option().filter(|option| !plain || TLS_ASKED.contains(option));
+            let wanted = own.or(asked.map(|_| true)).or(self.tls);
             match (wanted, upgrade) {
                 (Some(false), _) => target.tls = TlsMode::Never,
                 _ if self.connect_only => target.tls = TlsMode::Never,
@@ -12905,6 +12908,9 @@ mod cli {
             _ => Err(Note::new("usage.tlsversion").with("typed", shown(text))),
         }
     }
+
+    /// Options that ask for TLS whatever the scheme says.
+    const TLS_ASKED: [&str; 4] = ["--tls", "--starttls", "--servername", "--sni-compare"];
 
     /// The commands that live in a file of their own.
     pub const COMPANIONS: [&str; 5] = ["compare", "listen", "selftest", "talk", "watch"];

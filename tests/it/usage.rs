@@ -360,6 +360,26 @@ fn every_keyword_has_a_sentence_and_a_next_step() {
     assert!(missing.is_empty(), "{missing:?}");
 }
 
+#[test]
+fn a_scheme_without_tls_goes_before_options_that_only_say_how() {
+    let pki = Pki::new();
+    let ca = pki.ca_file();
+    let (http, ssh) = (zoo::http("HTTP/1.1 200 OK\r\n\r\n").serve(), zoo::ssh().serve());
+    let (http, ssh) = (format!("http://{http}/"), format!("ssh://{ssh}"));
+    for options in [&["--ca", &*ca.to_string_lossy()][..], &["--no-verify"], &["--alpn", "h2"]] {
+        Run::new([&http]).args(options).run().status(0).verdict("ok").says("200 OK");
+        Run::new([&ssh]).args(options).run().status(0).verdict("ok").says_not("tls ");
+        let list = format!("{ssh}\n{http} name=web\n");
+        Run::new(["-f", "-"]).args(options).stdin(list).run().status(0);
+        // Without a scheme an option of TLS asks for it, and so do these in any case.
+        let place = ssh.trim_start_matches("ssh://");
+        Run::new([place]).args(options).run().verdict("tls.plaintext");
+        Run::new([&*ssh, "--tls"]).args(options).run().verdict("tls.plaintext");
+        Run::new([&*ssh, "--starttls", "smtp"]).args(options).run().status(40);
+        Run::new([&*ssh, "--servername", "a.test"]).args(options).run().verdict("tls.plaintext");
+    }
+}
+
 /// The table KEYWORDS of `verdict`.
 fn keywords() -> BTreeMap<String, i32> {
     let main = read("src/main.rs");
