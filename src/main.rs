@@ -7704,6 +7704,9 @@ mod verdict {
             (false, false) => partial(good, bad),
         };
         finding.why.extend(disagreements(&probe.lookup));
+        if probe.lookup.addrs.iter().any(IpAddr::is_unspecified) {
+            finding.why.push(Note::new("why.unspecified"));
+        }
         let sought =
             !matches!(probe.lookup.source, resolve::Source::Literal | resolve::Source::Given);
         if sought && target.given.lines().any(|line| line.starts_with('s')) {
@@ -8057,7 +8060,9 @@ mod verdict {
                     .with("syns", attempt.syns),
             );
         }
-        if let Some(greeting) = &path.greeting {
+        // What came later, to a question, was no silence.
+        let later = path.reply.as_ref().is_some_and(|r| !r.text.is_empty());
+        if let Some(greeting) = path.greeting.as_ref().filter(|g| !(later && g.is_silent())) {
             notes.extend(odd_greeting(greeting, target));
         }
         notes.extend(far_end(path, target));
@@ -8131,17 +8136,11 @@ mod verdict {
     fn of_icmp(icmp: &Icmp, asked: IpAddr) -> Finding {
         let keyword = if is_rejection(icmp) { "tcp.rejected" } else { "tcp.unreachable" };
         let whose = if icmp.from == asked { "why.itself" } else { "why.notasked" };
-        let finding = Finding::new(keyword)
+        Finding::new(keyword)
             .arg("by", icmp.from)
             .arg("detail", format!("ICMP {}/{}", icmp.kind, icmp.code))
             .why(icmp_note(icmp))
-            .why(Note::new(whose).with("by", icmp.from).with("ip", asked));
-        match (icmp.from, icmp.kind, icmp.code) {
-            (IpAddr::V4(_), 3, 3) | (IpAddr::V6(_), 1, 4) => {
-                finding.guess(Note::new("guess.portunreach"))
-            }
-            _ => finding,
-        }
+            .why(Note::new(whose).with("by", icmp.from).with("ip", asked))
     }
 
     fn icmp_note(icmp: &Icmp) -> Note {
@@ -8610,7 +8609,7 @@ mod verdict {
             return Some(Finding::new(keyword).why(Note::new("why.hungup").with("ms", ms)));
         }
         let detail = match reply.end {
-            End::Malformed(part) => part.to_string(),
+            End::Malformed(part) if part != "status line" => part.to_string(),
             End::TooLong => format!("{} byte", reply.answer().len()),
             _ => reply.headline().to_string(),
         };

@@ -145,7 +145,8 @@ fn kube_proxys_reject_is_not_taken_for_a_closed_port() {
     }
     let Some(world) = World::faults() else { return };
     let outcome = reach(world, &[&Fault::PORT_UNREACHABLE.v4()]);
-    outcome.verdict("tcp.rejected").says("Kubernetes service without endpoints");
+    outcome.verdict("tcp.rejected").says("Service without endpoints (kube-proxy)");
+    outcome.says_not("ICMP ICMP").says_not("kube-proxy answers so");
     outcome.says_not("(RST)");
 }
 

@@ -2,6 +2,7 @@
 //! has named the service.
 
 use crate::support::animals::PAINT;
+use crate::support::net::{HERE, Setup};
 use crate::support::run::{Outcome, Run, each};
 use crate::support::servers::shared;
 use crate::support::zoo::{self, Script, Server};
@@ -186,6 +187,20 @@ fn a_service_that_hangs_up_late_is_not_a_port_without_one() {
             .says("closed the connection without a full answer");
         outcome.says("ms after accepting it, before any byte was sent").says_not("at once");
     }
+}
+
+#[test]
+fn a_banner_that_came_later_was_no_silence() {
+    let Some(world) = Setup::new().start() else { return };
+    let late = Script::new().wait(450).send("220 mail.example ESMTP\r\n").stall();
+    let _server = late.serve_on(world.tcp(HERE, "127.0.0.1:25"));
+    let args = ["127.0.0.1:25", "--expect", "zzz", "--reply-timeout", "600ms"];
+    let outcome = Run::new(args).within(&world).run();
+    outcome.status(60).verdict("reply.expect").says("it said: 220 mail.example ESMTP");
+    outcome.says_not("speaks first, and was silent");
+    let silent = Run::new(["127.0.0.1:25"]).within(&world).run();
+    silent.verdict("ok").says("a smtp server speaks first, and was silent for");
+    silent.says("to wait longer: reach smtp://127.0.0.1:25");
 }
 
 #[test]

@@ -323,11 +323,11 @@ fn mysql_is_known_by_its_greeting_alone() {
 #[test]
 fn an_answer_that_is_no_http_is_malformed() {
     for (answer, why) in [
-        ("<html>hello</html>\r\n", "status line"),
-        ("HTTP/1.1 OK\r\n\r\n", "status line"),
-        ("HTTP/1.1 2000 OK\r\n\r\n", "status line"),
-        ("HTTP/1.1 200 \x1b[2J\x1b]0;owned\x07OK\r\n\r\n", "status line"),
-        ("HTTP/1.1 200 OK\rHTTP/1.1 500 no\r\n\r\n", "status line"),
+        ("<html>hello</html>\r\n", "allows: <html>hello</html>"),
+        ("HTTP/1.1 OK\r\n\r\n", "allows: HTTP/1.1 OK"),
+        ("HTTP/1.1 2000 OK\r\n\r\n", "allows: HTTP/1.1 2000 OK"),
+        ("HTTP/1.1 200 \x1b[2J\x1b]0;owned\x07OK\r\n\r\n", "HTTP/1.1 200 \\x1b[2J"),
+        ("HTTP/1.1 200 OK\rHTTP/1.1 500 no\r\n\r\n", "OK\\rHTTP/1.1 500 no"),
         ("HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabc", "Content-Length"),
         ("HTTP/1.1 200 OK\r\nContent-Length: 3, 4\r\n\r\nabc", "Content-Length"),
         ("HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n", "Content-Length"),
@@ -339,6 +339,10 @@ fn an_answer_that_is_no_http_is_malformed() {
         visit(&server, &["--json"]).status(60).verdict("reply.malformed").harmless();
         visit(&server, &["-v"]).status(60).harmless();
     }
+    // The owner of the port is told what it says.
+    let radio = visit(&zoo::http("ICY 200 OK\r\n\r\n").serve(), &[]);
+    radio.verdict("reply.malformed").tells("not what this protocol allows: ICY 200 OK");
+    radio.tells("says ICY 200 OK; is it the right service?").tells_not("says status line");
     let same = "HTTP/1.1 200 OK\r\ncontent-length: 3\r\nContent-Length: 3\r\n\r\nabc";
     visit(&zoo::http(same).serve(), &[]).status(0);
     visit(&zoo::http("HTTP/1.1 200\n\n").serve(), &[]).status(0);

@@ -384,6 +384,11 @@ fn the_hosts_file_answers_before_any_name_server() {
     found.verdict("tcp.refused").says("127.0.0.5:1").says("[::1]:1").says("for db.test");
     ask(&["db.test.", "1", "-4"]).says("/etc/hosts: 127.0.0.5 for db.test.");
     ask(&["alias:1", "-4"]).says("/etc/hosts: 127.0.0.5");
+    world.rewrite_etc("hosts", &format!("{hosts}0.0.0.0 blocked.test\n"));
+    let blocked = ask(&["blocked.test:1"]);
+    blocked.says("0.0.0.0 and :: mean this box itself; block lists give them to names");
+    ask(&["blocked.test:1", "--lang=ja"]).says("0.0.0.0 と :: はこのマシン自身");
+    ask(&["db.test:1"]).says_not("block lists");
     ask(&["dotted.test:1"]).says("/etc/hosts: 127.0.0.6");
     ask(&["localhost:1", "-4"]).says("/etc/hosts: 127.0.0.1 for localhost");
     assert_eq!(names.queries(), [], "the hosts file hides DNS");
