@@ -1722,8 +1722,8 @@ mod resolve {
         pub name: Untrusted,
         /// The first in the order of the configuration that gave an address in time.
         pub server: Option<SocketAddr>,
-        /// One of resolv.conf before that which had not replied by then.
-        pub silent: Option<SocketAddr>,
+        /// The servers are those of resolv.conf, which other programs ask in order.
+        pub listed: bool,
         /// resolv.conf names no server, so the one was asked that libc asks then.
         pub assumed: bool,
         /// Every question: names in the order tried, servers as configured, A before AAAA.
@@ -1919,7 +1919,7 @@ mod resolve {
                 dropped,
                 name: Untrusted::new(host),
                 server: None,
-                silent: None,
+                listed: false,
                 assumed: false,
                 answers: Vec::new(),
                 elapsed: Duration::ZERO,
@@ -2014,7 +2014,7 @@ mod resolve {
         let mut lookup = Lookup::known(host, Source::Dns, Vec::new());
         let now = config.reread();
         let config = now.as_ref().unwrap_or(config);
-        lookup.assumed = config.assumed;
+        (lookup.listed, lookup.assumed) = (!config.given, config.assumed);
         let (mut latest, mut of_plain) = (Failure::Malformed, None);
         for name in &config.candidates(host) {
             let Some((answers, first)) = ask_all(name, family.kinds(), &config.servers, deadline)
@@ -2027,9 +2027,6 @@ mod resolve {
                     from_first.flat_map(|a| a.result.clone().unwrap_or_default()).collect();
                 lookup.dropped = order(&mut lookup.addrs);
                 lookup.server = first;
-                let mut before = answers.iter().take_while(|a| Some(a.server) != first);
-                let silent = before.find(|a| a.result == Err(Failure::Timeout));
-                lookup.silent = silent.filter(|_| !config.given).map(|a| a.server);
                 lookup.name = Untrusted::new(name.as_str());
                 lookup.outcome = Outcome::Found;
                 lookup.answers.extend(answers);
@@ -7572,10 +7569,16 @@ mod verdict {
 
         /// The key of a text: the topic's, or else the keyword's, but not what that supposes.
         fn key(&self, part: &str) -> Option<String> {
-            let both = [self.topic, self.keyword].into_iter().filter(|key| !key.is_empty());
-            let mut keys = both.take(if part == ".guess" { 1 } else { 2 });
-            let key = |key| Some(format!("{key}{part}"));
-            keys.find_map(|name| key(name).filter(|k| text::message(Lang::En, k).is_some()))
+            for name in [self.topic, self.keyword] {
+                let key = format!("{name}{part}");
+                if text::message(Lang::En, &key).is_some() {
+                    return Some(key);
+                }
+                if part == ".guess" && !name.is_empty() {
+                    break;
+                }
+            }
+            None
         }
 
         /// What the texts have to say about the keyword besides: `.guess` or `.next`, if any.
@@ -7709,7 +7712,7 @@ mod verdict {
         }
         let sought =
             !matches!(probe.lookup.source, resolve::Source::Literal | resolve::Source::Given);
-        if sought && target.given.lines().any(|line| line.starts_with('s')) {
+        if sought && target.given.contains("s --source ") {
             finding.why.push(Note::new("why.source"));
         }
         let exit = match (finding.keyword, policy.strict) {
@@ -7848,7 +7851,7 @@ mod verdict {
         let resolve::Outcome::Failed(failure) = lookup.outcome else {
             return Finding::new("dns.nodata");
         };
-        let failed = |a: &&resolve::Answer| a.result.as_ref().err() == Some(&failure);
+        let failed = |a: &&resolve::Answer| matches!(a.result, Err(f) if f == failure);
         // A search suffix makes a name longer: this is what was said of the name as it was typed.
         let first = lookup.answers.iter().filter(failed).min_by_key(|a| a.name.len());
         let slow = failure == Failure::Timeout && lookup.answers.iter().any(|a| a.rcode.is_some());
@@ -8908,9 +8911,14 @@ mod verdict {
         let mut notes = Vec::new();
         let chosen = |a: &&resolve::Answer| a.result.is_ok() && Some(a.server) == lookup.server;
         let Some(good) = lookup.answers.iter().find(chosen) else { return notes };
-        if let Some(silent) = lookup.silent {
-            let note = Note::new("why.silentserver").with("by", silent.ip());
-            notes.push(note.with("server", good.server.ip()));
+        if lookup.listed {
+            let before = lookup.answers.iter().filter(|a| a.name == good.name);
+            for answer in before.take_while(|a| a.server != good.server) {
+                if matches!(answer.result, Err(Failure::Timeout)) && notes.is_empty() {
+                    let note = Note::new("why.silentserver").with("by", answer.server.ip());
+                    notes.push(note.with("server", good.server.ip()));
+                }
+            }
         }
         let same = |addrs: &[IpAddr], kind| {
             let of = |a: &&resolve::Answer| a.server == good.server && a.kind == kind;
