@@ -464,7 +464,8 @@ mod text {
     const SHOWN_MAX: usize = 240;
 
     /// Each entry is a key in brackets, then a line for each language. A comment there costs bytes
-    /// of the file that is copied onto the box, so what there is to say stands here.
+    /// of the file that is copied onto the box, so what there is to say stands here. One stands
+    /// first, though: `index` finds an entry by the line feed before it.
     ///
     /// verdicts.txt: the keyword; KEYWORD.guess is what may lie behind it (some); KEYWORD.next what
     /// to run, or a ticket: who: source -> destination, fact. KEYWORD.more and KEYWORD.more.next
@@ -476,8 +477,9 @@ mod text {
     /// {by}       tcp: ICMP sender, else word.somebody; dns: name servers; proxy: its host:port
     /// {service}  recognised, or spoken (starttls); {seen} recognised instead of it
     /// {name}     SNI, looked for in the certificate
-    /// {detail}   ICMP type/code; dns: the record types asked for; the peer's or the system's
-    ///            words; cert: date or issuer
+    /// {detail}   ICMP type/code; dns: the record types asked for, the rcode; the peer's or the
+    ///            system's words; cert: date or issuer
+    /// {ports}    dns: udp/53 or tcp/53, as tried; {alias} where the aliases end
     ///
     /// notes.txt: row.* the steps; why.* evidence, in the past tense; guess.* inference; usage.*
     /// what to type instead.
