@@ -4190,9 +4190,63 @@ mod hello {
             !matches!(self.outcome, Outcome::Silent | Outcome::NoConnection)
         }
 
+        /// Whether TLS came back: a hang-up is no short answer.
+        pub fn is_tls(&self) -> bool {
+            self.is_greeting() || matches!(self.outcome, Outcome::Alert(_))
+        }
+
         /// Whether the peer went along with what was offered.
         pub fn is_greeting(&self) -> bool {
             matches!(self.outcome, Outcome::ServerHello { .. })
+        }
+
+        /// The same with a version and a suite of today.
+        pub fn is_modern(&self) -> bool {
+            matches!(self.outcome, Outcome::ServerHello { version: 0x0303.., suite }
+                if MODERN_SUITES.contains(&suite))
+        }
+
+        /// Whether the connection was there and brought no ServerHello.
+        pub fn is_refusal(&self) -> bool {
+            !self.is_greeting() && self.outcome != Outcome::NoConnection
+        }
+    }
+
+    /// Two questions whose answers would explain a failed handshake by what they differ in: first
+    /// the one that fails. `unsaid`: there is a name that the handshake did not send, and only
+    /// `Named` did. `None` too when something like the handshake was answered, for then it does
+    /// not fail every time: one member of a pool, a flaky path.
+    pub fn contrast(answers: &[HelloAnswer], unsaid: bool) -> Option<(Question, Question)> {
+        use Question::{Large, Named, NoSni, Old, Small};
+        let of = |question| answers.iter().filter(move |a| a.question == question);
+        let greeted = |question| of(question).any(HelloAnswer::is_greeting);
+        let refused = if unsaid { NoSni } else { Named };
+        let flaky = [refused, Small, Large].into_iter().any(greeted);
+        match (greeted(Named), greeted(Old), greeted(NoSni)) {
+            (true, ..) if unsaid && !flaky => Some((NoSni, Named)),
+            (false, true, _) if !flaky => Some((Named, Old)),
+            (false, false, true) if !flaky => Some((Named, NoSni)),
+            (false, false, false)
+                if of(Small).any(HelloAnswer::is_tls)
+                    && of(Large).any(|a| a.outcome == Outcome::Silent) =>
+            {
+                Some((Large, Small))
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether each repetition came out as the first time: once may be the member of a pool that
+    /// the balancer chose.
+    pub fn holds(answers: &[HelloAnswer], (fails, works): (Question, Question)) -> bool {
+        let all = |question, test: &dyn Fn(&HelloAnswer) -> bool| {
+            let mut asked = answers.iter().filter(|a| a.question == question).map(test);
+            asked.next() == Some(true) && asked.next() == Some(true) && asked.all(|good| good)
+        };
+        let silent = |a: &HelloAnswer| a.outcome == Outcome::Silent;
+        match works {
+            Question::Small => all(fails, &silent) && all(works, &HelloAnswer::is_tls),
+            _ => all(fails, &HelloAnswer::is_refusal) && all(works, &HelloAnswer::is_greeting),
         }
     }
 
@@ -5104,6 +5158,8 @@ mod tls {
         pub group: Option<&'static str>,
         pub alpn: Option<Untrusted>,
         pub sni: Option<String>,
+        /// The versions that this side allowed.
+        pub offered: Versions,
         /// As sent, leaf first, at most `CHAIN_MAX`; empty when the leaf itself is no DER.
         pub chain: Vec<Certificate>,
         /// How many certificates were sent, and how many of the first `CHAIN_MAX` are no DER.
@@ -5321,6 +5377,7 @@ mod tls {
         session.describe(&mut shake);
         let said = matches!(options.name, ServerNameChoice::Sni(_)) && dns_name(name);
         shake.sni = said.then(|| name.clone());
+        shake.offered = options.versions;
         if shake.sent > 0 {
             let mut judgement = trust.judge(&shake.chain, name, now);
             judgement.add_proof(shake.signature_verified);
@@ -5390,6 +5447,7 @@ mod tls {
             group: None,
             alpn: None,
             sni: None,
+            offered: Versions::Any,
             sent: seen.sent,
             unparsed: parsed.iter().filter(|certificate| certificate.is_none()).count(),
             chain: parsed.into_iter().flatten().filter(|_| leaf_known).collect(),
@@ -7112,8 +7170,10 @@ mod probe {
             let hung_up = matches!(reply.end, End::Closed | End::Reset) && reply.text.is_empty();
             path.reply = Some(Box::new(reply));
             if hung_up && path.tunnel.is_none() && self.may_ask_more() {
-                let limit = self.limit(target.timeouts.connect);
-                path.extra = vec![self.inquire_one(Question::Idle, None, limit)];
+                let waited = path.greeting.as_ref().map_or(Duration::ZERO, |g| g.elapsed);
+                let waited = waited + path.reply.as_ref().map_or(Duration::ZERO, |r| r.elapsed);
+                let limit = self.idle_limit(waited, self.limit(target.timeouts.reply));
+                path.extra.extend(limit.map(|l| self.inquire_one(Question::Idle, None, l)));
                 (self.watch)(Step::Extra(&path.extra));
             }
         }
@@ -7180,7 +7240,8 @@ mod probe {
                 + path.upgrade.as_ref().map_or(Duration::ZERO, |u| u.elapsed);
             // Silence has cost a whole limit already. What is small enough to get through is
             // answered within some round trips; so late that it is not, it is no help either.
-            let patience = match handshake.elapsed >= target.timeouts.tls {
+            let silence = handshake.elapsed >= target.timeouts.tls;
+            let patience = match silence {
                 true => SILENCE_MIN + path.attempt.elapsed * SILENCE_TRIPS + way,
                 false => target.timeouts.tls,
             };
@@ -7198,32 +7259,62 @@ mod probe {
                 Host::Ip(..) => None,
             };
             let sni = handshake.sni.as_deref();
-            let mut questions = questions(handshake, sni.is_none() && host.is_some());
+            let unsaid = sni.is_none() && host.is_some();
+            let mut questions = questions(handshake, unsaid);
             // What hangs up on silence there is a service that waits for TLS.
-            let at_once = path.upgrade.is_none();
-            questions.retain(|question| *question != Question::Idle || at_once);
-            path.extra = side_by_side(&questions, &|question| {
-                let name = if *question == Question::Named { sni.or(host) } else { sni };
-                self.inquire_one(*question, name, limit)
-            });
+            let idle = self.idle_limit(handshake.elapsed + path.attempt.elapsed + way, limit);
+            let idle = idle.filter(|_| path.upgrade.is_none());
+            questions.retain(|question| *question != Question::Idle || idle.is_some());
+            let ask = |questions: &[Question], limit| {
+                side_by_side(questions, &|question| {
+                    let (name, limit) = match question {
+                        Question::Idle => (None, idle.unwrap_or(limit)),
+                        Question::Named => (sni.or(host), limit),
+                        _ => (sni, limit),
+                    };
+                    self.inquire_one(*question, name, limit)
+                })
+            };
+            path.extra = ask(&questions, limit);
+            let contrast = hello::contrast(&path.extra, unsaid).filter(|_| questions.len() > 1);
+            let Some((fails, works)) = contrast else { return };
+            // A balancer may have chosen between the two. Each twice at once, one kind after the
+            // other, so that taking turns between two or three members does not look the same.
+            let mut quick = path.extra.iter().filter(|a| a.question == works);
+            let quick = quick.next().map_or(Duration::ZERO, |a| a.elapsed) * 2 + REPEAT_MIN;
+            for question in [fails, works] {
+                let limit = if silence { self.limit(quick) } else { limit };
+                if limit.remaining().is_some() {
+                    path.extra.extend(ask(&[question; 2], limit));
+                }
+                if hello::contrast(&path.extra, unsaid).is_none() {
+                    return;
+                }
+            }
         }
 
-        /// Asks one question; the wait of one that sends nothing is that for a greeting.
+        /// How long a connection that sends nothing has to be watched: longer than it took a peer
+        /// to hang up, who may do that on everybody. `None`: there is no time for that.
+        fn idle_limit(&self, hung_up: Duration, until: Deadline) -> Option<Deadline> {
+            let needed = hung_up + hung_up.min(IDLE_MARGIN);
+            let limit = Deadline::after(hung_up + self.target.timeouts.greet).no_later_than(until);
+            (needed <= until.budget()).then_some(limit)
+        }
+
+        /// Asks one question.
         fn inquire_one(
             &self,
             question: Question,
             name: Option<&str>,
-            until: Deadline,
+            limit: Deadline,
         ) -> HelloAnswer {
-            let limit = match question {
-                Question::Idle => Deadline::after(self.target.timeouts.greet).no_later_than(until),
-                _ => until,
-            };
+            let began = limit.elapsed();
             let (outcome, size, delivery) = match self.again(limit) {
                 Ok(wire) => hello::ask(question, wire, name, &alpn(self.target, self.options)),
                 Err(outcome) => (outcome, 0, Default::default()),
             };
-            HelloAnswer { question, size, outcome, elapsed: limit.elapsed(), delivery }
+            let elapsed = limit.elapsed().saturating_sub(began);
+            HelloAnswer { question, size, outcome, elapsed, delivery }
         }
 
         /// Another connection to the point where TLS begins, or why there is none.
@@ -7400,6 +7491,12 @@ mod probe {
     /// 250 ms by which a step may be late, and so many round trips: connect, answer, as much again.
     const SILENCE_MIN: Duration = Duration::from_millis(150);
     const SILENCE_TRIPS: u32 = 4;
+
+    /// By how much silence has to outlast a hang-up before they differ.
+    const IDLE_MARGIN: Duration = Duration::from_millis(100);
+
+    /// How much longer than twice its first answer a question that is repeated may take.
+    const REPEAT_MIN: Duration = Duration::from_millis(40);
 
     /// A thread's stack in bytes: the handshake with a deep certificate chain needs most of it.
     const STACK: usize = 256 * 1024;
@@ -8147,38 +8244,75 @@ mod verdict {
         path: &Path,
         target: &Target,
     ) -> Finding {
-        let asked = |question| path.extra.iter().find(|a| a.question == question);
-        let greeted = |question| asked(question).filter(|a| a.is_greeting());
-        if let Some(same) = greeted(Question::Named) {
-            return match handshake.outcome {
-                _ if handshake.sni.is_none() && !matches!(target.host, Host::Ip(..)) => {
-                    let note = extra_note("why.withname", same);
-                    finding.because("tls.sni", note.with("name", target.certificate_name()))
-                }
-                tls::Outcome::Alert(70) => {
-                    finding.because("tls.alert", extra_note("why.versions", same))
-                }
-                _ => finding.why(extra_note("why.again", same)),
-            };
+        use Question::{Named, NoSni, Old};
+        let extra = &path.extra;
+        let greeted = |question| extra.iter().find(|a| a.question == question && a.is_greeting());
+        let unsaid = handshake.sni.is_none() && !matches!(target.host, Host::Ip(..));
+        if let Some(same) = greeted(if unsaid { NoSni } else { Named }) {
+            let all = handshake.offered == tls::Versions::Any;
+            return finding.why(extra_note(if all { "why.again" } else { "why.versions" }, same));
         }
-        if let Some(old) = greeted(Question::Old) {
-            let mut finding = finding.because("tls.legacy", extra_note("why.oldtls", old));
-            finding.args.insert(0, ("detail", answer_text(&old.outcome)));
-            return finding;
-        }
-        if let Some(unnamed) = greeted(Question::NoSni) {
-            return finding.because("tls.sni", extra_note("why.withoutname", unnamed));
-        }
-        match (asked(Question::NoSni), asked(Question::Small), asked(Question::Large)) {
-            (_, Some(small), Some(large)) => {
-                // Behind a proxy it is the proxy's kernel that acknowledges.
-                let same = asked(Question::Named).filter(|_| path.tunnel.is_none());
-                of_sizes(finding, small, large, same)
+        let pair = hello::contrast(extra, unsaid).filter(|pair| hello::holds(extra, *pair));
+        // Two of the first answers need no comparison: they say it themselves.
+        let works = match (pair, finding.keyword) {
+            (Some((_, works)), _) => Some(works),
+            (None, "tls.legacy") => Some(Old),
+            (None, "tls.sni") => Some(NoSni),
+            _ => None,
+        };
+        match works.and_then(|works| Some((works, greeted(works)?))) {
+            // One that is modern for other names is not outdated; both facts follow below.
+            Some((Old, old)) if !greeted(NoSni).is_some_and(HelloAnswer::is_modern) => {
+                let mut finding = finding.because("tls.legacy", extra_note("why.oldtls", old));
+                finding.args.insert(0, ("detail", answer_text(&old.outcome)));
+                return finding;
             }
-            (Some(unnamed), ..) if finding.keyword.starts_with("tls.") && unnamed.is_answered() => {
-                finding.why(extra_note("why.nonameeither", unnamed))
+            Some((NoSni, unnamed)) => {
+                return finding.because("tls.sni", extra_note("why.withoutname", unnamed));
             }
-            _ => finding,
+            Some((Named, named)) => {
+                let note = extra_note("why.withname", named);
+                let note = note.with("name", target.certificate_name());
+                return finding.because("tls.sni", note);
+            }
+            _ => {}
+        }
+        let name = target.certificate_name();
+        side_facts(finding, path, &name, pair.is_some())
+    }
+
+    /// Answers that explain nothing on their own, as facts. `differ`: size decides.
+    fn side_facts(finding: Finding, path: &Path, name: &str, differ: bool) -> Finding {
+        use Question::{Large, Named, NoSni, Old, Small};
+        let extra = &path.extra;
+        let asked = |question| extra.iter().find(|a| a.question == question);
+        let greeted = |question| extra.iter().find(|a| a.question == question && a.is_greeting());
+        let others = [(Old, "why.oldtls"), (NoSni, "why.nosnianswer"), (Named, "why.withname")];
+        let mut others = others.into_iter().filter_map(|(q, key)| Some((key, greeted(q)?)));
+        match (others.next(), greeted(Small).or(greeted(Large))) {
+            (Some(_), Some(like)) => finding.why(extra_note("why.again", like)),
+            (Some(first), None) => {
+                std::iter::once(first).chain(others).fold(finding, |f, other| {
+                    let (key, answer) = other;
+                    let again = |a: &&HelloAnswer| a.question == answer.question && a.is_refusal();
+                    let mut finding = f.why(extra_note(key, answer).with("name", name));
+                    finding.why.extend(extra.iter().find(again).map(|_| Note::new("why.unsteady")));
+                    finding
+                })
+            }
+            (None, _) => match (asked(NoSni), asked(Small), asked(Large)) {
+                (_, Some(small), Some(large)) => {
+                    // Behind a proxy it is the proxy's kernel that acknowledges.
+                    let same = asked(Named).filter(|_| path.tunnel.is_none());
+                    of_sizes(finding, small, large, same, differ)
+                }
+                (Some(unnamed), ..)
+                    if finding.keyword.starts_with("tls.") && unnamed.is_answered() =>
+                {
+                    finding.why(extra_note("why.nonameeither", unnamed))
+                }
+                _ => finding,
+            },
         }
     }
 
@@ -8196,17 +8330,18 @@ mod verdict {
         small: &HelloAnswer,
         large: &HelloAnswer,
         same: Option<&HelloAnswer>,
+        differ: bool,
     ) -> Finding {
         let note = extra_note;
         let is_lost = |a: &HelloAnswer| a.delivery.unacknowledged > 0;
         let short = note("why.small", small);
-        match (small.is_answered(), large.is_answered(), same) {
-            (false, _, Some(same)) => {
+        match (small.is_tls(), large.is_tls(), same) {
+            (false, _, Some(same)) if same.outcome == hello::Outcome::Silent => {
                 let key = if is_lost(same) { "why.unacked" } else { "why.acked" };
                 finding.why(note(key, same))
             }
             (false, ..) => finding,
-            (true, false, _) => {
+            (true, false, _) if differ => {
                 let key = if is_lost(large) { "why.largelost" } else { "why.largesilent" };
                 let long = note(key, large)
                     .with("unacked", large.delivery.unacknowledged)
@@ -8218,7 +8353,8 @@ mod verdict {
             (true, true, Some(same)) if same.delivery.info.out_of_order > 0 => {
                 finding.because("tls.mtu", short).why(Note::new("why.gap"))
             }
-            _ => finding.why(short).guess(Note::new("guess.largeanswer")),
+            (true, true, _) => finding.why(short).guess(Note::new("guess.largeanswer")),
+            (true, false, _) => finding.why(short),
         }
     }
 
@@ -8253,34 +8389,58 @@ mod verdict {
     fn of_hangup(keyword: &'static str, handshake: &Handshake, path: &Path) -> Finding {
         let idle = path.extra.iter().find(|a| a.question == Question::Idle);
         let serves = path.extra.iter().any(HelloAnswer::is_greeting);
-        match idle.map(|idle| (&idle.outcome, idle.elapsed)) {
-            Some((hello::Outcome::Closed, after)) if !serves => {
-                return hung_up("tcp.closed", after);
-            }
-            Some((hello::Outcome::Reset, after)) if !serves => return hung_up("tcp.reset", after),
-            _ => {}
+        if let Some(finding) = idle.filter(|_| !serves).and_then(of_idle) {
+            return finding;
         }
         let ms = handshake.elapsed.as_millis();
         let finding = Finding::new(keyword)
             .why(Note::new("why.hellohungup").with("ms", ms))
             .why(sni_note(handshake));
-        match idle {
-            Some(_) => finding.why(Note::new("why.idleopen")),
+        match idle.filter(|_| !serves).and_then(|idle| idle_note(idle, "why.idleopen")) {
+            Some(note) => finding.why(note),
             None => finding,
         }
     }
 
-    fn of_alert(code: u8, handshake: &Handshake) -> Finding {
-        let keyword = match code {
-            112 => "tls.sni",
-            70 | 86 => "tls.legacy",
-            _ => "tls.alert",
+    /// A peer that hangs up at once although nothing was sent: there is no service.
+    fn of_idle(idle: &HelloAnswer) -> Option<Finding> {
+        let keyword = match idle.outcome {
+            _ if idle.elapsed > AT_ONCE => return None,
+            hello::Outcome::Closed => "tcp.closed",
+            hello::Outcome::Reset => "tcp.reset",
+            _ => return None,
         };
+        Some(hung_up(keyword, idle.elapsed))
+    }
+
+    /// What became of a connection that sent nothing: `open` if it outlasted one that did.
+    fn idle_note(idle: &HelloAnswer, open: &str) -> Option<Note> {
+        match idle.outcome {
+            hello::Outcome::Silent => Some(Note::new(open)),
+            hello::Outcome::Closed | hello::Outcome::Reset => {
+                Some(Note::new("why.idleclosed").with("ms", idle.elapsed.as_millis()))
+            }
+            _ => None,
+        }
+    }
+
+    fn of_alert(code: u8, handshake: &Handshake) -> Finding {
+        // 70 and 86 are about the version, and do not say who of the two is behind the times.
+        let keyword = if code == 112 { "tls.sni" } else { "tls.alert" };
         let name = tls::alert_name(code);
-        Finding::new(keyword)
+        let finding = Finding::new(keyword)
             .arg("detail", format!("{name} ({code})"))
             .why(Note::new("why.alert").with("code", code).with("name", name))
-            .why(sni_note(handshake))
+            .why(sni_note(handshake));
+        let versions = match handshake.offered {
+            tls::Versions::Any => "TLS 1.2, TLS 1.3",
+            tls::Versions::Tls12 => "TLS 1.2",
+            tls::Versions::Tls13 => "TLS 1.3",
+        };
+        match code {
+            70 | 86 => finding.why(Note::new("why.offered").with("versions", versions)),
+            _ => finding,
+        }
     }
 
     fn sni_note(handshake: &Handshake) -> Note {
@@ -8391,14 +8551,8 @@ mod verdict {
         }
         let keyword = reply_failure(reply)?;
         let idle = path.extra.iter().find(|a| a.question == Question::Idle);
-        let on_silence = match idle.map(|idle| &idle.outcome) {
-            Some(hello::Outcome::Closed) => Some("tcp.closed"),
-            Some(hello::Outcome::Reset) => Some("tcp.reset"),
-            _ => None,
-        };
-        if let (Some(idle), Some(keyword)) = (idle, on_silence) {
-            let ms = idle.elapsed.as_millis();
-            return Some(Finding::new(keyword).why(Note::new("why.hungup").with("ms", ms)));
+        if let Some(finding) = idle.and_then(of_idle) {
+            return Some(finding);
         }
         let detail = match reply.end {
             End::Malformed(part) => part.to_string(),
@@ -8410,9 +8564,7 @@ mod verdict {
             .arg("service", target.service.map_or("http", |s| s.name))
             .arg("seen", reply.other_protocol().unwrap_or_default());
         finding.why.extend(reply_evidence(reply));
-        if idle.is_some() {
-            finding.why.push(Note::new("why.idleopenreply"));
-        }
+        finding.why.extend(idle.and_then(|idle| idle_note(idle, "why.idleopenreply")));
         Some(finding)
     }
 
@@ -8907,6 +9059,9 @@ mod verdict {
     }
 
     const DAY: i64 = 86_400;
+
+    /// A hang-up later than this may as well be the end of somebody's patience.
+    const AT_ONCE: Duration = Duration::from_secs(1);
 
     /// What rows may have in common, what says most first, and which failures it may explain
     /// (none: all). From `KIND_PLACES` on it is where they go, before it is who answered.
