@@ -4888,6 +4888,11 @@ mod x509 {
         era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
     }
 
+    /// The key of a trust anchor: `raw_key`, or what a certificate had for it.
+    pub fn public_key(info: &[u8]) -> Option<Key> {
+        key(Der(info))
+    }
+
     /// What kind of key, from the contents of a SubjectPublicKeyInfo.
     fn key(mut info: Der<'_>) -> Option<Key> {
         let mut kind = info.expect(SEQUENCE)?;
@@ -4986,7 +4991,8 @@ mod x509 {
     const SIGNATURES: &str = "1.2.840.113549.1.1.4 RSA-MD5; 1.2.840.113549.1.1.5 RSA-SHA1; \
         1.2.840.113549.1.1.10 RSA-PSS; 1.2.840.113549.1.1.11 RSA-SHA256; \
         1.2.840.113549.1.1.12 RSA-SHA384; 1.2.840.113549.1.1.13 RSA-SHA512; \
-        1.2.840.10045.4.1 ECDSA-SHA1; 1.2.840.10045.4.3.2 ECDSA-SHA256; \
+        1.2.840.113549.1.1.14 RSA-SHA224; 1.2.840.10045.4.1 ECDSA-SHA1; \
+        1.2.840.10045.4.3.1 ECDSA-SHA224; 1.2.840.10045.4.3.2 ECDSA-SHA256; \
         1.2.840.10045.4.3.3 ECDSA-SHA384; 1.2.840.10045.4.3.4 ECDSA-SHA512; \
         1.3.101.112 Ed25519; 1.3.101.113 Ed448; 2.16.840.1.101.3.4.3.17 ML-DSA-44; \
         2.16.840.1.101.3.4.3.18 ML-DSA-65; 2.16.840.1.101.3.4.3.19 ML-DSA-87";
@@ -5080,7 +5086,7 @@ mod tls {
     use crate::deadline::Deadline;
     use crate::mint::Minted;
     use crate::text::Untrusted;
-    use crate::x509::{self, Certificate};
+    use crate::x509::{self, Certificate, Key};
     use recorder::provider;
     use recorder::{Identity, Recorder, Seen};
     use rustls::client::{Resumption, verify_server_cert_signed_by_trust_anchor};
@@ -5242,14 +5248,36 @@ mod tls {
     pub enum Flaw {
         Malformed,
         ClockWrong,
-        Expired { cert: usize, seconds: i64 },
-        NotYetValid { cert: usize, seconds: i64 },
+        Expired {
+            cert: usize,
+            seconds: i64,
+        },
+        NotYetValid {
+            cert: usize,
+            seconds: i64,
+        },
         Name,
         SelfSigned,
-        Incomplete { issuer: Untrusted, aia: Option<Untrusted>, sure: bool },
-        Untrusted { issuer: Untrusted, why: Unknown },
+        Incomplete {
+            issuer: Untrusted,
+            aia: Option<Untrusted>,
+            sure: bool,
+        },
+        Untrusted {
+            issuer: Untrusted,
+            why: Unknown,
+        },
         Unproven,
-        Weak { cert: usize, why: Weak },
+        /// Its signature, and the issuer's key if that is known, are of a kind that the library
+        /// does not know.
+        Unchecked {
+            cert: usize,
+            key: Option<Key>,
+        },
+        Weak {
+            cert: usize,
+            why: Weak,
+        },
     }
 
     /// What is known of an issuer that nobody here trusts.
@@ -5297,6 +5325,7 @@ mod tls {
         OutOfDate, // yes, but for the dates
         UnknownIssuer,
         BadSignature, // a root of the right name, and a signature not its own or too weak
+        Unchecked,    // a signature of a kind that the library does not know
         Rule,
     }
 
@@ -5430,7 +5459,7 @@ mod tls {
         let leaf_known = leaf.is_some();
         let signature_verified = match seen.signature.unwrap_or(Err(Unproven::NotReached)) {
             // RSA keys too small or too large look like wrong signatures to the library.
-            Err(Unproven::Wrong) if !leaf.is_some_and(checkable) => Err(Unproven::Key),
+            Err(Unproven::Wrong) if !leaf.is_some_and(|c| checkable(&c.key)) => Err(Unproven::Key),
             checked => checked,
         };
         let client_auth = match seen.request {
@@ -5793,11 +5822,13 @@ mod tls {
             }
             let issuer = top.issuer.clone();
             if path.len() > DEPTH_MAX || path.iter().any(|link| self.knows(&link.1.raw_issuer)) {
-                return match judged.opinions.iter().any(|o| o.trusts == Trusts::Rule) {
-                    // A weakness is what the library stopped at, and already named.
+                let said = |trusts| judged.opinions.iter().any(|o| o.trusts == trusts);
+                // A weakness is what the library stopped at, and already named.
+                return match self.unchecked(path, said(Trusts::Unchecked)) {
                     _ if judged.flaws.iter().any(stops_the_library) => None,
-                    true => Some(Flaw::Weak { cert: 0, why: Weak::Rule }),
-                    false => Some(Flaw::Untrusted { issuer, why: Unknown::OtherKey }),
+                    Some(flaw) => Some(flaw),
+                    None if said(Trusts::Rule) => Some(Flaw::Weak { cert: 0, why: Weak::Rule }),
+                    None => Some(Flaw::Untrusted { issuer, why: Unknown::OtherKey }),
                 };
             }
             let hints = [leaf.aia.is_some(), self.ca.is_some(), others];
@@ -5815,8 +5846,37 @@ mod tls {
 
         /// Whether any store has a root of this name.
         fn knows(&self, raw_name: &[u8]) -> bool {
-            let mut all = self.stores().iter().flat_map(|store| &store.roots.roots);
-            all.any(|anchor| anchor.subject.as_ref() == raw_name)
+            self.named(raw_name).next().is_some()
+        }
+
+        /// The roots of this name in all stores.
+        fn named(&self, raw_name: &[u8]) -> impl Iterator<Item = &TrustAnchor<'static>> {
+            let all = self.stores().iter().flat_map(|store| &store.roots.roots);
+            all.filter(move |anchor| anchor.subject.as_ref() == raw_name)
+        }
+
+        /// The first signature on the path that the library cannot check, by its kind or by the
+        /// key that made it: nothing is known about the issuer then. `sure`: the library says that
+        /// there is one. Of RSA-PSS it knows the usual parameters only, which the name lacks.
+        fn unchecked(&self, path: &[Link<'_>], sure: bool) -> Option<Flaw> {
+            let all: Vec<_> = path
+                .iter()
+                .enumerate()
+                .map(|(at, &(cert, c))| {
+                    let anchor = self.named(&c.raw_issuer).next();
+                    let anchor = anchor.and_then(|a| x509::public_key(&a.subject_public_key_info));
+                    (cert, c, path.get(at + 1).map(|(_, issuer)| issuer.key.clone()).or(anchor))
+                })
+                .filter(|(_, c, _)| !c.self_signed())
+                .collect();
+            let strange = |link: &&(usize, &Certificate, Option<Key>)| {
+                !SIGNATURES.split(' ').any(|known| known == link.1.signature)
+                    || link.2.as_ref().is_some_and(|key| !checkable(key))
+            };
+            let pss = |link: &&(usize, &Certificate, Option<Key>)| link.1.signature == "RSA-PSS";
+            let found = all.iter().find(|link| strange(link) && !pss(link));
+            let found = found.or_else(|| all.iter().find(pss).or(all.last()).filter(|_| sure));
+            found.map(|(cert, _, key)| Flaw::Unchecked { cert: *cert, key: key.clone() })
         }
     }
 
@@ -5871,10 +5931,10 @@ mod tls {
             };
             match error {
                 CertificateError::UnknownIssuer => Trusts::UnknownIssuer,
-                CertificateError::BadSignature
-                | CertificateError::UnsupportedSignatureAlgorithmContext { .. }
+                CertificateError::BadSignature => Trusts::BadSignature,
+                CertificateError::UnsupportedSignatureAlgorithmContext { .. }
                 | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
-                    Trusts::BadSignature
+                    Trusts::Unchecked
                 }
                 // The library minds that it is a CA's before it looks for its issuer.
                 _ if leaf.self_signed() => Trusts::UnknownIssuer,
@@ -5959,7 +6019,7 @@ mod tls {
             let old = c.signature.ends_with("SHA1") || c.signature.ends_with("MD5");
             let checks = [
                 (small && (leaf || !root), Weak::SmallKey),
-                (!small && !checkable(c) && (leaf || !root), Weak::UnusualKey),
+                (!small && !checkable(&c.key) && (leaf || !root), Weak::UnusualKey),
                 (old && !root, Weak::OldHash),
                 (leaf && c.version < 3, Weak::OldVersion),
                 (leaf && !root && c.is_ca == Some(true), Weak::CaAsLeaf),
@@ -5983,9 +6043,9 @@ mod tls {
     }
 
     /// Whether the library checks signatures made with this key.
-    fn checkable(certificate: &Certificate) -> bool {
-        match certificate.key.algorithm.as_ref() {
-            "RSA" => (RSA_MIN..=RSA_MAX).contains(&certificate.key.bits),
+    fn checkable(key: &Key) -> bool {
+        match key.algorithm.as_ref() {
+            "RSA" => (RSA_MIN..=RSA_MAX).contains(&key.bits),
             algorithm => ["EC P-256", "EC P-384", "Ed25519"].contains(&algorithm),
         }
     }
@@ -6284,6 +6344,9 @@ mod tls {
     /// RSA keys that the library checks, in bits; below 2048 programs refuse too.
     const RSA_MIN: usize = 2048;
     const RSA_MAX: usize = 8192;
+
+    /// Signatures in certificates that the library checks, by our names.
+    const SIGNATURES: &str = "RSA-SHA256 RSA-SHA384 RSA-SHA512 ECDSA-SHA256 ECDSA-SHA384 Ed25519";
 
     /// 2026-11-01 in Unix seconds. No clock was right that shows an earlier time.
     const BUILD_FLOOR: i64 = 1_793_491_200;
@@ -7518,7 +7581,7 @@ mod verdict {
     use super::text::{self, Lang, Note, Untrusted, utc};
     use super::tls::{self, ClientAuth, Demand, Flaw, Handshake, Judgement, Source, Trusts, Weak};
     use super::tunnel::{self, Tunnel};
-    use super::x509::Certificate;
+    use super::x509::{Certificate, Key};
     use std::net::{IpAddr, Ipv6Addr, SocketAddr};
     use std::time::Duration;
 
@@ -8722,6 +8785,7 @@ mod verdict {
             Flaw::SelfSigned => "cert.selfsigned",
             Flaw::Incomplete { .. } => "cert.incomplete",
             Flaw::Untrusted { .. } => "cert.untrusted",
+            Flaw::Unchecked { .. } | Flaw::Weak { why: Weak::UnusualKey, .. } => "cert.unchecked",
             Flaw::Unproven | Flaw::Weak { .. } => "cert.policy",
         }
     }
@@ -8745,6 +8809,11 @@ mod verdict {
             }
             Flaw::Incomplete { issuer, .. } | Flaw::Untrusted { issuer, .. } => issuer.to_string(),
             Flaw::Unproven => "CertificateVerify".to_string(),
+            Flaw::Unchecked { cert: at, key } => {
+                let signature = cert(at).map_or("", |c| c.signature.as_ref());
+                let key = key.as_ref().map(|key| format!(" ({})", key_text(key)));
+                format!("{signature}{}", key.unwrap_or_default())
+            }
             Flaw::Weak { cert: at, why } => {
                 cert(at).map_or(String::new(), |c| rule(*why, c).to_string())
             }
@@ -8784,6 +8853,9 @@ mod verdict {
             })
             .with("issuer", detail),
             Flaw::Unproven => Note::new("why.unproven"),
+            Flaw::Unchecked { cert, .. } | Flaw::Weak { cert, why: Weak::UnusualKey } => {
+                Note::new("why.unchecked").with("subject", subject(cert)).with("rule", detail)
+            }
             Flaw::Weak { cert, .. } => {
                 Note::new("why.weak").with("subject", subject(cert)).with("rule", detail)
             }
@@ -8792,9 +8864,8 @@ mod verdict {
 
     /// A rule in the field's terms, the same in every language.
     fn rule(why: Weak, certificate: &Certificate) -> String {
-        let key = || format!("{} {} bit", certificate.key.algorithm, certificate.key.bits);
         match why {
-            Weak::SmallKey | Weak::UnusualKey => key(),
+            Weak::SmallKey | Weak::UnusualKey => key_text(&certificate.key),
             Weak::OldHash => certificate.signature.to_string(),
             Weak::OldVersion => format!("X.509 v{}", certificate.version),
             Weak::CaAsLeaf => "CA:TRUE".to_string(),
@@ -8803,6 +8874,10 @@ mod verdict {
             Weak::TooDeep => "chain too long".to_string(),
             Weak::Rule => "constraints or an unknown critical extension".to_string(),
         }
+    }
+
+    fn key_text(key: &Key) -> String {
+        format!("{} {} bit", key.algorithm, key.bits)
     }
 
     /// The names in a certificate, the first few.
@@ -9147,6 +9222,7 @@ mod verdict {
         ("cert.malformed", 51),
         ("cert.clock", 51),
         ("cert.policy", 51),
+        ("cert.unchecked", 51),
         ("cert.untrusted", 51),
         ("cert.incomplete", 51),
         ("cert.selfsigned", 51),
@@ -10712,6 +10788,7 @@ mod report {
             Trusts::OutOfDate => "outofdate",
             Trusts::UnknownIssuer => "unknownissuer",
             Trusts::BadSignature => "badsignature",
+            Trusts::Unchecked => "unchecked",
             Trusts::Rule => "rule",
         };
         Object::new()

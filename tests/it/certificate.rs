@@ -258,6 +258,41 @@ fn a_root_of_the_right_name_with_another_key_is_named_so() {
     outcome.says("a root named CN=Test Root, O=Test is known here, but with another key");
 }
 
+#[test]
+fn what_reach_cannot_check_is_not_called_wrong() {
+    let pki = pki();
+    for (last, name) in [(4, "ECDSA-SHA512"), (1, "ECDSA-SHA224")] {
+        // The signature algorithm stands in the certificate twice.
+        let identity = pki.good(&[NAME]).with_broken_leaf(|der| {
+            let oid = [0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 2];
+            for at in 0..der.len() - oid.len() {
+                if der[at..].starts_with(&oid) {
+                    der[at + 7] = last;
+                }
+            }
+        });
+        let server = serve(&identity);
+        let outcome = reach(&server, NAME, &pki, &[]);
+        outcome
+            .status(51)
+            .verdict("cert.unchecked")
+            .says(&format!("certificate: {name} (EC P-256"));
+        outcome.says("CN=good.test: ").says("reach cannot check; other programs may accept it");
+        outcome.says_not("another key").says_not("reissued");
+        let outcome = reach(&server, NAME, &pki, &["--lang", "ja"]);
+        outcome.says("reach では検証できません").says_not("鍵が異なる");
+    }
+    let Ok(identity) = pki.openssl("ed448", "sha256", &[NAME]) else { return };
+    pki.file("self.pem", identity.chain_pem());
+    let (chain, key) = pki.files("ed448", &identity);
+    let server = s_server(&chain, &key);
+    let outcome = Run::new([format!("{NAME}:{}", server.port("tls")), "--tls".into()])
+        .args(["--connect-to=127.0.0.1", "--ca"])
+        .arg(pki.dir().join("self.pem"))
+        .run();
+    outcome.status(51).verdict("cert.unchecked").says("Ed448 456 bit").says_not("reissued");
+}
+
 // ---- who trusts it
 
 #[test]

@@ -6,6 +6,8 @@ use crate::x509::{self, Certificate};
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
 };
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -137,6 +139,7 @@ fn flaw(flaw: &Flaw) -> String {
             format!("untrusted {issuer} {why}")
         }
         Flaw::Unproven => "unproven".into(),
+        Flaw::Unchecked { cert, .. } => format!("unchecked {cert}"),
         Flaw::Weak { cert, why } => format!("weak {cert} {}", weak(*why)),
     }
 }
@@ -593,6 +596,44 @@ fn reasons_for_distrust_are_told_apart() {
     let twin = self::root("Root");
     assert_eq!(judged(&chain(&[&leaf, i]), Some(&twin.certificate)), "untrusted CN=Root otherkey");
     assert_eq!(judged(&[], Some(r)), "malformed");
+}
+
+#[test]
+fn a_signature_that_the_library_does_not_know_is_no_other_key() {
+    let pki = Pki::new();
+    let p256 = "ec -pkeyopt ec_paramgen_curve:P-256";
+    for (name, key, digest, bits, wanted) in [
+        ("p256", p256, "-sha512", 256, "unchecked 0"),
+        ("p521", "ec -pkeyopt ec_paramgen_curve:P-521", "-sha256", 521, "unchecked 0"),
+        ("p384", "ec -pkeyopt ec_paramgen_curve:P-384", "-sha224", 384, "unchecked 0"),
+        ("rsa", "rsa:2048", "-sha224", 2048, "unchecked 0"),
+        // The usual salt is as long as the hash.
+        ("pss", "rsa:2048", "-sha256 -sigopt rsa_padding_mode:pss", 2048, "unchecked 0"),
+        (
+            "salt",
+            "rsa:2048",
+            "-sha256 -sigopt rsa_padding_mode:pss -sigopt rsa_pss_saltlen:32",
+            0,
+            "",
+        ),
+        ("ed448", "ed448", "", 456, "unchecked 0"),
+        ("good", p256, "-sha384", 0, ""),
+    ] {
+        pki.run(&format!("req -x509 -nodes -newkey {key} -subj /CN=Own{name} -days 9 -keyout {name}.key -out {name}.pem"));
+        pki.run(&format!(
+            "req -new -nodes -newkey {p256} -subj /CN=localhost -keyout l.key -out csr"
+        ));
+        std::fs::write(pki.path("ext"), "subjectAltName=DNS:localhost\n").unwrap();
+        pki.run(format!("x509 -req -in csr -CA {name}.pem -CAkey {name}.key -CAcreateserial -days 9 -extfile ext -out l.pem {digest}").trim());
+        let pem = std::fs::read(pki.path("l.pem")).unwrap();
+        let leaf = x509::parse(&CertificateDer::from_pem_slice(&pem).unwrap()).unwrap();
+        let here = trust(Some(&pki.path(&format!("{name}.pem"))));
+        let judged = here.judge(std::slice::from_ref(&leaf), "localhost", now());
+        assert_eq!(flaws(&judged), wanted, "{name}");
+        if let Some(Flaw::Unchecked { key, .. }) = judged.flaws.first() {
+            assert_eq!(key.as_ref().map(|k| k.bits), Some(bits), "{name}");
+        }
+    }
 }
 
 #[test]
