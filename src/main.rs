@@ -5243,41 +5243,22 @@ mod tls {
     /// In the order of gravity: first what no trust store can change. `cert` counts from the
     /// leaf, which is 0. `ClockWrong`: this box's clock is before the day this program was
     /// written. `Incomplete`: the leaf's issuer was not sent and is no root; `sure` is false
-    /// when it may as well be a root that this side does not know.
+    /// when it may as well be a root that this side does not know. `RootExpired`: in the only store
+    /// that knows it. `Unchecked`: a signature of a kind, or by a key, that the library lacks.
     #[derive(Clone, PartialEq, Eq)]
     pub enum Flaw {
         Malformed,
         ClockWrong,
-        Expired {
-            cert: usize,
-            seconds: i64,
-        },
-        NotYetValid {
-            cert: usize,
-            seconds: i64,
-        },
+        Expired { cert: usize, seconds: i64 },
+        NotYetValid { cert: usize, seconds: i64 },
+        RootExpired { root: Untrusted, until: i64 },
         Name,
         SelfSigned,
-        Incomplete {
-            issuer: Untrusted,
-            aia: Option<Untrusted>,
-            sure: bool,
-        },
-        Untrusted {
-            issuer: Untrusted,
-            why: Unknown,
-        },
+        Incomplete { issuer: Untrusted, aia: Option<Untrusted>, sure: bool },
+        Untrusted { issuer: Untrusted, why: Unknown },
         Unproven,
-        /// Its signature, and the issuer's key if that is known, are of a kind that the library
-        /// does not know.
-        Unchecked {
-            cert: usize,
-            key: Option<Key>,
-        },
-        Weak {
-            cert: usize,
-            why: Weak,
-        },
+        Unchecked { cert: usize, key: Option<Key> },
+        Weak { cert: usize, why: Weak },
     }
 
     /// What is known of an issuer that nobody here trusts.
@@ -5308,6 +5289,8 @@ mod tls {
         pub source: Source,
         pub roots: usize,
         pub trusts: Trusts,
+        /// The root without which there is no trust, and when it ended, if it has.
+        pub over: Option<(Untrusted, i64)>,
     }
 
     /// Mozilla's roots as built into this file; what other programs on this box use, a file or a
@@ -5339,6 +5322,9 @@ mod tls {
     struct Store {
         source: Source,
         roots: RootCertStore,
+        /// What the roots were made from, in the same order; none for Mozilla's, which are built
+        /// in without their dates.
+        certificates: Vec<CertificateDer<'static>>,
     }
 
     /// Application data over TLS. Errors are those of `io`; `alert_in` reads the alert out of one.
@@ -5751,11 +5737,8 @@ mod tls {
         /// mistake; or the stores of the file system under `root`, read when they are needed.
         pub fn load(ca: Option<&Path>, root: &Path) -> Result<Trust, BadFile> {
             let store = |path: &Path| {
-                let roots = anchors(&certificates(&read_file(path)?)?);
-                if roots.is_empty() {
-                    return Err(BadFile::NoCertificate);
-                }
-                Ok(Store { source: Source::CaFile(path.to_owned()), roots })
+                let list = certificates(&read_file(path)?)?;
+                Store::new(Source::CaFile(path.to_owned()), list).ok_or(BadFile::NoCertificate)
             };
             let ca = ca.map(store).transpose()?;
             Ok(Trust { root: root.to_owned(), ca, own: OnceLock::new() })
@@ -5763,9 +5746,7 @@ mod tls {
 
         /// One certificate instead of every store, for services that reach plays itself.
         pub fn only(certificate: &CertificateDer<'static>) -> Trust {
-            let roots = anchors(std::slice::from_ref(certificate));
-            let source = Source::CaFile(PathBuf::new());
-            let ca = Some(Store { source, roots });
+            let ca = Store::new(Source::CaFile(PathBuf::new()), vec![certificate.clone()]);
             Trust { root: PathBuf::new(), ca, own: OnceLock::new() }
         }
 
@@ -5775,7 +5756,8 @@ mod tls {
                 Some(store) => std::slice::from_ref(store),
                 None => self.own.get_or_init(|| {
                     let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-                    let mozilla = Store { source: Source::Mozilla, roots };
+                    let mozilla =
+                        Store { source: Source::Mozilla, roots, certificates: Vec::new() };
                     std::iter::once(mozilla).chain(bundle(&self.root)).collect()
                 }),
             }
@@ -5797,6 +5779,8 @@ mod tls {
             let mut graver = Vec::new();
             if !trusts(&[Trusts::Yes]) {
                 graver.extend(dates(&path, now));
+                let over = judged.opinions.iter().find_map(|o| o.over.clone());
+                graver.extend(over.map(|(root, until)| Flaw::RootExpired { root, until }));
             }
             if !leaf.matches(host) {
                 graver.push(Flaw::Name);
@@ -5881,6 +5865,30 @@ mod tls {
     }
 
     impl Store {
+        /// The roots as the library wants them; those it cannot read are left out, as elsewhere.
+        /// `None`: not one is left.
+        fn new(source: Source, mut certificates: Vec<CertificateDer<'static>>) -> Option<Self> {
+            let mut roots = RootCertStore::empty();
+            certificates.retain(|der| roots.add(der.clone()).is_ok());
+            (!roots.is_empty()).then_some(Self { source, roots, certificates })
+        }
+
+        /// The root that is over and without which this chain has none. The library does not look
+        /// at the dates of roots, but OpenSSL does.
+        fn over(&self, chain: &[&Certificate], now: i64) -> Option<Certificate> {
+            let pairs = self.roots.roots.iter().zip(&self.certificates);
+            let issuer = |root: &TrustAnchor<'_>| {
+                chain.iter().any(|c| root.subject.as_ref() == c.raw_issuer)
+            };
+            let old = |root: &TrustAnchor<'_>, der: &[u8]| {
+                x509::parse(der).filter(|c| issuer(root) && c.not_after < now)
+            };
+            let gone = pairs.clone().find_map(|(root, der)| old(root, der))?;
+            let rest = pairs.filter(|(root, der)| old(root, der).is_none());
+            let roots = RootCertStore { roots: rest.map(|(root, _)| root.clone()).collect() };
+            (verify(&roots, chain, now) != Trusts::Yes).then_some(gone)
+        }
+
         /// Now, and if that fails at a moment when the dates are no reason.
         fn opinion(&self, chain: &[Certificate], path: &[Link<'_>], now: i64) -> Opinion {
             // The library tries issuers of one name in every order, which takes seconds for a
@@ -5894,52 +5902,69 @@ mod tls {
                 false => chain.iter().collect(),
             };
             let moment = common_moment(&given, now);
-            let trusts = match self.verify(&given, now) {
+            let mut trusts = match verify(&self.roots, &given, now) {
                 Trusts::Yes => Trusts::Yes,
                 refused if moment == now => refused,
-                _ => match self.verify(&given, moment) {
-                    Trusts::Yes => Trusts::OutOfDate,
+                _ => match verify(&self.roots, &given, moment) {
+                    Trusts::Yes => return self.told(Trusts::OutOfDate, None),
                     refused => refused,
                 },
             };
-            Opinion { source: self.source.clone(), roots: self.roots.len(), trusts }
+            // No moment suits all: the library looks at the dates first, and saw nothing else.
+            let known = |top: &Certificate| {
+                self.roots.roots.iter().any(|root| root.subject.as_ref() == top.raw_issuer)
+            };
+            if trusts == Trusts::OutOfDate && !path.last().is_some_and(|link| known(link.1)) {
+                trusts = Trusts::UnknownIssuer;
+            }
+            let over = self.over(&given, now).filter(|_| trusts == Trusts::Yes);
+            if over.is_some() {
+                trusts = Trusts::OutOfDate;
+            }
+            self.told(trusts, over.map(|root| (root.subject, root.not_after)))
         }
 
-        /// Asks the library, whose path building takes the certificates in any order.
-        fn verify(&self, chain: &[&Certificate], now: i64) -> Trusts {
-            let mut ders = chain.iter().map(|c| CertificateDer::from(c.der.as_slice()));
-            let (Some(first), Some(leaf)) = (ders.next(), chain.first()) else {
-                return Trusts::Rule;
-            };
-            // A self-signed leaf that is itself in the store: the library wants a CA above it.
-            let itself = |anchor: &TrustAnchor<'_>| {
-                anchor.subject.as_ref() == leaf.raw_subject
-                    && anchor.subject_public_key_info.as_ref() == leaf.raw_key
-            };
-            if leaf.self_signed() && self.roots.roots.iter().any(itself) {
-                let valid = (leaf.not_before..=leaf.not_after).contains(&now);
-                return if valid { Trusts::Yes } else { Trusts::OutOfDate };
+        fn told(&self, trusts: Trusts, over: Option<(Untrusted, i64)>) -> Opinion {
+            Opinion { source: self.source.clone(), roots: self.roots.len(), trusts, over }
+        }
+    }
+
+    /// Asks the library, whose path building takes the certificates in any order.
+    fn verify(roots: &RootCertStore, chain: &[&Certificate], now: i64) -> Trusts {
+        let mut ders = chain.iter().map(|c| CertificateDer::from(c.der.as_slice()));
+        let (Some(first), Some(leaf)) = (ders.next(), chain.first()) else {
+            return Trusts::Rule;
+        };
+        // A self-signed leaf that is itself in the store: the library wants a CA above it.
+        let itself = |anchor: &TrustAnchor<'_>| {
+            anchor.subject.as_ref() == leaf.raw_subject
+                && anchor.subject_public_key_info.as_ref() == leaf.raw_key
+        };
+        if leaf.self_signed() && roots.roots.iter().any(itself) {
+            let valid = (leaf.not_before..=leaf.not_after).contains(&now);
+            return if valid { Trusts::Yes } else { Trusts::OutOfDate };
+        }
+        let issuers: Vec<_> = ders.collect();
+        let now = UnixTime::since_unix_epoch(Duration::from_secs(now.try_into().unwrap_or(0)));
+        let verdict = ParsedCertificate::try_from(&first).and_then(|leaf| {
+            let all = recorder::algorithms().all;
+            verify_server_cert_signed_by_trust_anchor(&leaf, roots, &issuers, now, all)
+        });
+        let Err(rustls::Error::InvalidCertificate(error)) = verdict else {
+            return if verdict.is_ok() { Trusts::Yes } else { Trusts::Rule };
+        };
+        match error {
+            CertificateError::UnknownIssuer => Trusts::UnknownIssuer,
+            CertificateError::ExpiredContext { .. }
+            | CertificateError::NotValidYetContext { .. } => Trusts::OutOfDate,
+            CertificateError::BadSignature => Trusts::BadSignature,
+            CertificateError::UnsupportedSignatureAlgorithmContext { .. }
+            | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
+                Trusts::Unchecked
             }
-            let issuers: Vec<_> = ders.collect();
-            let now = UnixTime::since_unix_epoch(Duration::from_secs(now.try_into().unwrap_or(0)));
-            let verdict = ParsedCertificate::try_from(&first).and_then(|leaf| {
-                let all = recorder::algorithms().all;
-                verify_server_cert_signed_by_trust_anchor(&leaf, &self.roots, &issuers, now, all)
-            });
-            let Err(rustls::Error::InvalidCertificate(error)) = verdict else {
-                return if verdict.is_ok() { Trusts::Yes } else { Trusts::Rule };
-            };
-            match error {
-                CertificateError::UnknownIssuer => Trusts::UnknownIssuer,
-                CertificateError::BadSignature => Trusts::BadSignature,
-                CertificateError::UnsupportedSignatureAlgorithmContext { .. }
-                | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
-                    Trusts::Unchecked
-                }
-                // The library minds that it is a CA's before it looks for its issuer.
-                _ if leaf.self_signed() => Trusts::UnknownIssuer,
-                _ => Trusts::Rule,
-            }
+            // The library minds that it is a CA's before it looks for its issuer.
+            _ if leaf.self_signed() => Trusts::UnknownIssuer,
+            _ => Trusts::Rule,
         }
     }
 
@@ -6060,9 +6085,7 @@ mod tls {
         places.extend(BUNDLES.split(' ').map(|path| root.join(path)));
         places
             .into_iter()
-            .map(|path| (anchors(&read_bundle(&path)), path))
-            .find(|(roots, _)| !roots.is_empty())
-            .map(|(roots, path)| Store { source: Source::Bundle(path), roots })
+            .find_map(|path| Store::new(Source::Bundle(path.clone()), read_bundle(&path)))
     }
 
     /// The certificates of a file, or of the files of a directory, each once: directories for
@@ -6096,13 +6119,6 @@ mod tls {
     fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, BadFile> {
         let list: Vec<_> = CertificateDer::pem_slice_iter(pem).flatten().collect();
         if list.is_empty() { Err(BadFile::NoCertificate) } else { Ok(list) }
-    }
-
-    /// Roots as the library wants them; those it cannot read are left out, as elsewhere.
-    fn anchors(certificates: &[CertificateDer<'static>]) -> RootCertStore {
-        let mut store = RootCertStore::empty();
-        store.add_parsable_certificates(certificates.iter().cloned());
-        store
     }
 
     impl ClientIdentity {
@@ -7589,6 +7605,7 @@ mod verdict {
     pub struct Verdict {
         /// Stable and independent of the language; one of `KEYWORDS`.
         pub keyword: &'static str,
+        variant: &'static str,
         pub exit: u8,
         /// Values for the keyword's sentence and advice, each name once.
         pub args: Vec<(&'static str, String)>,
@@ -7633,13 +7650,20 @@ mod verdict {
     impl Verdict {
         /// The sentence of the keyword.
         pub fn sentence(&self) -> Note {
-            Note { key: self.keyword.into(), args: self.args.clone() }
+            let key = self.text_key("").unwrap_or_else(|| self.keyword.into());
+            Note { key, args: self.args.clone() }
+        }
+
+        /// The key of a text for the keyword: that of the variant, if there is one.
+        fn text_key(&self, part: &str) -> Option<String> {
+            let own = format!("{}.{}{part}", self.keyword, self.variant);
+            let common = format!("{}{part}", self.keyword);
+            [own, common].into_iter().find(|key| text::message(Lang::En, key).is_some())
         }
 
         /// What the texts have to say about the keyword besides: `guess` or `next`, if any.
         pub fn about(&self, part: &str) -> Option<Note> {
-            let key = format!("{}.{part}", self.keyword);
-            text::message(Lang::En, &key)?;
+            let key = self.text_key(&format!(".{part}"))?;
             let mut args = self.args.clone();
             for (_, value) in
                 args.iter_mut().filter(|(name, _)| part == "next" && *name == "target")
@@ -7716,6 +7740,8 @@ mod verdict {
     /// What one address or the lookup came to, before it becomes the verdict of the target.
     struct Finding {
         keyword: &'static str,
+        /// Which of the keyword's texts fits, where it has several.
+        variant: &'static str,
         args: Vec<(&'static str, String)>,
         why: Vec<Note>,
         guess: Vec<Note>,
@@ -7725,7 +7751,8 @@ mod verdict {
 
     impl Finding {
         fn new(keyword: &'static str) -> Self {
-            Self { keyword, args: vec![], why: vec![], guess: vec![], next: vec![], at: None }
+            let [why, guess, next] = [vec![], vec![], vec![]];
+            Self { keyword, variant: "", args: vec![], why, guess, next, at: None }
         }
 
         fn arg(mut self, name: &'static str, value: impl ToString) -> Self {
@@ -7800,8 +7827,8 @@ mod verdict {
                 args.push((name, value));
             }
         }
-        let Finding { keyword, why, guess, next, at, .. } = finding;
-        Verdict { keyword, exit, args, again, why, guess, next, paths: each, at }
+        let Finding { keyword, variant, why, guess, next, at, .. } = finding;
+        Verdict { keyword, variant, exit, args, again, why, guess, next, paths: each, at }
     }
 
     /// All addresses are fine: the first one speaks for all, with everybody's notes.
@@ -8737,6 +8764,20 @@ mod verdict {
         let first = judgement.flaws.first()?;
         let mut finding = Finding::new(flaw_keyword(first));
         finding = finding.arg("detail", flaw_detail(first, handshake, now));
+        let issuer = |cert: &usize| handshake.chain.get(*cert).filter(|_| *cert > 0);
+        match first {
+            Flaw::Expired { cert, .. } | Flaw::NotYetValid { cert, .. } => {
+                if let Some(issuer) = issuer(cert) {
+                    finding = finding.arg("by", &issuer.subject);
+                    finding.variant = "issuer";
+                }
+            }
+            Flaw::RootExpired { root, .. } => {
+                finding = finding.arg("by", root);
+                finding.variant = "root";
+            }
+            _ => {}
+        }
         for flaw in &judgement.flaws {
             finding = finding.why(flaw_note(flaw, handshake, now));
         }
@@ -8779,7 +8820,7 @@ mod verdict {
         match flaw {
             Flaw::Malformed => "cert.malformed",
             Flaw::ClockWrong => "cert.clock",
-            Flaw::Expired { .. } => "cert.expired",
+            Flaw::Expired { .. } | Flaw::RootExpired { .. } => "cert.expired",
             Flaw::NotYetValid { .. } => "cert.notyet",
             Flaw::Name => "cert.name",
             Flaw::SelfSigned => "cert.selfsigned",
@@ -8800,6 +8841,7 @@ mod verdict {
             Flaw::NotYetValid { cert: at, .. } => {
                 cert(at).map_or(String::new(), |c| utc(c.not_before))
             }
+            Flaw::RootExpired { until, .. } => utc(*until),
             Flaw::Name => handshake
                 .chain
                 .first()
@@ -8837,6 +8879,10 @@ mod verdict {
                     .with("date", detail)
                     .with("days", seconds / DAY)
             }
+            Flaw::RootExpired { root, until } => Note::new("why.expired")
+                .with("subject", root)
+                .with("date", detail)
+                .with("days", (now - until) / DAY),
             Flaw::Name if detail.is_empty() => Note::new("why.nonames"),
             Flaw::Name => Note::new("why.names").with("names", detail),
             Flaw::SelfSigned => Note::new("why.selfsigned").with("subject", detail),
@@ -8896,7 +8942,8 @@ mod verdict {
 
     /// What the trust stores said, where one of them differs from the others or is missing.
     fn opinions(judgement: &Judgement) -> Vec<Note> {
-        let yes = |o: &&tls::Opinion| matches!(o.trusts, Trusts::Yes | Trusts::OutOfDate);
+        let once = |o: &tls::Opinion| matches!(o.trusts, Trusts::Yes | Trusts::OutOfDate);
+        let yes = |o: &tls::Opinion| once(o) && o.over.is_none();
         let of = |mozilla: bool| {
             judgement.opinions.iter().find(move |o| (o.source == Source::Mozilla) == mozilla)
         };
@@ -8904,9 +8951,9 @@ mod verdict {
             Source::Bundle(path) => Some((o, path.display().to_string())),
             _ => None,
         });
-        let trusted = judgement.opinions.iter().any(|o| yes(&o));
+        let trusted = judgement.opinions.iter().any(once);
         match (of(true), bundle) {
-            (Some(mozilla), Some((own, path))) if trusted => match (yes(&mozilla), yes(&own)) {
+            (Some(mozilla), Some((own, path))) if trusted => match (yes(mozilla), yes(own)) {
                 (true, false) => vec![Note::new("why.mozillaonly").with("file", path)],
                 (false, true) => vec![Note::new("why.bundleonly").with("file", path)],
                 _ => vec![],

@@ -259,6 +259,38 @@ fn a_root_of_the_right_name_with_another_key_is_named_so() {
 }
 
 #[test]
+fn an_issuer_that_is_over_is_named_and_not_the_leaf() {
+    let pki = pki();
+    let old = pki.root.intermediate_until("Old Intermediate", days(-5));
+    let server = serve(&old.sign(Leaf::new(&[NAME])));
+    let outcome = reach(&server, NAME, &pki, &[]);
+    outcome.verdict("cert.expired").says("certificate of an issuer expired on");
+    outcome.says(": CN=Old Intermediate").says("the intermediate CN=Old Intermediate, O=Test");
+    outcome.says_not("constraints");
+    outcome.says_not("renew it").says_not("The certificate expired");
+    let outcome = reach(&server, NAME, &pki, &["--lang", "ja"]);
+    outcome.says("発行者の証明書の有効期限が切れています").says("中間証明書 CN=Old Intermediate");
+}
+
+#[test]
+fn a_root_of_this_side_that_is_over_is_no_root() {
+    let pki = pki();
+    let old = Ca::root_until("Old Root", days(-5));
+    let server = serve(&old.sign(Leaf::new(&[NAME])));
+    let file = pki.file("old.pem", old.root_pem());
+    for run in [bare(&server, NAME).arg("--ca").arg(&file), {
+        bare(&server, NAME).env("SSL_CERT_FILE", &file)
+    }] {
+        let outcome = run.run();
+        outcome.status(51).verdict("cert.expired").says("root certificate on this side expired");
+        outcome.says(": CN=Old Root").says(", 5 days ago").says("get the successor of CN=Old Root");
+        outcome.says_not("renew it").says_not("asked in vain").says_not("only this box's own");
+    }
+    let outcome = bare(&server, NAME).args(["--lang", "ja", "--ca"]).arg(&file).run();
+    outcome.says("こちら側のルート証明書の有効期限");
+}
+
+#[test]
 fn what_reach_cannot_check_is_not_called_wrong() {
     let pki = pki();
     for (last, name) in [(4, "ECDSA-SHA512"), (1, "ECDSA-SHA224")] {

@@ -124,6 +124,7 @@ fn flaw(flaw: &Flaw) -> String {
         Flaw::ClockWrong => "clock".into(),
         Flaw::Expired { cert, .. } => format!("expired {cert}"),
         Flaw::NotYetValid { cert, .. } => format!("notyet {cert}"),
+        Flaw::RootExpired { root, .. } => format!("rootexpired {root}"),
         Flaw::Name => "name".into(),
         Flaw::SelfSigned => "selfsigned".into(),
         Flaw::Incomplete { issuer, sure, .. } => {
@@ -655,6 +656,30 @@ fn a_published_issuer_that_was_not_sent_is_missing() {
 }
 
 #[test]
+fn a_root_that_is_over_is_no_root_unless_it_was_renewed() {
+    let key = KeyPair::generate().unwrap();
+    let made = |until: i32, serial: u64| {
+        let mut params = ca_params("Root");
+        params.serial_number = Some(serial.into());
+        params.not_after = rcgen::date_time_ymd(until, 1, 1);
+        (x509::parse(params.self_signed(&key).unwrap().der()).unwrap(), params)
+    };
+    let ((old, _), (new, params)) = (made(2021, 1), made(2090, 2));
+    let leaf = Ca { issuer: Issuer::new(params, key), certificate: new.clone() }.leaf(|_| {});
+    let with = |roots: &[&Certificate], chain: &[&Certificate]| {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let pem: String = roots.iter().map(|root| rcgen_pem(&root.der)).collect();
+        std::fs::write(file.path(), pem).unwrap();
+        let chain: Vec<_> = chain.iter().map(|c| (*c).clone()).collect();
+        flaws(&trust(Some(file.path())).judge(&chain, "good.test", now()))
+    };
+    assert_eq!(with(&[&old], &[&leaf]), "rootexpired CN=Root");
+    assert_eq!(with(&[&old], &[&leaf, &new]), "rootexpired CN=Root");
+    assert_eq!(with(&[&old, &new], &[&leaf]), "");
+    assert_eq!(with(&[&new], &[&leaf, &old]), "");
+}
+
+#[test]
 fn dates_are_told_apart_from_trust() {
     let root = root("Root");
     let past = |p: &mut CertificateParams| {
@@ -671,6 +696,11 @@ fn dates_are_told_apart_from_trust() {
     let old = root.sub(params);
     let leaf = old.leaf(|_| {});
     assert_eq!(judged(&[leaf, old.certificate.clone()], Some(r)), "expired 1");
+    // Younger than its issuer's end: at no moment were both valid.
+    let leaf = old.leaf(|p| p.not_before = rcgen::date_time_ymd(2024, 1, 1));
+    let chain = [leaf, old.certificate.clone()];
+    assert_eq!(judged(&chain, Some(r)), "expired 1");
+    assert_eq!(judged(&chain, None), "expired 1; untrusted CN=Root rootnotsent");
     // A clock that stands in 1970.
     let verdict = trust(None).judge(
         &[root.leaf(|p| {
