@@ -8308,7 +8308,8 @@ mod verdict {
             }
             Outcome::Closed | Outcome::ClosedAfter => of_hangup("tls.closed", handshake, path),
             Outcome::Reset => of_hangup("tls.reset", handshake, path),
-            Outcome::Network(errno) => Finding::new("tls.reset")
+            // No RST: the kernel tells an ICMP error behind the connect as its own, without sender.
+            Outcome::Network(errno) => Finding { variant: "icmp", ..Finding::new("tls.reset") }
                 .arg("detail", os_error(errno))
                 .why(Note::new("why.errno").with("error", os_error(errno))),
             Outcome::Version(version) => {

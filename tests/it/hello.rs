@@ -570,6 +570,25 @@ fn a_hello_that_never_arrives_is_told_from_one_that_nobody_answers() {
     outcome.verdict("tls.timeout").says("ClientHello was never acknowledged").within(twice(700));
 }
 
+#[test]
+fn an_icmp_error_behind_the_connect_is_no_reset_by_the_server() {
+    let Some(world) = World::faults() else { return };
+    let server = zoo::mute().serve_on(world.behind(Fault::ICMP_ON_DATA)).may_be_unvisited();
+    for (ip, lang, sentence, guess) in [
+        ("10.77.3.2", "en", "An ICMP error ended the connection", "rejects the data that follows"),
+        ("[fd77:3::2]", "ja", "ICMP エラーで切れました", "FW が TCP の接続は通し"),
+    ] {
+        let outcome = Run::new([format!("{ip}:{}", server.port()), "--tls".into()])
+            .args(["--servername", "good.test", "--tls-timeout", "1s", "--lang", lang])
+            .within(world)
+            .run();
+        outcome.status(50).verdict("tls.reset").says(sentence).says(guess);
+        for untrue in ["was reset", "リセット", "RST", "--send-proxy", "--no-servername"] {
+            outcome.says_not(untrue);
+        }
+    }
+}
+
 // ---- --sni-compare
 
 #[test]
