@@ -5353,10 +5353,13 @@ mod tls {
             match (self.outcome, sent) {
                 (Outcome::Done, true) => Demand::Accepted,
                 (Outcome::Done, false) => Demand::Optional,
-                (Outcome::AlertAfter(alert), true) => Demand::Rejected(alert),
-                (Outcome::AlertAfter(_), false) => Demand::Required,
-                (Outcome::Alert(n), true) if CLIENT_ALERTS.contains(&n) => Demand::Rejected(n),
-                (Outcome::Alert(n), false) if CLIENT_ALERTS.contains(&n) => Demand::Required,
+                (Outcome::Alert(n) | Outcome::AlertAfter(n), sent) if blames_client(n) => {
+                    if *sent {
+                        Demand::Rejected(n)
+                    } else {
+                        Demand::Required
+                    }
+                }
                 _ => Demand::Unclear,
             }
         }
@@ -6313,6 +6316,11 @@ mod tls {
         }
     }
 
+    /// Whether this alert answers a client certificate, or its absence.
+    pub fn blames_client(alert: u8) -> bool {
+        matches!(alert, 40 | 42..=46 | 48 | 49 | 116)
+    }
+
     /// The name of an alert (RFC 8446 section 6, RFC 5246 section 7.2, RFC 6066, RFC 7301).
     pub fn alert_name(number: u8) -> &'static str {
         lookup(ALERTS, number.into()).unwrap_or("unknown")
@@ -6369,9 +6377,6 @@ mod tls {
 
     const CLOSE_NOTIFY: u8 = 0;
     const ENCRYPTED: &[u8] = b"ENCRYPTED";
-
-    /// Alerts that answer a client certificate or its absence.
-    const CLIENT_ALERTS: [u8; 10] = [40, 41, 42, 43, 44, 45, 46, 48, 49, 116];
 
     /// Where distributions keep the bundle: Debian, Fedora, openSUSE, old RHEL, new RHEL,
     /// Alpine, NixOS; then directories, for Debian without its bundle.
@@ -8707,7 +8712,9 @@ mod verdict {
         let ClientAuth::Requested { sent, .. } = &handshake.client_auth else { return None };
         let said = if *sent { "why.certrefused" } else { "why.certmissing" };
         let line = match reply.end {
-            reply::End::Alert(code) => format!("{} ({code})", tls::alert_name(code)),
+            reply::End::Alert(code) if tls::blames_client(code) => {
+                format!("{} ({code})", tls::alert_name(code))
+            }
             _ if reply.head.as_ref().is_some_and(|h| h.status == 400)
                 && reply.mentions("SSL certificate") =>
             {
