@@ -8329,7 +8329,13 @@ mod verdict {
                 .arg("detail", why)
                 .why(Note::new("why.tlsprotocol").with("error", why)),
         };
-        Some(second_look(finding, handshake, path, target))
+        let mut finding = second_look(finding, handshake, path, target);
+        // What was sent, not what the certificate shall have.
+        finding.args.push(("name", handshake.sni.clone().unwrap_or_default()));
+        if handshake.sni.is_none() && finding.variant.is_empty() {
+            finding.variant = "nosni";
+        }
+        Some(finding)
     }
 
     /// What the extra connections add to a handshake that failed: another keyword if they explain

@@ -77,6 +77,29 @@ fn a_strict_server_that_gets_no_name_needs_one() {
 }
 
 #[test]
+fn a_ticket_quotes_no_name_that_was_not_sent() {
+    for (script, keyword, next) in [
+        (zoo::hello_then_reset(), "tls.reset", "RST after a ClientHello without SNI"),
+        (zoo::hello_then_close(), "tls.closed", "ClientHello with SNI none"),
+        (zoo::alert(2, 40), "tls.alert", "SNI none, your alert: handshake_failure"),
+        (zoo::alert(2, 112), "tls.sni", "wants a server name (SNI), and none was sent"),
+        (zoo::mute(), "tls.timeout", "ClientHello (SNI none) gets no complete answer"),
+    ] {
+        let server = script.serve();
+        let outcome = zoo(&server, &["--timeout", "400ms"]).run();
+        outcome.verdict(keyword).says(next).says_not("SNI 127").says_not("--no-servername");
+        outcome.says_not("SNI)を").says_not("filters by name");
+        let target = server.named("good.test");
+        let args = ["--tls", "--connect-to", "127.0.0.1", "--no-servername", "--timeout", "400ms"];
+        let outcome = Run::new([&*target]).args(args).run();
+        outcome.verdict(keyword).says(next).says_not("SNI good").says_not("--no-servername ");
+    }
+    let server = zoo::hello_then_reset().serve();
+    let outcome = zoo(&server, &["--servername", "good.test"]).run();
+    outcome.says("--no-servername").says("RST after ClientHello with SNI good.test");
+}
+
+#[test]
 fn a_router_by_name_that_hangs_up_on_everybody_stays_a_hangup() {
     let outcome = named(shared::haproxy(), "sni", "unknown.test").run();
     outcome.status(50).verdict("tls.closed").says("the SNI sent was unknown.test");
