@@ -7598,7 +7598,7 @@ mod verdict {
     use super::resolve::{self, Failure, Lookup};
     use super::starttls::{self, Upgrade};
     use super::sys::{Fault, Icmp};
-    use super::target::{First, Host, Proxy, Target, TlsMode, usual_service};
+    use super::target::{First, Host, Proxy, Target, TlsMode, service, usual_service};
     use super::text::{self, Lang, Note, Untrusted, utc};
     use super::tls::{self, ClientAuth, Demand, Flaw, Handshake, Judgement, Source, Trusts, Weak};
     use super::tunnel::{self, Tunnel};
@@ -8584,10 +8584,11 @@ mod verdict {
             .arg("service", seen.unwrap_or("?"))
             .arg("detail", &line)
             .why(Note::new("why.said").with("line", &line));
-        match seen {
-            Some(name) => finding.why(Note::new("why.speaks").with("service", name)),
-            None => finding,
-        }
+        let Some(name) = seen else { return finding };
+        let upgrade = service(name).ok().and_then(|s| s.starttls);
+        let variant = if upgrade.is_some() { "starttls" } else { "known" };
+        let finding = finding.arg("seen", upgrade.unwrap_or_default());
+        Finding { variant, ..finding.why(Note::new("why.speaks").with("service", name)) }
     }
 
     /// The keyword of an answer that is not what was asked for; `None` is a good answer, or one

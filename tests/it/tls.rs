@@ -106,7 +106,21 @@ fn what_the_port_speaks_instead_of_tls_comes_with_the_command_to_type() {
     let server = zoo::tls_plain_http().serve();
     let outcome = reach(&server, &pki, &[]);
     outcome.verdict("tls.plaintext").says("does not speak TLS: http").says("400 Bad Request");
-    outcome.says(&format!("reach good.test:{} --no-tls", server.port())).says("--starttls");
+    outcome.says(&format!("reach good.test:{} --no-tls", server.port())).says_not("--starttls");
+    // A greeting that has a STARTTLS comes with its name, and an unknown one with what there is.
+    for (script, word) in [
+        (zoo::smtp_554(), "smtp"),
+        (zoo::imap_preauth(), "imap"),
+        (zoo::mysql(true), "mysql"),
+        (zoo::chatterbox(), "PROTO (smtp, imap"),
+    ] {
+        let server = script.serve();
+        for lang in ["en", "ja"] {
+            let outcome = reach(&server, &pki, &["--tls", "--timeout=600ms", "--lang", lang]);
+            outcome.verdict("tls.plaintext").says(&format!("--starttls {word}"));
+            assert!(word.contains("PROTO") || !outcome.stdout.contains("PROTO"), "{outcome}");
+        }
+    }
 }
 
 #[test]
