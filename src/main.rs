@@ -7001,8 +7001,8 @@ mod probe {
         Tunnel(&'a Tunnel),
         Greeting(SocketAddr, &'a Greeting),
         Upgrade(SocketAddr, &'a Upgrade),
-        /// With this box's time, in seconds since 1970.
-        Handshake(SocketAddr, &'a Handshake, i64),
+        /// With this box's time, in seconds since 1970, and whether there are other addresses.
+        Handshake(SocketAddr, &'a Handshake, i64, bool),
         Extra(&'a [HelloAnswer]),
         Reply(SocketAddr, &'a Reply),
     }
@@ -7020,9 +7020,10 @@ mod probe {
     pub fn run(target: &Target, options: &Options, watch: Watch<'_>) -> Probe {
         let clock = Deadline::after(target.timeouts.dns);
         let (mut probe, addrs, beyond) = find(target, options, watch, clock);
-        let until = None;
-        let walk =
-            |addr: &SocketAddr| Walk { addr: *addr, beyond, target, options, watch, until }.steps();
+        let (until, several) = (None, addrs.len() > 1);
+        let walk = |addr: &SocketAddr| {
+            Walk { addr: *addr, several, beyond, target, options, watch, until }.steps()
+        };
         probe.paths = side_by_side(&addrs, &walk);
         probe.elapsed = clock.elapsed();
         probe
@@ -7033,8 +7034,9 @@ mod probe {
     pub fn open(target: &Target, options: &Options, watch: Watch<'_>) -> (Probe, Option<Opened>) {
         let clock = Deadline::after(target.timeouts.dns);
         let (mut probe, addrs, beyond) = find(target, options, watch, clock);
+        let several = addrs.len() > 1;
         for addr in addrs {
-            let walk = Walk { addr, beyond, target, options, watch, until: None };
+            let walk = Walk { addr, several, beyond, target, options, watch, until: None };
             let (mut path, opened) = walk.open();
             // A certificate for somebody else is looked into as any failure is.
             let wrong = options.extra && path.handshake.as_deref().is_some_and(has_wrong_name);
@@ -7160,6 +7162,8 @@ mod probe {
     #[derive(Clone, Copy)]
     struct Walk<'a> {
         addr: SocketAddr,
+        /// It is one of several addresses.
+        several: bool,
         /// The target's address, where the proxy wants it.
         beyond: Option<IpAddr>,
         target: &'a Target,
@@ -7300,7 +7304,7 @@ mod probe {
             let now = unix_now();
             let (handshake, session) =
                 tls::handshake(wire, &choice, &self.options.trust, now, limit);
-            (self.watch)(Step::Handshake(self.addr, &handshake, now));
+            (self.watch)(Step::Handshake(self.addr, &handshake, now, self.several));
             let session = session.filter(|_| handshake.outcome == tls::Outcome::Done);
             path.handshake = Some(Box::new(handshake));
             session.map(Opened::Secure)
@@ -10045,8 +10049,8 @@ mod report {
             Step::Tunnel(tunnel) => tunnel_row(tunnel, style),
             Step::Greeting(addr, greeting) => greeting_row(&at(addr), greeting, style),
             Step::Upgrade(addr, upgrade) => upgrade_rows(&at(addr), upgrade, style),
-            Step::Handshake(addr, handshake, now) => {
-                handshake_rows(&at(addr), handshake, *now, style)
+            Step::Handshake(addr, handshake, now, several) => {
+                handshake_rows(&at(addr), handshake, *now, *several, style)
             }
             Step::Extra(answers) if style.verbose => {
                 answers.iter().map(|answer| extra_row(answer, style)).collect()
@@ -10346,15 +10350,26 @@ mod report {
     }
 
     /// The tls row, and the certificate under it.
-    fn handshake_rows(addr: &str, handshake: &Handshake, now: i64, style: Style) -> String {
-        let detail = handshake_text(addr, handshake, style);
+    fn handshake_rows(
+        addr: &str,
+        handshake: &Handshake,
+        now: i64,
+        several: bool,
+        style: Style,
+    ) -> String {
+        // Of several addresses it must be clear whose row this is; a failure has its own anyway.
+        let whose = if several { format!("{addr}: ") } else { String::new() };
+        let mut detail = handshake_text(addr, handshake, style);
+        if handshake.outcome == tls::Outcome::Done {
+            detail.insert_str(0, &whose);
+        }
         let good = matches!(handshake.outcome, tls::Outcome::Done);
         let mark = if good { Mark::Ok } else { Mark::Fail };
         let mut rows = row("tls", mark, &detail, Some(handshake.elapsed), style);
         let Some(leaf) = handshake.chain.first() else { return rows };
         let flawed = handshake.judgement.as_ref().is_some_and(|j| !j.flaws.is_empty());
         let mark = if flawed { Mark::Fail } else { Mark::Ok };
-        rows += &row("cert", mark, &certificate_text(leaf, now, style), None, style);
+        rows += &row("cert", mark, &(whose + &certificate_text(leaf, now, style)), None, style);
         if style.verbose {
             for (at, certificate) in handshake.chain.iter().enumerate() {
                 rows += &chain_row(at, certificate, style);

@@ -325,6 +325,28 @@ fn what_reach_cannot_check_is_not_called_wrong() {
     outcome.status(51).verdict("cert.unchecked").says("Ed448 456 bit").says_not("reissued");
 }
 
+#[test]
+fn of_several_addresses_each_row_says_whose_it_is() {
+    let pki = pki();
+    let hosts = "127.0.0.1 good.test\n127.0.0.2 good.test\n127.0.0.1 one.test\n";
+    let Some(world) = Setup::new().etc("hosts", hosts).start() else { return };
+    let identity = pki.good(&[NAME, "one.test"]);
+    let listener = world.tcp(crate::support::net::HERE, "0.0.0.0:0");
+    let server = zoo::tls(Tls::with(&identity).build()).serve_on(listener);
+    let port = server.port();
+    let run = |name: &str| {
+        let run = Run::new([format!("{name}:{port}"), "--tls".into()]);
+        run.arg("--ca").arg(pki.dir().join("ca.pem")).within(&world).run()
+    };
+    let outcome = run("good.test");
+    outcome.status(0);
+    for ip in ["127.0.0.1", "127.0.0.2"] {
+        outcome.says(&format!("tls ok {ip}:{port}: TLS 1.3"));
+        outcome.says(&format!("cert ok {ip}:{port}: good.test"));
+    }
+    run("one.test").status(0).says("tls ok TLS 1.3").says("cert ok good.test");
+}
+
 // ---- who trusts it
 
 #[test]
