@@ -4533,6 +4533,8 @@ mod x509 {
         /// Every DNS name and IP address of the subjectAltName, as text and in its order.
         pub names: Vec<Untrusted>,
         addresses: Vec<IpAddr>,
+        /// Whether it has entries of other kinds, which name no host.
+        pub other_names: bool,
         /// Unix seconds.
         pub not_before: i64,
         pub not_after: i64,
@@ -4606,6 +4608,7 @@ mod x509 {
             sha256: sha256.as_ref().try_into().ok()?,
             names: found.names,
             addresses: found.addresses,
+            other_names: found.other_names,
             is_ca: found.is_ca,
             server_auth: found.server_auth,
             aia: found.aia,
@@ -4657,6 +4660,14 @@ mod x509 {
                 Ok(address) => self.addresses.contains(&address),
                 Err(_) => self.names.iter().any(|name| covers(name.bytes(), host)),
             }
+        }
+
+        /// An address that stands there as a DNS name, where nobody looks for it.
+        pub fn misplaced(&self) -> Option<&Untrusted> {
+            self.names.iter().find(|name| {
+                let address = std::str::from_utf8(name.bytes()).ok().and_then(|n| n.parse().ok());
+                address.is_some_and(|address| !self.addresses.contains(&address))
+            })
         }
 
         /// The name that shares the longest ending with `host`: what the user may have meant.
@@ -4727,6 +4738,7 @@ mod x509 {
     struct Extensions {
         names: Vec<Untrusted>,
         addresses: Vec<IpAddr>,
+        other_names: bool,
         is_ca: Option<bool>,
         server_auth: Option<bool>,
         aia: Option<Untrusted>,
@@ -4777,7 +4789,7 @@ mod x509 {
                             self.names.push(Untrusted::new(address.to_string()));
                         }
                     }
-                    _ => {}
+                    _ => self.other_names = true,
                 }
             }
             Some(())
@@ -8902,8 +8914,16 @@ mod verdict {
                 .with("subject", root)
                 .with("date", detail)
                 .with("days", (now - until) / DAY),
-            Flaw::Name if detail.is_empty() => Note::new("why.nonames"),
-            Flaw::Name => Note::new("why.names").with("names", detail),
+            Flaw::Name => {
+                let leaf = handshake.chain.first();
+                match leaf.and_then(|c| c.misplaced()) {
+                    Some(name) => Note::new("why.dnsaddress").with("name", name),
+                    None if !detail.is_empty() => Note::new("why.names"),
+                    None if leaf.is_some_and(|c| c.other_names) => Note::new("why.othernames"),
+                    None => Note::new("why.nonames"),
+                }
+                .with("names", detail)
+            }
             Flaw::SelfSigned => Note::new("why.selfsigned").with("subject", detail),
             Flaw::Incomplete { sure, .. } => {
                 let key = if *sure { "why.incomplete" } else { "why.incompleteorunknown" };

@@ -184,6 +184,25 @@ fn names_are_compared_as_browsers_do() {
 }
 
 #[test]
+fn an_address_as_a_dns_name_and_a_uri_alone_are_told() {
+    let pki = pki();
+    let san = |entry: Vec<u8>| {
+        let list = crate::support::pki::tlv(0x30, &entry);
+        serve(&pki.intermediate.sign(Leaf::new(&[]).extension(&[2, 5, 29, 17], list)))
+    };
+    let server = san(crate::support::pki::tlv(0x82, b"127.0.0.1"));
+    let outcome = reach(&server, "127.0.0.1", &pki, &[]);
+    outcome.verdict("cert.name").says("names in it: 127.0.0.1; 127.0.0.1 stands there as a DNS");
+    outcome.says("needs an IP entry");
+    reach(&server, "127.0.0.1", &pki, &["--lang", "ja"]).says("IP の項目");
+    let server = san(crate::support::pki::tlv(0x86, b"spiffe://x/y"));
+    let outcome = reach(&server, NAME, &pki, &[]);
+    outcome.verdict("cert.name").says("holds neither a DNS name nor an address");
+    outcome.says_not("it has no subject alternative name").says_not("common name");
+    reach(&server, NAME, &pki, &["--lang", "ja"]).says_not("SAN)がない");
+}
+
+#[test]
 fn bytes_that_a_terminal_would_obey_stay_on_one_line() {
     let pki = pki();
     let server = serve(&pki.painted());
