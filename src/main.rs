@@ -4218,19 +4218,16 @@ mod hello {
     /// not fail every time: one member of a pool, a flaky path.
     pub fn contrast(answers: &[HelloAnswer], unsaid: bool) -> Option<(Question, Question)> {
         use Question::{Large, Named, NoSni, Old, Small};
-        let of = |question| answers.iter().filter(move |a| a.question == question);
-        let greeted = |question| of(question).any(HelloAnswer::is_greeting);
+        let greeted = |question| count(answers, question).greeted > 0;
         let refused = if unsaid { NoSni } else { Named };
-        let flaky = [refused, Small, Large].into_iter().any(greeted);
+        let flaky = greeted(refused) || greeted(Small) || greeted(Large);
         match (greeted(Named), greeted(Old), greeted(NoSni)) {
             (true, ..) if unsaid && !flaky => Some((NoSni, Named)),
             (false, true, _) if !flaky => Some((Named, Old)),
             (false, false, true) if !flaky => Some((Named, NoSni)),
-            (false, false, false)
-                if of(Small).any(HelloAnswer::is_tls)
-                    && of(Large).any(|a| a.outcome == Outcome::Silent) =>
-            {
-                Some((Large, Small))
+            (false, false, false) => {
+                let short = count(answers, Small).tls > 0;
+                (short && count(answers, Large).silent > 0).then_some((Large, Small))
             }
             _ => None,
         }
@@ -4239,15 +4236,34 @@ mod hello {
     /// Whether each repetition came out as the first time: once may be the member of a pool that
     /// the balancer chose.
     pub fn holds(answers: &[HelloAnswer], (fails, works): (Question, Question)) -> bool {
-        let all = |question, test: &dyn Fn(&HelloAnswer) -> bool| {
-            let mut asked = answers.iter().filter(|a| a.question == question).map(test);
-            asked.next() == Some(true) && asked.next() == Some(true) && asked.all(|good| good)
+        let (bad, good) = (count(answers, fails), count(answers, works));
+        let (failed, worked) = match works {
+            Question::Small => (bad.silent, good.tls),
+            _ => (bad.asked - bad.greeted - bad.unheard, good.greeted),
         };
-        let silent = |a: &HelloAnswer| a.outcome == Outcome::Silent;
-        match works {
-            Question::Small => all(fails, &silent) && all(works, &HelloAnswer::is_tls),
-            _ => all(fails, &HelloAnswer::is_refusal) && all(works, &HelloAnswer::is_greeting),
+        failed > 1 && worked > 1 && failed == bad.asked && worked == good.asked
+    }
+
+    /// How the answers to one question came out.
+    #[derive(Default)]
+    struct Count {
+        asked: usize,
+        greeted: usize,
+        tls: usize,
+        silent: usize,
+        unheard: usize,
+    }
+
+    fn count(answers: &[HelloAnswer], question: Question) -> Count {
+        let mut count = Count::default();
+        for answer in answers.iter().filter(|a| a.question == question) {
+            count.asked += 1;
+            count.greeted += usize::from(answer.is_greeting());
+            count.tls += usize::from(answer.is_tls());
+            count.silent += usize::from(answer.outcome == Outcome::Silent);
+            count.unheard += usize::from(answer.outcome == Outcome::NoConnection);
         }
+        count
     }
 
     /// Asks on a fresh connection, until the Wire's own deadline.
@@ -5845,37 +5861,40 @@ mod tls {
 
         /// Whether any store has a root of this name.
         fn knows(&self, raw_name: &[u8]) -> bool {
-            self.named(raw_name).next().is_some()
+            self.named(raw_name).is_some()
         }
 
-        /// The roots of this name in all stores.
-        fn named(&self, raw_name: &[u8]) -> impl Iterator<Item = &TrustAnchor<'static>> {
-            let all = self.stores().iter().flat_map(|store| &store.roots.roots);
-            all.filter(move |anchor| anchor.subject.as_ref() == raw_name)
+        /// The first root of this name.
+        fn named(&self, raw_name: &[u8]) -> Option<&TrustAnchor<'static>> {
+            let mut all = self.stores().iter().flat_map(|store| &store.roots.roots);
+            all.find(|anchor| anchor.subject.as_ref() == raw_name)
         }
 
         /// The first signature on the path that the library cannot check, by its kind or by the
         /// key that made it: nothing is known about the issuer then. `sure`: the library says that
         /// there is one. Of RSA-PSS it knows the usual parameters only, which the name lacks.
         fn unchecked(&self, path: &[Link<'_>], sure: bool) -> Option<Flaw> {
-            let all: Vec<_> = path
-                .iter()
-                .enumerate()
-                .map(|(at, &(cert, c))| {
-                    let anchor = self.named(&c.raw_issuer).next();
-                    let anchor = anchor.and_then(|a| x509::public_key(&a.subject_public_key_info));
-                    (cert, c, path.get(at + 1).map(|(_, issuer)| issuer.key.clone()).or(anchor))
-                })
-                .filter(|(_, c, _)| !c.self_signed())
-                .collect();
-            let strange = |link: &&(usize, &Certificate, Option<Key>)| {
-                !SIGNATURES.split(' ').any(|known| known == link.1.signature)
-                    || link.2.as_ref().is_some_and(|key| !checkable(key))
-            };
-            let pss = |link: &&(usize, &Certificate, Option<Key>)| link.1.signature == "RSA-PSS";
-            let found = all.iter().find(|link| strange(link) && !pss(link));
-            let found = found.or_else(|| all.iter().find(pss).or(all.last()).filter(|_| sure));
-            found.map(|(cert, _, key)| Flaw::Unchecked { cert: *cert, key: key.clone() })
+            let mut likely = None;
+            for (at, &(cert, c)) in path.iter().enumerate() {
+                let key = match path.get(at + 1) {
+                    _ if c.self_signed() => break,
+                    Some((_, issuer)) => Some(issuer.key.clone()),
+                    None => self
+                        .named(&c.raw_issuer)
+                        .and_then(|root| x509::public_key(&root.subject_public_key_info)),
+                };
+                let pss = c.signature == "RSA-PSS";
+                let known = pss || SIGNATURES.split(' ').any(|known| known == c.signature);
+                let strange = !known || key.as_ref().is_some_and(|key| !checkable(key));
+                let flaw = Flaw::Unchecked { cert, key };
+                if strange {
+                    return Some(flaw);
+                }
+                if pss || likely.is_none() {
+                    likely = Some(flaw);
+                }
+            }
+            likely.filter(|_| sure)
         }
     }
 
@@ -5888,20 +5907,17 @@ mod tls {
             (!roots.is_empty()).then_some(Self { source, roots, certificates })
         }
 
-        /// The root that is over and without which this chain has none. The library does not look
-        /// at the dates of roots, but OpenSSL does.
-        fn over(&self, chain: &[&Certificate], now: i64) -> Option<Certificate> {
-            let pairs = self.roots.roots.iter().zip(&self.certificates);
-            let issuer = |root: &TrustAnchor<'_>| {
-                chain.iter().any(|c| root.subject.as_ref() == c.raw_issuer)
-            };
-            let old = |root: &TrustAnchor<'_>, der: &[u8]| {
-                x509::parse(der).filter(|c| issuer(root) && c.not_after < now)
-            };
-            let gone = pairs.clone().find_map(|(root, der)| old(root, der))?;
-            let rest = pairs.filter(|(root, der)| old(root, der).is_none());
-            let roots = RootCertStore { roots: rest.map(|(root, _)| root.clone()).collect() };
-            (verify(&roots, chain, now) != Trusts::Yes).then_some(gone)
+        /// The root that is over, if every one is that this chain can have led to. The library does
+        /// not look at the dates of roots, but OpenSSL does.
+        fn over(&self, chain: &[&Certificate], now: i64) -> Option<(Untrusted, i64)> {
+            let mut over = None;
+            for (root, der) in self.roots.roots.iter().zip(&self.certificates) {
+                if chain.iter().any(|c| root.subject.as_ref() == c.raw_issuer) {
+                    let root = x509::parse(der).filter(|root| root.not_after < now)?;
+                    over = Some((root.subject.clone(), root.not_after));
+                }
+            }
+            over
         }
 
         /// Now, and if that fails at a moment when the dates are no reason.
@@ -5936,7 +5952,7 @@ mod tls {
             if over.is_some() {
                 trusts = Trusts::OutOfDate;
             }
-            self.told(trusts, over.map(|root| (root.subject, root.not_after)))
+            self.told(trusts, over)
         }
 
         fn told(&self, trusts: Trusts, over: Option<(Untrusted, i64)>) -> Opinion {
@@ -7678,8 +7694,10 @@ mod verdict {
         /// The key of a text for the keyword: that of the variant, if there is one.
         fn text_key(&self, part: &str) -> Option<String> {
             let own = format!("{}.{}{part}", self.keyword, self.variant);
-            let common = format!("{}{part}", self.keyword);
-            [own, common].into_iter().find(|key| text::message(Lang::En, key).is_some())
+            let known = |key: &String| text::message(Lang::En, key).is_some();
+            Some(own)
+                .filter(known)
+                .or_else(|| Some(format!("{}{part}", self.keyword)).filter(known))
         }
 
         /// What the texts have to say about the keyword besides: `guess` or `next`, if any.
@@ -8357,14 +8375,14 @@ mod verdict {
     /// What the extra connections add to a handshake that failed: another keyword if they explain
     /// it, else evidence. The strongest answer comes first: what works, then what nearly works.
     fn second_look(
-        finding: Finding,
+        mut finding: Finding,
         handshake: &Handshake,
         path: &Path,
         target: &Target,
     ) -> Finding {
-        use Question::{Named, NoSni, Old};
+        use Question::{Named, NoSni, Old, Small};
         let extra = &path.extra;
-        let greeted = |question| extra.iter().find(|a| a.question == question && a.is_greeting());
+        let greeted = |question| greeting(path, question);
         let unsaid = handshake.sni.is_none() && !matches!(target.host, Host::Ip(..));
         if let Some(same) = greeted(if unsaid { NoSni } else { Named }) {
             let all = handshake.offered == tls::Versions::Any;
@@ -8378,60 +8396,62 @@ mod verdict {
             (None, "tls.sni") => Some(NoSni),
             _ => None,
         };
-        match works.and_then(|works| Some((works, greeted(works)?))) {
-            // One that is modern for other names is not outdated; both facts follow below.
-            Some((Old, old)) if !greeted(NoSni).is_some_and(HelloAnswer::is_modern) => {
-                let mut finding = finding.because("tls.legacy", extra_note("why.oldtls", old));
-                finding.args.insert(0, ("detail", answer_text(&old.outcome)));
-                return finding;
-            }
-            Some((NoSni, unnamed)) => {
-                return finding.because("tls.sni", extra_note("why.withoutname", unnamed));
-            }
-            Some((Named, named)) => {
-                let note = extra_note("why.withname", named);
-                let note = note.with("name", target.certificate_name());
-                return finding.because("tls.sni", note);
-            }
-            _ => {}
+        let (keyword, key) = match works {
+            Some(Old) => ("tls.legacy", "why.oldtls"),
+            Some(NoSni) => ("tls.sni", "why.withoutname"),
+            _ => ("tls.sni", "why.withname"),
+        };
+        // One that is modern for other names is not outdated; both facts follow below.
+        let modern = works == Some(Old) && greeted(NoSni).is_some_and(HelloAnswer::is_modern);
+        if let Some(answer) = works.and_then(greeted).filter(|a| a.question != Small && !modern) {
+            let note = extra_note(key, answer).with("name", target.certificate_name());
+            finding.args.insert(0, ("detail", answer_text(&answer.outcome)));
+            return finding.because(keyword, note);
         }
         let name = target.certificate_name();
         side_facts(finding, path, &name, pair.is_some())
     }
 
     /// Answers that explain nothing on their own, as facts. `differ`: size decides.
-    fn side_facts(finding: Finding, path: &Path, name: &str, differ: bool) -> Finding {
+    fn side_facts(mut finding: Finding, path: &Path, name: &str, differ: bool) -> Finding {
         use Question::{Large, Named, NoSni, Old, Small};
-        let extra = &path.extra;
-        let asked = |question| extra.iter().find(|a| a.question == question);
-        let greeted = |question| extra.iter().find(|a| a.question == question && a.is_greeting());
-        let others = [(Old, "why.oldtls"), (NoSni, "why.nosnianswer"), (Named, "why.withname")];
-        let mut others = others.into_iter().filter_map(|(q, key)| Some((key, greeted(q)?)));
-        match (others.next(), greeted(Small).or(greeted(Large))) {
-            (Some(_), Some(like)) => finding.why(extra_note("why.again", like)),
-            (Some(first), None) => {
-                std::iter::once(first).chain(others).fold(finding, |f, other| {
-                    let (key, answer) = other;
-                    let again = |a: &&HelloAnswer| a.question == answer.question && a.is_refusal();
-                    let mut finding = f.why(extra_note(key, answer).with("name", name));
-                    finding.why.extend(extra.iter().find(again).map(|_| Note::new("why.unsteady")));
-                    finding
-                })
+        let before = finding.why.len();
+        let like = greeting(path, Small).or(greeting(path, Large));
+        for (question, key) in
+            [(Old, "why.oldtls"), (NoSni, "why.nosnianswer"), (Named, "why.withname")]
+        {
+            match (greeting(path, question), like) {
+                (None, _) => {}
+                (Some(_), Some(like)) => return finding.why(extra_note("why.again", like)),
+                (Some(answer), None) => {
+                    finding.why.push(extra_note(key, answer).with("name", name));
+                    let again = |a: &HelloAnswer| a.question == question && a.is_refusal();
+                    if path.extra.iter().any(again) {
+                        finding.why.push(Note::new("why.unsteady"));
+                    }
+                }
             }
-            (None, _) => match (asked(NoSni), asked(Small), asked(Large)) {
-                (_, Some(small), Some(large)) => {
-                    // Behind a proxy it is the proxy's kernel that acknowledges.
-                    let same = asked(Named).filter(|_| path.tunnel.is_none());
-                    of_sizes(finding, small, large, same, differ)
-                }
-                (Some(unnamed), ..)
-                    if finding.keyword.starts_with("tls.") && unnamed.is_answered() =>
-                {
-                    finding.why(extra_note("why.nonameeither", unnamed))
-                }
-                _ => finding,
-            },
         }
+        if finding.why.len() > before {
+            return finding;
+        }
+        let asked = |question| path.extra.iter().find(|a| a.question == question);
+        match (asked(NoSni), asked(Small), asked(Large)) {
+            (_, Some(small), Some(large)) => {
+                // Behind a proxy it is the proxy's kernel that acknowledges.
+                let same = asked(Named).filter(|_| path.tunnel.is_none());
+                of_sizes(finding, small, large, same, differ)
+            }
+            (Some(unnamed), ..) if finding.keyword.starts_with("tls.") && unnamed.is_answered() => {
+                finding.why(extra_note("why.nonameeither", unnamed))
+            }
+            _ => finding,
+        }
+    }
+
+    /// The first ServerHello that this question got.
+    fn greeting(path: &Path, question: Question) -> Option<&HelloAnswer> {
+        path.extra.iter().find(|a| a.question == question && a.is_greeting())
     }
 
     fn extra_note(key: &str, answer: &HelloAnswer) -> Note {
@@ -8795,20 +8815,16 @@ mod verdict {
         let first = judgement.flaws.first()?;
         let mut finding = Finding::new(flaw_keyword(first));
         finding = finding.arg("detail", flaw_detail(first, handshake, now));
-        let issuer = |cert: &usize| handshake.chain.get(*cert).filter(|_| *cert > 0);
-        match first {
-            Flaw::Expired { cert, .. } | Flaw::NotYetValid { cert, .. } => {
-                if let Some(issuer) = issuer(cert) {
-                    finding = finding.arg("by", &issuer.subject);
-                    finding.variant = "issuer";
-                }
-            }
-            Flaw::RootExpired { root, .. } => {
-                finding = finding.arg("by", root);
-                finding.variant = "root";
-            }
-            _ => {}
-        }
+        let issuer = match first {
+            Flaw::Expired { cert, .. } => handshake.chain.get(*cert).filter(|_| *cert > 0),
+            _ => None,
+        };
+        let (by, variant) = match (first, issuer) {
+            (Flaw::RootExpired { root, .. }, _) => (root.to_string(), "root"),
+            (_, Some(issuer)) => (issuer.subject.to_string(), "issuer"),
+            _ => (String::new(), ""),
+        };
+        finding = Finding { variant, ..finding.arg("by", by) };
         for flaw in &judgement.flaws {
             finding = finding.why(flaw_note(flaw, handshake, now));
         }

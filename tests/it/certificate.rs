@@ -288,7 +288,7 @@ fn an_issuer_that_is_over_is_named_and_not_the_leaf() {
     outcome.says_not("constraints");
     outcome.says_not("renew it").says_not("The certificate expired");
     let outcome = reach(&server, NAME, &pki, &["--lang", "ja"]);
-    outcome.says("発行者の証明書の有効期限が切れています").says("中間証明書 CN=Old Intermediate");
+    outcome.says("発行者の証明書が期限切れです").says("中間証明書 CN=Old Intermediate");
 }
 
 #[test]
@@ -302,11 +302,14 @@ fn a_root_of_this_side_that_is_over_is_no_root() {
     }] {
         let outcome = run.run();
         outcome.status(51).verdict("cert.expired").says("root certificate on this side expired");
-        outcome.says(": CN=Old Root").says(", 5 days ago").says("get the successor of CN=Old Root");
+        outcome
+            .says(": CN=Old Root")
+            .says(", 5 days ago")
+            .says("with the successor of CN=Old Root");
         outcome.says_not("renew it").says_not("asked in vain").says_not("only this box's own");
     }
     let outcome = bare(&server, NAME).args(["--lang", "ja", "--ca"]).arg(&file).run();
-    outcome.says("こちら側のルート証明書の有効期限");
+    outcome.says("こちら側のルート証明書が期限切れ");
 }
 
 #[test]
