@@ -943,6 +943,12 @@ mod sys {
         u32::try_from(bytes).ok().filter(|_| done == 0)
     }
 
+    /// Ends the reads of other threads from this socket, at once and for good (shutdown(2)).
+    pub fn end_reads(socket: &impl AsFd) {
+        // SAFETY: no pointers, and the borrow keeps the descriptor open.
+        unsafe { libc::shutdown(socket.as_fd().as_raw_fd(), libc::SHUT_RD) };
+    }
+
     /// Waits until one of the descriptors has one of its events; the events of each, in order.
     /// All zero: the limit passed, or a signal came, and the caller looks at its own deadline.
     pub fn poll(
@@ -2007,11 +2013,17 @@ mod resolve {
         let wanted = Arc::new(());
         let (report, reports) = mpsc::channel();
         let mut answers: Vec<Answer> = Vec::new();
+        let mut sockets = Vec::new();
         for (server, kind) in servers.iter().flat_map(|s| kinds.iter().map(|k| (*s, *k))) {
             let query = query(name, kind)?;
-            let answer = Answer::unanswered(server, name, kind);
+            let mut answer = Answer::unanswered(server, name, kind);
+            let socket = UdpSocket::bind(sys::unspecified(&server)).map(Arc::new);
+            answer.errno = socket.as_ref().err().map(sys::errno);
+            let socket = socket.ok();
+            sockets.extend(socket.clone());
             answers.push(answer.clone());
-            let question = Question { answer, query, clock, wanted: Arc::downgrade(&wanted) };
+            let wanted = Arc::downgrade(&wanted);
+            let question = Question { answer, query, clock, socket, wanted };
             send_off(question, answers.len() - 1, &report);
         }
         drop(report); // so that the last answer ends the loop
@@ -2025,6 +2037,9 @@ mod resolve {
                 until = Deadline::after(grace).no_later_than(until);
             }
         }
+        // Who still waits for an answer would keep its descriptor from the next lookup.
+        drop(wanted);
+        sockets.iter().for_each(|socket| sys::end_reads(&**socket));
         for answer in answers.iter_mut().filter(|a| a.pending) {
             answer.pending = clock.remaining().is_some();
             answer.elapsed = clock.elapsed();
@@ -2035,7 +2050,7 @@ mod resolve {
         Some((answers, first))
     }
 
-    /// Asks in a thread of its own, which ends at the deadline or soon after it is not wanted.
+    /// Asks in a thread of its own, which ends at the deadline or when it is not wanted.
     fn send_off(question: Question, index: usize, report: &mpsc::Sender<(usize, Answer)>) {
         let (theirs, to) = (question.clone(), report.clone());
         let work = move || drop(to.send((index, theirs.ask())));
@@ -2126,6 +2141,8 @@ mod resolve {
         answer: Answer,
         query: Vec<u8>,
         clock: Deadline,
+        /// `None`: there was none to be had, and `errno` says why.
+        socket: Option<Arc<UdpSocket>>,
         /// Gone when the answer no longer matters.
         wanted: Weak<()>,
     }
@@ -2158,7 +2175,9 @@ mod resolve {
 
         /// Sends up to `SENDS` times, since datagrams get lost, and passes by what is not ours.
         fn over_udp(&mut self) -> io::Result<Heard> {
-            let socket = UdpSocket::bind(sys::unspecified(&self.answer.server))?;
+            let Some(socket) = self.socket.take() else {
+                return Err(io::Error::from_raw_os_error(self.answer.errno.unwrap_or_default()));
+            };
             // Connected, so that the kernel drops other sources and reports a closed port.
             socket.connect(self.answer.server)?;
             let pause = (left(self.clock) / SENDS).min(PAUSE_MAX);
@@ -7927,7 +7946,11 @@ mod verdict {
     /// No address to try: the target's name, or the proxy's.
     fn of_names(probe: &Probe, target: &Target) -> Finding {
         let lookup = probe.beyond.as_ref().filter(|_| !probe.lookup.addrs.is_empty());
-        let mut finding = of_lookup(lookup.unwrap_or(&probe.lookup));
+        let asked = lookup.unwrap_or(&probe.lookup);
+        if let Some(finding) = of_shortage(asked) {
+            return finding;
+        }
+        let mut finding = of_lookup(asked);
         if target.proxy.is_some() && lookup.is_none() {
             finding.why.push(
                 Note::new("why.other")
@@ -7937,6 +7960,14 @@ mod verdict {
             finding.keyword = "proxy.dns";
         }
         finding
+    }
+
+    /// What this box lacked for its questions, so that no name server is at fault.
+    fn of_shortage(lookup: &Lookup) -> Option<Finding> {
+        let unasked = lookup.outcome == resolve::Outcome::Failed(Failure::Unreachable);
+        let errnos = lookup.answers.iter().filter(|_| unasked).filter_map(|a| a.errno);
+        let mut faults = errnos.map(|errno| of_fault(&Fault { call: "socket", errno }));
+        faults.find(|finding| finding.keyword == "local.files")
     }
 
     /// The name gave no address.
@@ -10274,6 +10305,10 @@ mod report {
             Failure::Refused => return "REFUSED".to_string(),
             Failure::NoData => "row.nodata",
             Failure::Timeout => "row.noreply",
+            // Nothing left this box.
+            Failure::Unreachable if answer.sent == 0 => {
+                return verdict::os_error(answer.errno.unwrap_or_default());
+            }
             Failure::Unreachable => "row.dnsclosed",
             Failure::Malformed => "row.malformed",
             Failure::NoServer => "row.noserver",
@@ -11599,7 +11634,9 @@ mod many {
 
     /// How many rows are checked at the same time: no more than there are descriptors for.
     fn jobs(check: &Check) -> usize {
-        let most = sys::raise_file_limit().saturating_sub(FILES_RESERVED) / FILES_EACH;
+        // A lookup asks every server for both kinds of address at once.
+        let each = (2 * check.options.resolver.servers.len() as u64 + 1).max(FILES_EACH);
+        let most = sys::raise_file_limit().saturating_sub(FILES_RESERVED) / each;
         let most = usize::try_from(most).unwrap_or(usize::MAX).max(1);
         let wanted = check.plan.jobs.unwrap_or(JOBS);
         if check.plan.jobs.is_some() && wanted > most {
@@ -12088,7 +12125,7 @@ mod many {
     const FIRST: usize = 2;
     const TICK: Duration = Duration::from_millis(5);
 
-    /// Descriptors of a worker: two families of addresses, and a question to a name server.
+    /// Descriptors of a worker behind its lookup: two families of addresses, and one to spare.
     const FILES_EACH: u64 = 3;
 
     /// Descriptors for files and the standard streams.
