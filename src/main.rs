@@ -3356,6 +3356,10 @@ mod greet {
             if is_complete(&banner) {
                 break End::Complete;
             }
+            // Nothing ends what telnet says first: options, or a prompt.
+            if banner.starts_with(IAC) || port == TELNET {
+                wire.set_deadline(Deadline::after(QUIET).no_later_than(deadline));
+            }
             if banner.len() > BANNER_MAX {
                 break End::TooLong;
             }
@@ -3435,13 +3439,20 @@ mod greet {
         matches!(bytes, [_, _, 0, 0, 0x0a, b'0'..=b'9', ..] | [_, _, 0, 0, 0xff, _, _, ..])
     }
 
+    /// The byte that begins a telnet command, and the port of telnet (RFC 854).
+    const IAC: &[u8] = b"\xff";
+    const TELNET: u16 = 23;
+
+    /// Without more of it for so long, what telnet says is complete.
+    const QUIET: Duration = Duration::from_millis(300);
+
     /// Bytes of a greeting that are kept: RFC 4253 allows 255 a line, mail servers some lines.
     const BANNER_MAX: usize = 8192;
 
     /// How the first bytes give a protocol away: beginning, a word in it, ports, name. First
     /// match wins.
     type Signature = (&'static [u8], &'static [u8], &'static [u16], &'static str);
-    const SIGNATURES: [Signature; 35] = [
+    const SIGNATURES: [Signature; 38] = [
         (b"HTTP/", b"", &[], "http"),
         (b"RFB 0", b"", &[], "vnc"),
         (b"+OK", b"", &[], "pop3"),
@@ -3459,6 +3470,8 @@ mod greet {
         (b"220", b"ftp", &[], "ftp"),
         (b"220", b"", &[21, 990], "ftp"),
         (b"421", b"", &[21, 990], "ftp"),
+        (b"220", b"", &[24], "lmtp"),
+        (b"421", b"", &[24], "lmtp"),
         (b"220", b"", &[], "smtp"),
         (b"421", b"", &[], "smtp"),
         (b"554", b"", &[], "smtp"),
@@ -3476,6 +3489,7 @@ mod greet {
         (b"reach listen:", b"", &[], "reach listen"),
         (b"\xff\xfb", b"", &[], "telnet"),
         (b"\xff\xfd", b"", &[], "telnet"),
+        (IAC, b"", &[TELNET], "telnet"),
         (b"\x15\x03", b"", &[], "tls"),
     ];
 }
@@ -8277,9 +8291,11 @@ mod verdict {
                 Some(complain("reply.rejected"))
             }
             (_, End::Closed | End::Reset) => Some(complain("reply.closed")),
+            // Options, a prompt: all that comes is as it should be.
+            _ if name == "telnet" => None,
             (_, End::Quiet) => Some(complain("reply.timeout")),
             (None, _) if speaks => Some(complain("reply.garbage")),
-            _ if has_controls(greeting.banner.bytes()) && name != "mysql" && name != "telnet" => {
+            _ if has_controls(greeting.banner.bytes()) && name != "mysql" => {
                 Some(complain("reply.garbage"))
             }
             _ => None,

@@ -183,6 +183,11 @@ fn a_named_service_is_ok_when_it_greets_as_it_should() {
         ("kafka", zoo::mute()),
         // An FTP server needs no word that says FTP.
         ("ftp", says("220 ready\r\n")),
+        // Nor an LMTP server one that says LMTP.
+        ("lmtp", says("220 host Dovecot ready.\r\n")),
+        ("telnet", says(b"\xff\xfd\x18\xff\xfd\x20\xff\xfd\x23")),
+        ("telnet", says(b"\xff\xfb\x01\r\nhost login: ")),
+        ("telnet", says("Password: ")),
     ];
     each(&cases, |(service, script)| {
         named(service, &script.clone().serve(), &[]).status(0).verdict("ok");
@@ -199,6 +204,19 @@ fn a_named_service_that_speaks_first_gets_the_time_of_a_reply() {
     let mute = zoo::mute().serve();
     let outcome = named("ssh", &mute, &["--reply-timeout=500ms"]);
     outcome.verdict("reply.silent").took(ms(500)..ms(750)).says("no greeting comes");
+}
+
+#[test]
+fn what_telnet_says_is_complete_when_it_pauses() {
+    let server = says(b"\xff\xfd\x18").serve();
+    named("telnet", &server, &[]).verdict("ok").took(ms(300)..ms(700));
+    reach(&server, &["--greet-timeout=5s"]).verdict("ok").took(ms(300)..ms(700));
+    let slow = Script::new().wait(700).send("login: ").stall().serve();
+    named("telnet", &slow, &[]).verdict("ok").says("login: ").took(ms(1000)..ms(1400));
+    named("telnet", &zoo::mute().serve(), &["--timeout=500ms"]).verdict("reply.silent");
+    named("telnet", &zoo::ssh().serve(), &[]).verdict("reply.protocol");
+    named("lmtp", &says("220 host ESMTP\r\n").serve(), &[]).verdict("reply.protocol");
+    named("lmtp", &says("421 busy\r\n").serve(), &[]).verdict("reply.rejected");
 }
 
 #[test]
