@@ -4336,7 +4336,7 @@ mod hello {
     }
 
     /// What the bytes so far say; `None` if that is still open. Warnings before it do not count,
-    /// and a ServerHello may be spread over any number of records (RFC 8446 section 5.1).
+    /// and a ServerHello may be part of a record or of many (RFC 8446 section 5.1).
     pub fn read_answer(heard: &[u8]) -> Option<Outcome> {
         let garbage = || Some(Outcome::Plaintext(Untrusted::new(heard)));
         if heard.len() > HEARD_MAX {
@@ -4349,11 +4349,14 @@ mod hello {
                 return garbage();
             }
             let length = usize::from(number(rest.get(3..)?)?);
-            let body = rest.get(5..)?.get(..length)?;
+            let come = rest.get(5..)?;
+            let body = come.get(..length).unwrap_or(come);
             match (*kind, body) {
+                // The certificates may be behind it in the same record.
+                (HANDSHAKE, _) => message.extend_from_slice(body),
+                _ if body.len() < length => return None,
                 (ALERT, [WARNING, description]) if *description != CLOSE_NOTIFY => {}
                 (ALERT, [_, description]) => return Some(Outcome::Alert(*description)),
-                (HANDSHAKE, _) => message.extend_from_slice(body),
                 _ => return garbage(),
             }
             if message.first().is_some_and(|kind| *kind != SERVER_HELLO) {
