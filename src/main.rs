@@ -12222,6 +12222,9 @@ mod cli {
     pub struct Draft {
         words: Vec<String>,
         family: Option<Family>,
+        /// `--connect-to` and `--proxy` as typed: an interface in them is one of `--pid`'s.
+        dial_typed: Option<String>,
+        proxy_typed: Option<String>,
         dial: Option<Dial>,
         source: Option<SocketAddr>,
         interface: Option<String>,
@@ -12487,7 +12490,7 @@ mod cli {
             match name {
                 "-4" => self.set_family(Family::V4, "-4", "-6")?,
                 "-6" => self.set_family(Family::V6, "-6", "-4")?,
-                "--connect-to" => self.dial = Some(Dial::parse(&word()?)?),
+                "--connect-to" => self.dial_typed = Some(word()?),
                 "--source" => self.source = Some(parse_source(&word()?)?),
                 "--interface" => self.interface = Some(word()?),
                 "--dns" => self.servers.push(parse_server(&word()?)?),
@@ -12495,12 +12498,7 @@ mod cli {
                 "--tls" => self.set_tls(true)?,
                 "--no-tls" => self.set_tls(false)?,
                 "--starttls" => self.starttls = Some(parse_starttls(&word()?)?),
-                "--proxy" => {
-                    self.proxy = Some(match word()?.as_str() {
-                        "env" => ProxyChoice::Environment,
-                        url => ProxyChoice::Given(tunnel::parse(url)?),
-                    });
-                }
+                "--proxy" => self.proxy_typed = Some(word()?),
                 "--send-proxy" => self.send_proxy = Some(parse_header(&word()?)?),
                 "--servername" | "--sni" => self.set_sni(parse_sni(&word()?)?)?,
                 "--no-servername" => self.set_sni(Sni::Absent)?,
@@ -12656,6 +12654,12 @@ mod cli {
                 sys::enter_network_namespace(pid)
                     .map_err(|e| Note::new("usage.pid").with("pid", pid).with("error", e))?;
             }
+            self.dial = self.dial_typed.as_deref().map(Dial::parse).transpose()?;
+            self.proxy = match self.proxy_typed.as_deref() {
+                Some("env") => Some(ProxyChoice::Environment),
+                Some(url) => Some(ProxyChoice::Given(tunnel::parse(url)?)),
+                None => None,
+            };
             let Rows { targets, tags, .. } = self.rows(lang)?;
             let plan = self.plan(tags);
             if self.pem.is_some() && targets.len() > 1 {
