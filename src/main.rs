@@ -568,12 +568,13 @@ mod sys {
 
     use std::alloc::{GlobalAlloc, Layout};
     use std::cell::Cell;
-    use std::ffi::{CString, c_int};
-    use std::fs::File;
+    use std::ffi::{CString, OsString, c_int};
+    use std::fs::{self, File};
     use std::io::{self, Error, ErrorKind};
     use std::mem;
     use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
     use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+    use std::path::{Path, PathBuf};
     use std::sync::atomic::{AtomicBool, Ordering};
     use std::sync::{Mutex, MutexGuard, PoisonError};
     use std::time::Duration;
@@ -1048,6 +1049,31 @@ mod sys {
         checked(unsafe { libc::setns(namespace.as_raw_fd(), libc::CLONE_NEWNET) }).map(drop)
     }
 
+    /// A path below `root` without links. One that begins with a slash begins at `root` again; in
+    /// `/proc/PID/root` the kernel would take this process's own root instead.
+    pub fn beneath(root: &Path, path: &Path) -> PathBuf {
+        let parts = |path: &Path| -> Vec<OsString> {
+            path.components().rev().map(|part| part.as_os_str().to_owned()).collect()
+        };
+        let below = path.strip_prefix(root).ok().filter(|_| root != Path::new("/"));
+        let Some(mut ahead) = below.map(parts) else { return path.into() };
+        let (mut at, mut links) = (root.to_owned(), 0);
+        while let Some(part) = ahead.pop() {
+            match part.to_str() {
+                Some("/") => at = root.to_owned(),
+                Some("..") => drop(at != root && at.pop()),
+                _ => match fs::read_link(at.join(&part)) {
+                    Ok(target) if links < LINKS_MAX => {
+                        links += 1;
+                        ahead.extend(parts(&target));
+                    }
+                    _ => at.push(part),
+                },
+            }
+        }
+        at
+    }
+
     /// The number of an interface in this thread's network; /sys may show another one, or nothing.
     pub fn interface_index(name: &str) -> Option<u32> {
         let name = CString::new(name).ok()?;
@@ -1219,6 +1245,9 @@ mod sys {
 
     /// Offsets in `icmp` are those of a 64-bit kernel.
     const _: () = assert!(size_of::<usize>() == 8);
+
+    /// Links that are followed: as many as the kernel follows (path_resolution(7)).
+    const LINKS_MAX: u32 = 40;
 
     /// Room for one `cmsghdr`, `sock_extended_err` and `sockaddr_in6` (60 bytes), in words.
     const CONTROL_WORDS: usize = 16;
@@ -1810,7 +1839,7 @@ mod resolve {
     impl Config {
         /// Reads the files under `root`, which is `/` or, for `--pid`, `/proc/PID/root`.
         pub fn load(root: &Path, servers: &[SocketAddr]) -> Self {
-            let text = read_file(&root.join("etc/resolv.conf"));
+            let text = read_file(root, "etc/resolv.conf");
             let mut config = Self {
                 servers: servers.to_vec(),
                 given: !servers.is_empty(),
@@ -1943,8 +1972,8 @@ mod resolve {
             return Some(known(Source::Literal, vec![addr]));
         }
         let name = host.strip_suffix('.').unwrap_or(host);
-        let text = Some(&config.root).filter(|_| !config.given)?.join("etc/hosts");
-        let text = read_file(&text).unwrap_or_default();
+        let root = Some(&config.root).filter(|_| !config.given)?;
+        let text = read_file(root, "etc/hosts").unwrap_or_default();
         let line = |line: &str| {
             let mut words = line.split('#').next()?.split_whitespace();
             let addr = words.next()?.split('%').next()?.parse().ok()?;
@@ -2446,7 +2475,8 @@ mod resolve {
     }
 
     /// The beginning of a regular file (a pipe would block); `None` if it cannot be read.
-    fn read_file(path: &Path) -> Option<String> {
+    fn read_file(root: &Path, name: &str) -> Option<String> {
+        let path = &sys::beneath(root, &root.join(name));
         fs::metadata(path).ok().filter(fs::Metadata::is_file)?;
         let mut bytes = Vec::new();
         File::open(path).ok()?.take(FILE_MAX).read_to_end(&mut bytes).ok()?;
@@ -5149,6 +5179,7 @@ mod tls {
     use crate::connect::Wire;
     use crate::deadline::Deadline;
     use crate::mint::Minted;
+    use crate::sys;
     use crate::text::Untrusted;
     use crate::x509::{self, Certificate, Key};
     use recorder::provider;
@@ -6152,17 +6183,19 @@ mod tls {
         places.extend(BUNDLES.split(' ').map(|path| root.join(path)));
         places
             .into_iter()
-            .find_map(|path| Store::new(Source::Bundle(path.clone()), read_bundle(&path)))
+            .find_map(|path| Store::new(Source::Bundle(path.clone()), read_bundle(&path, root)))
     }
 
     /// The certificates of a file, or of the files of a directory, each once: directories for
     /// OpenSSL hold every file under two names.
-    fn read_bundle(path: &Path) -> Vec<CertificateDer<'static>> {
-        let Ok(directory) = std::fs::read_dir(path) else {
-            return read_file(path).and_then(|pem| certificates(&pem)).unwrap_or_default();
+    fn read_bundle(path: &Path, root: &Path) -> Vec<CertificateDer<'static>> {
+        let path = sys::beneath(root, path);
+        let Ok(directory) = std::fs::read_dir(&path) else {
+            return read_file(&path).and_then(|pem| certificates(&pem)).unwrap_or_default();
         };
         let (mut once, mut room) = (BTreeSet::new(), FILE_MAX);
         for path in directory.flatten().take(DIRECTORY_MAX).map(|entry| entry.path()) {
+            let path = sys::beneath(root, &path);
             let size = path.metadata().ok().filter(|m| m.is_file()).map_or(u64::MAX, |m| m.len());
             if let (Some(left), Ok(pem)) = (room.checked_sub(size), read_file(&path)) {
                 room = left;

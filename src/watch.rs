@@ -181,9 +181,14 @@ pub fn run(mut parser: lexopt::Parser, lang: Lang) -> Result<u8, Stop> {
                 .into());
         }
     }
-    let root = ask.pid.map_or(PathBuf::from("/"), |pid| format!("/proc/{pid}/root").into());
+    // Names are looked up as in there, or, where that is not permitted, as here.
+    let root = match ask.pid {
+        Some(pid) if sys::enter_network_namespace(pid).is_ok() => format!("/proc/{pid}/root"),
+        _ => "/".to_owned(),
+    };
+    let root = Path::new(&root);
     for word in words {
-        ask.filter.add(word, &root)?;
+        ask.filter.add(word, root)?;
     }
     let style = cli::style(lang, false);
     if ask.once { once(&ask, style) } else { Watch::new(&ask, style).run() }

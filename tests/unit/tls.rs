@@ -832,6 +832,13 @@ fn a_bundle_directory_is_read_once_per_certificate() {
         std::fs::write(directory.join(name), rcgen_pem(&root.certificate.der)).unwrap();
     }
     std::fs::write(directory.join("README"), "not a certificate").unwrap();
+    // As on Debian; what begins with a slash is of the same box.
+    let shared = place.path().join("usr/share");
+    std::fs::create_dir_all(&shared).unwrap();
+    std::fs::rename(directory.join("a.pem"), shared.join("a.crt")).unwrap();
+    std::fs::remove_file(directory.join("0123abcd.0")).unwrap();
+    std::os::unix::fs::symlink("/usr/share/a.crt", directory.join("a.pem")).unwrap();
+    std::os::unix::fs::symlink("a.pem", directory.join("0123abcd.0")).unwrap();
     let trust = Trust::load(None, place.path()).unwrap_or_else(|_| panic!());
     let verdict = trust.judge(&[root.leaf(|_| {})], "good.test", now());
     assert_eq!(flaws(&verdict), "");
