@@ -1261,7 +1261,7 @@ mod target {
 
     use super::deadline::Timeouts;
     use super::sys;
-    use super::text::{self, Note, shown};
+    use super::text::{self, Note, Untrusted, shown};
     use std::fmt::{self, Display};
     use std::net::{IpAddr, Ipv6Addr, SocketAddrV4};
 
@@ -1377,7 +1377,7 @@ mod target {
             let end = end.unwrap_or(rest.len());
             let (authority, path) = rest.split_at_checked(end).unwrap_or((rest, ""));
             if service.is_none() && !path.is_empty() {
-                return Err(Note::new("usage.path").with("typed", shown(typed)));
+                return Err(Note::new("usage.path").with("typed", without_login(typed)));
             }
             // A login in the URL is not needed to connect, and must not be shown.
             let place = authority.rsplit_once('@').map_or(authority, |(_, place)| place);
@@ -1387,12 +1387,12 @@ mod target {
                 (Some(own), None, _) | (None, Some(own), _) => parse_port(own)?,
                 // `::1:443` is an address as it stands, and nobody means that.
                 (None, None, _) if place.contains(':') && !place.starts_with('[') => {
-                    return Err(Note::new("usage.brackets").with("typed", shown(typed)));
+                    return Err(Note::new("usage.brackets").with("typed", without_login(typed)));
                 }
                 (None, None, Some(service)) => service.port,
                 (None, None, None) => return Err(Note::new("usage.noport").with("host", place)),
                 (Some(_), Some(_), _) => {
-                    return Err(Note::new("usage.twoports").with("typed", shown(typed)));
+                    return Err(Note::new("usage.twoports").with("typed", without_login(typed)));
                 }
             };
             let implicit = service.map_or(TLS_PORTS.contains(&port), |s| s.tls);
@@ -1574,17 +1574,24 @@ mod target {
                 Some((host, tail)) if tail.starts_with(':') => {
                     Ok((host.get(1..).unwrap_or(""), tail.get(1..)))
                 }
-                _ => Err(Note::new("usage.brackets").with("typed", shown(typed))),
+                _ => Err(Note::new("usage.brackets").with("typed", without_login(typed))),
             };
         }
         match place.split_once(':') {
             None => Ok((place, None)),
             Some((_, tail)) if tail.contains(':') => match parse_scoped(place)? {
                 Some(_) => Ok((place, None)),
-                None => Err(Note::new("usage.brackets").with("typed", shown(typed))),
+                None => Err(Note::new("usage.brackets").with("typed", without_login(typed))),
             },
             Some((host, port)) => Ok((host, Some(port))),
         }
+    }
+
+    /// What was typed, to be quoted: nothing that may belong to a login.
+    fn without_login(typed: &str) -> Untrusted {
+        let start = typed.find("://").map_or(0, |at| at + "://".len());
+        let (scheme, rest) = typed.split_at_checked(start).unwrap_or(("", typed));
+        shown(&[scheme, rest.rsplit('@').next().unwrap_or(rest)].concat())
     }
 
     /// An address literal with an optional `%scope`: a number or an interface's name.
@@ -12491,7 +12498,11 @@ mod cli {
                     a.len() > 2 && !a.starts_with("--") && a.starts_with(option.as_str())
                 };
                 match typed.clone().find(one_dash) {
-                    Some(word) => Note::new("usage.onedash").with("option", shown(word)),
+                    // A value behind it may be a login.
+                    Some(word) => {
+                        let name = word.split('=').next().unwrap_or(word);
+                        Note::new("usage.onedash").with("option", shown(name))
+                    }
                     None => Note::new("usage.unknown").with("option", shown(option)),
                 }
             }

@@ -58,6 +58,13 @@ const WRONG: &[(&str, &str)] = &[
     ("https://::1/\u{1b}[31m", "instead of https://::1/\\x1b[31m"),
     ("https://h:1/\u{1b}[31m 2", "https://h:1/\\x1b[31m has a port already"),
     ("{} name=a\u{1b}[31m", "a control character"),
+    // a login is not repeated
+    ("https://user:S3CRET@h:1 2", "reach: https://h:1 has a port already"),
+    ("https://user:S3/CR@ET@h:1 2", "reach: https://h:1 has a port already"),
+    ("https://user:S3CRET@::1", "[::1]:443 instead of https://::1"),
+    ("user:S3CRET@h:1/p", "a path needs a scheme: https://h:1/p"),
+    ("https//user:S3CRET@h", "a path needs a scheme: https://h"),
+    ("h:1 -proxy=http://user:S3CRET@p", "-proxy has one dash"),
     // options
     ("{} --bogus", "unknown option --bogus; see: reach help check"),
     ("{} -w", "unknown option -w"),
@@ -132,6 +139,7 @@ fn every_wrong_command_line_gets_one_sentence_and_sends_nothing() {
         let sentence = sentence.replace("DIR", &pki.dir().to_string_lossy());
         outcome.complains(&sentence);
         assert!(outcome.stderr.starts_with("reach: "), "{outcome}");
+        assert!(!outcome.stderr.contains("S3"), "a login is shown\n{outcome}");
     });
     assert_eq!((server.visits(), names.queries().len()), (0, 0), "a socket was opened");
 }
