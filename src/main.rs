@@ -2919,13 +2919,13 @@ mod tunnel {
     }
 
     /// Whether a proxy's words have the password in them, or what Basic makes of it: some answer
-    /// with the request.
+    /// with the request. A user without a password is a token.
     fn shows_login(said: &[u8], proxy: &Proxy) -> bool {
-        let Some((user, password)) = proxy.login.as_ref().filter(|(_, p)| !p.is_empty()) else {
-            return false;
-        };
-        let token = base64(format!("{user}:{password}").as_bytes());
-        [password, &token].iter().any(|w| said.windows(w.len()).any(|part| part == w.as_bytes()))
+        let Some((user, password)) = &proxy.login else { return false };
+        let secret = if password.is_empty() { user } else { password };
+        let token = text::base64(format!("{user}:{password}").as_bytes());
+        let words = [secret, &token].into_iter().filter(|word| !word.is_empty());
+        words.map(String::as_bytes).any(|word| said.windows(word.len()).any(|part| part == word))
     }
 
     /// Writes the PROXY protocol header with the two ends of this Wire (haproxy,
@@ -3032,7 +3032,7 @@ mod tunnel {
     /// The request, with Basic credentials if there are any (RFC 7617).
     fn connect_request(proxy: &Proxy, host: &Host, port: u16) -> String {
         let login = proxy.login.as_ref().map_or_else(String::new, |(user, password)| {
-            let token = base64(format!("{user}:{password}").as_bytes());
+            let token = text::base64(format!("{user}:{password}").as_bytes());
             format!("Proxy-Authorization: Basic {token}\r\n")
         });
         let at = authority(host, port);
@@ -3284,21 +3284,6 @@ mod tunnel {
         bytes.split(|b| *b == b'\n').next().unwrap_or_default().trim_ascii_end()
     }
 
-    /// Base64 with padding (RFC 4648 section 4).
-    fn base64(bytes: &[u8]) -> String {
-        let mut out = String::new();
-        for chunk in bytes.chunks(3) {
-            let group = chunk.iter().fold(0, |g: u32, b| g << 8 | u32::from(*b));
-            let group = group << (24 - 8 * chunk.len());
-            for i in 0..4 {
-                let digit = BASE64.get((group >> (18 - 6 * i) & 63) as usize);
-                let digit = digit.filter(|_| i <= chunk.len()).unwrap_or(&b'=');
-                out.push(char::from(*digit));
-            }
-        }
-        out
-    }
-
     /// RFC 1928 section 6. TTL expired is what proxies say when the target's SYNs stay unanswered.
     const SOCKS5_REPLIES: [(u8, Outcome, &str); 9] = [
         (0, Outcome::Open, "succeeded"),
@@ -3323,7 +3308,6 @@ mod tunnel {
     const V2_SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
     const AGENT: &str = concat!("reach/", env!("CARGO_PKG_VERSION"));
     const HTTP: &[u8] = b"HTTP/";
-    const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
     /// What `from_environment` looks at.
     const VARIABLES: [&str; 7] = [
