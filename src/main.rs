@@ -3166,16 +3166,18 @@ mod tunnel {
 
     /// The header of the PROXY protocol; both ends of one Wire are of one family.
     fn header_bytes(header: ProxyHeader, from: SocketAddr, to: SocketAddr) -> Vec<u8> {
-        let (name, family, ips) = match (from.ip(), to.ip()) {
+        let (from_ip, to_ip) = (from.ip().to_canonical(), to.ip().to_canonical());
+        let (name, family, ips) = match (from_ip, to_ip) {
             (IpAddr::V4(a), IpAddr::V4(b)) => ("TCP4", 0x11, [a.octets(), b.octets()].concat()),
             (IpAddr::V6(a), IpAddr::V6(b)) => ("TCP6", 0x21, [a.octets(), b.octets()].concat()),
             _ => return b"PROXY UNKNOWN\r\n".to_vec(),
         };
-        let (a, b, from_port, to_port) = (from.ip(), to.ip(), from.port(), to.port());
+        let (from_port, to_port) = (from.port(), to.port());
         if header == ProxyHeader::V1 {
-            return format!("PROXY {name} {a} {b} {from_port} {to_port}\r\n").into_bytes();
+            let words = format!("PROXY {name} {from_ip} {to_ip} {from_port} {to_port}\r\n");
+            return words.into_bytes();
         }
-        let length = if from.is_ipv4() { 12 } else { 36 };
+        let length = if from_ip.is_ipv4() { 12 } else { 36 };
         let ports = [from_port.to_be_bytes(), to_port.to_be_bytes()].concat();
         [V2_SIGNATURE, &[0x21, family, 0, length], &ips, &ports].concat()
     }
@@ -8059,6 +8061,8 @@ mod verdict {
         let mut finding = found.unwrap_or_else(|| Finding::new("ok"));
         if target.proxy.is_some() {
             finding = of_leg(finding, path);
+        } else if target.send_proxy.is_some() && renamed(&mut finding, "why.headerhungup") {
+            finding.guess.push(Note::new("guess.header"));
         }
         finding.why.extend(notes(path, target, now, policy));
         if let Some(reply) = reply {
@@ -8093,13 +8097,17 @@ mod verdict {
             Some(("tcp", _)) => {
                 finding.keyword = "proxy.closed";
                 finding.guess.push(Note::new("guess.tunnelhungup"));
-                for note in finding.why.iter_mut().filter(|note| note.key == "why.hungup") {
-                    note.key = "why.tunnelhungup".into();
-                }
+                renamed(&mut finding, "why.tunnelhungup");
             }
             _ => return finding,
         }
         finding.arg("detail", keyword)
+    }
+
+    /// Says in another way that the peer hung up; false if it did not.
+    fn renamed(finding: &mut Finding, key: &str) -> bool {
+        let mut notes = finding.why.iter_mut().filter(|note| note.key == "why.hungup");
+        notes.next().map(|note| note.key = key.to_owned()).is_some()
     }
 
     /// What the proxy made of the target.
