@@ -7025,7 +7025,7 @@ mod probe {
         pub family: Family,
         pub resolver: resolve::Config,
         pub socket: SocketOptions,
-        /// `-z`: stop after the connect; nothing is read or sent.
+        /// `-z`: stop after the connect, or the tunnel; nothing else is read or sent.
         pub connect_only: bool,
         /// Diagnostic second connections are allowed.
         pub extra: bool,
@@ -10660,8 +10660,16 @@ mod report {
     }
 
     /// The whole probe as one line of JSON; the fields are documented in the README.
-    pub fn json(target: &Target, probe: &Probe, verdict: &Verdict, style: Style) -> String {
-        json_check(target, probe, verdict, style).end() + "\n"
+    pub fn json(
+        target: &Target,
+        name: &str,
+        probe: &Probe,
+        verdict: &Verdict,
+        style: Style,
+    ) -> String {
+        let object = json_check(target, probe, verdict, style);
+        let object = if name.is_empty() { object } else { object.text("name", name) };
+        object.end() + "\n"
     }
 
     /// The same for a row of a list, with its name and what was expected.
@@ -11585,12 +11593,13 @@ mod check {
         if check.form == Form::Steps {
             say(&report::heading(place, style));
         }
+        let name = name_of(check);
         let default = probes.last().and_then(Probe::leaf).map(|leaf| leaf.sha256);
         let row = |(target, probe): (Target, &Probe)| {
             let verdict = verdict::infer(probe, &target, check.policy);
             match check.form {
                 Form::Brief => {}
-                Form::Json => say(&report::json(&target, probe, &verdict, style)),
+                Form::Json => say(&report::json(&target, name, probe, &verdict, style)),
                 Form::Steps => {
                     say(&report::name_row(&target, probe, &verdict, default.as_ref(), style));
                 }
@@ -11604,12 +11613,20 @@ mod check {
     pub fn conclusion(target: &Target, probe: &Probe, verdict: &Verdict, check: &Check) -> String {
         let style = check.style;
         match check.form {
-            Form::Json => report::json(target, probe, verdict, style),
+            Form::Json => report::json(target, name_of(check), probe, verdict, style),
             Form::Brief => report::brief(verdict, &target.to_string(), style),
             Form::Steps => {
                 let rest = report::not_reached(target, probe, check.options.connect_only, style);
                 rest + &report::verdict(verdict, style)
             }
+        }
+    }
+
+    /// What the only target was called by a `name=` behind it.
+    fn name_of(check: &Check) -> &str {
+        match check.plan.tags.as_slice() {
+            [tag] => &tag.name,
+            _ => "",
         }
     }
 
@@ -12263,6 +12280,8 @@ mod cli {
         servers: Vec<SocketAddr>,
         pid: Option<u32>,
         tls: Option<bool>,
+        /// Some option makes sense only with TLS.
+        wants_tls: bool,
         starttls: Option<&'static str>,
         proxy: Option<ProxyChoice>,
         send_proxy: Option<ProxyHeader>,
@@ -12607,75 +12626,57 @@ mod cli {
             Ok(())
         }
 
-        /// An option that makes sense only with TLS, if one was given.
-        fn tls_option(&self) -> Option<&'static str> {
-            let given = [
-                (self.sni.is_some(), "--servername"),
-                (!self.compare.is_empty(), "--sni-compare"),
-                (!self.alpn.is_empty(), "--alpn"),
-                (self.versions.is_some(), "--tls-version"),
-                (self.ca.is_some(), "--ca"),
-                (self.cert.is_some(), "--cert"),
-                (self.pem.is_some(), "--pem"),
-                (self.no_verify, "--no-verify"),
-                (self.tls == Some(true), "--tls"),
-                (self.starttls.is_some(), "--starttls"),
-            ];
-            given.into_iter().find(|(given, _)| *given).map(|(_, name)| name)
+        /// Whether an option of the tables of this module was given.
+        fn is_given(&self, option: &str) -> bool {
+            match option {
+                "--alpn" => !self.alpn.is_empty(),
+                "--as-done" => self.as_done,
+                "--ca" => self.ca.is_some(),
+                "--cert" => self.cert.is_some(),
+                "--count" => self.count.is_some(),
+                "--csv" => self.csv,
+                "--every" => self.every.is_some(),
+                "--expect" => self.expect.is_some(),
+                "-f" => !self.lists.is_empty(),
+                "--http" => self.http.is_some(),
+                "--jobs" => self.jobs.is_some(),
+                "--json" => self.json,
+                "--key" => self.key.is_some(),
+                "--no-tls" => self.tls == Some(false),
+                "--no-verify" => self.no_verify,
+                "--pem" => self.pem.is_some(),
+                "-q" => self.quiet,
+                "--send" => self.send.is_some(),
+                "--send-proxy" => self.send_proxy.is_some(),
+                "--servername" => self.sni.is_some(),
+                "--sni-compare" => !self.compare.is_empty(),
+                "--starttls" => self.starttls.is_some(),
+                "--tls" => self.tls == Some(true),
+                "--tls-version" => self.versions.is_some(),
+                "-v" => self.verbose,
+                "--wait" => self.wait.is_some(),
+                "-z" => self.connect_only,
+                _ => false,
+            }
         }
 
-        /// An option that asks the application something, if one was given.
-        fn question(&self) -> Option<&'static str> {
-            let given = [
-                (self.http.is_some(), "--http"),
-                (self.send.is_some(), "--send"),
-                (self.expect.is_some(), "--expect"),
-            ];
-            given.into_iter().find(|(given, _)| *given).map(|(_, name)| name)
+        /// `this`, which was given, excludes the others.
+        pub fn excludes(&self, this: &str, others: &[&str]) -> Result<(), Note> {
+            match others.iter().find(|other| self.is_given(other)) {
+                Some(other) => Err(contradiction(this, other)),
+                None => Ok(()),
+            }
         }
 
-        /// Every pair of options that cannot both be meant.
+        /// Refuses options that cannot be meant together, or not alone.
         fn contradictions(&self) -> Result<(), Note> {
-            let tls = self.tls_option();
-            let asks = self.question();
-            let pairs = [
-                (self.quiet && self.verbose, "-q", "-v"),
-                (self.quiet && self.json, "-q", "--json"),
-                (self.connect_only && tls.is_some(), "-z", tls.unwrap_or_default()),
-                (self.connect_only && asks.is_some(), "-z", asks.unwrap_or_default()),
-                (self.http.is_some() && self.send.is_some(), "--http", "--send"),
-                (self.tls == Some(false) && tls.is_some(), "--no-tls", tls.unwrap_or_default()),
-                (self.no_verify && self.ca.is_some(), "--no-verify", "--ca"),
-                (!self.compare.is_empty() && self.sni.is_some(), "--sni-compare", "--servername"),
-                (!self.compare.is_empty() && self.pem.is_some(), "--sni-compare", "--pem"),
-                (
-                    !self.compare.is_empty() && asks.is_some(),
-                    "--sni-compare",
-                    asks.unwrap_or_default(),
-                ),
-                (self.csv && self.json, "--csv", "--json"),
-                (self.csv && self.quiet, "--csv", "-q"),
-                (self.wait.is_some() && self.every.is_some(), "--wait", "--every"),
-                (self.pem.is_some() && !self.lists.is_empty(), "--pem", "-f"),
-                (self.pem.is_some() && self.wait.is_some(), "--pem", "--wait"),
-                (self.pem.is_some() && self.every.is_some(), "--pem", "--every"),
-                (!self.compare.is_empty() && !self.lists.is_empty(), "--sni-compare", "-f"),
-                (!self.compare.is_empty() && self.wait.is_some(), "--sni-compare", "--wait"),
-                (!self.compare.is_empty() && self.every.is_some(), "--sni-compare", "--every"),
-                (!self.compare.is_empty() && self.csv, "--sni-compare", "--csv"),
-            ];
-            match pairs.iter().find(|(both, _, _)| *both) {
-                Some((_, this, other)) => Err(contradiction(this, other)),
-                None if self.cert.is_some() && self.key.is_none() => {
-                    Err(Note::new("usage.pair").with("given", "--cert").with("missing", "--key"))
-                }
-                None if self.count.is_some() && self.every.is_none() => {
-                    Err(Note::new("usage.needs")
-                        .with("given", "--count")
-                        .with("missing", "--every"))
-                }
-                None if self.key.is_some() && self.cert.is_none() => {
-                    Err(Note::new("usage.pair").with("given", "--key").with("missing", "--cert"))
+            for (this, others) in EXCLUDES.iter().filter(|(this, _)| self.is_given(this)) {
+                self.excludes(this, others)?;
+            }
+            let lacks = |row: &&(&str, &str, &str)| self.is_given(row.0) && !self.is_given(row.1);
+            match NEEDS.iter().find(lacks) {
+                Some((given, missing, key)) => {
+                    Err(Note::new(key).with("given", given).with("missing", missing))
                 }
                 None => Ok(()),
             }
@@ -12684,6 +12685,7 @@ mod cli {
         /// Checks what the options mean together, and reads the files they name.
         pub fn finish(mut self, lang: Lang) -> Result<Check, Note> {
             self.contradictions()?;
+            self.wants_tls = TLS.iter().any(|option| self.is_given(option));
             self.variables = tunnel::variables();
             if let Some(pid) = self.pid {
                 // Before anything reads files or opens sockets, and before there is a thread.
@@ -12698,8 +12700,10 @@ mod cli {
             };
             let Rows { targets, tags, .. } = self.rows(lang)?;
             let plan = self.plan(tags);
-            if self.pem.is_some() && targets.len() > 1 {
-                return Err(Note::new("usage.onepem"));
+            match &self.pem {
+                Some(_) if targets.len() > 1 => return Err(Note::new("usage.onepem")),
+                Some(_) if !plan.single => return Err(contradiction("--pem", "expect=")),
+                _ => {}
             }
             let root =
                 self.pid.map_or(PathBuf::from("/"), |pid| format!("/proc/{pid}/root").into());
@@ -12855,7 +12859,7 @@ mod cli {
             let upgrade = keys.starttls.or(self.starttls);
             let upgrade = upgrade.or(target.service.and_then(|s| s.starttls));
             let own = keys.tls.or((keys.starttls.is_some() || keys.sni.is_some()).then_some(true));
-            let wanted = own.or(self.tls_option().map(|_| true)).or(self.tls);
+            let wanted = own.or(self.wants_tls.then_some(true)).or(self.tls);
             match (wanted, upgrade) {
                 (Some(false), _) => target.tls = TlsMode::Never,
                 _ if self.connect_only => target.tls = TlsMode::Never,
@@ -13076,6 +13080,44 @@ mod cli {
             _ => Err(Note::new("usage.tlsversion").with("typed", shown(text))),
         }
     }
+
+    /// Options that make sense only with TLS, and those that ask the application something.
+    const TLS: [&str; 10] = [
+        "--servername",
+        "--sni-compare",
+        "--alpn",
+        "--tls-version",
+        "--ca",
+        "--cert",
+        "--pem",
+        "--no-verify",
+        "--tls",
+        "--starttls",
+    ];
+    const ASKS: [&str; 3] = ["--http", "--send", "--expect"];
+
+    /// An option, and those that cannot be meant beside it.
+    const EXCLUDES: [(&str, &[&str]); 12] = [
+        ("-q", &["-v", "--json"]),
+        ("-z", &TLS),
+        ("-z", &ASKS),
+        ("-z", &["--send-proxy"]),
+        ("--http", &["--send"]),
+        ("--no-tls", &TLS),
+        ("--no-verify", &["--ca"]),
+        ("--sni-compare", &["--servername", "--pem", "-f", "--wait", "--every", "--csv"]),
+        ("--sni-compare", &ASKS),
+        ("--csv", &["--json", "-q"]),
+        ("--wait", &["--every"]),
+        ("--pem", &["-f", "--wait", "--every", "--csv"]),
+    ];
+
+    /// An option, the one that it needs, and the sentence that says so.
+    const NEEDS: [(&str, &str, &str); 3] = [
+        ("--cert", "--key", "usage.pair"),
+        ("--key", "--cert", "usage.pair"),
+        ("--count", "--every", "usage.needs"),
+    ];
 
     /// The commands that live in a file of their own.
     pub const COMPANIONS: [&str; 5] = ["compare", "listen", "selftest", "talk", "watch"];

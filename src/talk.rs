@@ -40,11 +40,11 @@ pub fn run(mut parser: lexopt::Parser, lang: Lang) -> Result<u8, Stop> {
             }
         }
     }
+    manner.fits(&draft)?;
     let mut check = draft.finish(lang)?;
     check.style.colour &= io::stderr().is_terminal();
     // Where every certificate will do, nothing is asked about a bad one.
     check.options.extra &= check.policy.verify;
-    manner.fits(&check)?;
     let [target] = check.targets.as_slice() else {
         return Err(Note::new("usage.onetarget").into());
     };
@@ -79,18 +79,11 @@ impl Manner {
         Ok(())
     }
 
-    fn fits(&self, check: &Check) -> Result<(), Note> {
-        let pairs = [
-            (self.hex && self.raw, "--hex", "--raw"),
-            (check.options.connect_only, "talk", "-z"),
-            (!check.compare.is_empty(), "talk", "--sni-compare"),
-            (check.pem.is_some(), "talk", "--pem"),
-            (check.targets.iter().any(|target| target.send.is_some()), "talk", "--send"),
-            (check.targets.iter().any(|target| target.expect.is_some()), "talk", "--expect"),
-        ];
-        match pairs.iter().find(|(both, _, _)| *both) {
-            Some((_, this, other)) => Err(cli::contradiction(this, other)),
-            None => Ok(()),
+    /// What cannot be meant in a conversation.
+    fn fits(&self, draft: &Draft) -> Result<(), Note> {
+        match self.hex && self.raw {
+            true => Err(cli::contradiction("--hex", "--raw")),
+            false => draft.excludes("talk", &NO_TALK),
         }
     }
 }
@@ -636,6 +629,22 @@ fn complain(text: &str) {
 
 /// As long as a slow service may think about an answer, after stdin has ended.
 const IDLE: Duration = Duration::from_secs(10);
+
+/// Options of the check that a conversation has no use for.
+const NO_TALK: [&str; 12] = [
+    "-z",
+    "--sni-compare",
+    "--pem",
+    "--http",
+    "--send",
+    "--expect",
+    "--wait",
+    "--every",
+    "-f",
+    "--jobs",
+    "--as-done",
+    "--csv",
+];
 
 /// Bytes in each direction's buffer.
 const CHUNK: usize = 128 * 1024;

@@ -422,7 +422,8 @@ fn json_lines_have_the_object_of_a_single_check_and_the_row() {
     assert_eq!(row["name"], "db");
     assert_eq!(row["expect"], serde_json::json!(["tcp.refused", "tcp.timeout"]));
     assert_eq!(row["expected"], true);
-    let single = Run::new([&*format!("127.0.0.1:{bad}"), "--json"]).run().object();
+    let single = Run::new([&*format!("127.0.0.1:{bad}"), "--json", "name=db"]).run().object();
+    assert_eq!(single["name"], "db");
     for key in single.as_object().unwrap().keys() {
         assert!(row.get(key).is_some(), "{key} is missing: {outcome}");
     }
