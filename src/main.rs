@@ -1095,6 +1095,11 @@ mod sys {
         error.raw_os_error().unwrap_or(0)
     }
 
+    /// Not an error: there is nothing now, or a signal came.
+    pub fn is_passing(error: &Error) -> bool {
+        matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
+    }
+
     /// A non-blocking TCP socket of the address's family.
     fn socket(addr: &SocketAddr) -> io::Result<TcpStream> {
         let family = if addr.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
@@ -10921,6 +10926,8 @@ mod report {
             ClientAuth::Requested { sent: true, .. } => "sent",
             ClientAuth::Requested { sent: false, .. } => "requested",
         };
+        // What came first of a good handshake is a ServerHello like any other.
+        let first = if outcome == "done" { &[][..] } else { &handshake.first };
         let text_or_null = |s: Option<&str>| opt(s.map(json_string));
         let flaws = handshake.judgement.iter().flat_map(|j| &j.flaws);
         let opinions = handshake.judgement.iter().flat_map(|j| &j.opinions);
@@ -10935,7 +10942,7 @@ mod report {
             .text("client_certificate", client)
             .raw("stapled_ocsp", handshake.stapled_ocsp.to_string())
             .number("unreadable", handshake.unparsed as u64)
-            .raw("first", text::json(&handshake.first))
+            .raw("first", text::json(first))
             .raw("flaws", array(flaws.map(|f| json_string(verdict::flaw_keyword(f)))))
             .raw("trust", array(opinions.map(json_opinion)))
             .raw("chain", array(handshake.chain.iter().map(json_certificate)))
@@ -12398,6 +12405,11 @@ mod cli {
         parse_language(text).ok_or_else(|| Note::new("usage.lang").with("lang", shown(text)))
     }
 
+    /// The same, still to be read.
+    pub fn take_language(parser: &mut Parser) -> Result<(), Wrong> {
+        Ok(known_language(&parser.value()?.string()?).map(drop)?)
+    }
+
     /// Reads the command line, without the program's name.
     pub fn parse(args: Vec<OsString>, lang: Lang) -> Result<Command, Note> {
         let args = without_language(&args);
@@ -12596,7 +12608,7 @@ mod cli {
                 "--json" => self.json = true,
                 "-q" | "--quiet" => self.quiet = true,
                 "-v" | "--verbose" => self.verbose = true,
-                "--lang" => drop(known_language(&word()?)?),
+                "--lang" => take_language(parser)?,
                 other => return Err(lexopt::Error::UnexpectedOption(other.to_string()).into()),
             }
             Ok(())

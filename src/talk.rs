@@ -270,7 +270,7 @@ impl<'a> Talk<'a> {
         match self.to_peer.fill(|room| stdin.read(room)) {
             Ok(0) => self.stdin = None,
             Ok(_) => self.prepare(),
-            Err(e) if is_passing(&e) => {}
+            Err(e) if sys::is_passing(&e) => {}
             Err(e) => {
                 let note = Note::new("talk.stdin").with("error", e);
                 return Err(Stop { note, status: EXIT_LOCAL });
@@ -312,7 +312,7 @@ impl<'a> Talk<'a> {
         if !self.to_peer.is_empty() || self.peer.wants_write() {
             match self.peer.write(self.to_peer.rest()) {
                 Ok(count) => self.to_peer.used(count),
-                Err(e) if is_passing(&e) => {}
+                Err(e) if sys::is_passing(&e) => {}
                 Err(e) => self.fail(e),
             }
         }
@@ -331,7 +331,7 @@ impl<'a> Talk<'a> {
         match self.to_user.fill(|room| peer.read(room)) {
             Ok(0) => self.peer_ended = true,
             Ok(count) => self.more = count == CHUNK,
-            Err(e) if is_passing(&e) => return,
+            Err(e) if sys::is_passing(&e) => return,
             Err(e) if e.kind() == ErrorKind::UnexpectedEof => {
                 self.peer_ended = true;
                 // Many answer a close_notify by just closing.
@@ -504,7 +504,7 @@ impl Sink {
             let piece = bytes.rest();
             let piece = self.most.and_then(|most| piece.get(..most)).unwrap_or(piece);
             match self.file.write(piece) {
-                Err(e) if is_passing(&e) => break,
+                Err(e) if sys::is_passing(&e) => break,
                 result => bytes.used(result?),
             }
             if self.most.is_some() {
@@ -615,11 +615,6 @@ fn dump(direction: char, offset: u64, bytes: &[u8]) -> String {
         let _ = writeln!(out, "{direction} {at:08x} {hex:<48}  |{text}|");
     }
     out
-}
-
-/// Not an error: there is nothing now, or a signal came.
-fn is_passing(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
 }
 
 /// To stderr; stdout has the peer's bytes and nothing else.

@@ -175,10 +175,7 @@ pub fn run(mut parser: lexopt::Parser, lang: Lang) -> Result<u8, Stop> {
     }
     for (given, option) in [(ask.limit.is_some(), "--for"), (!ask.until.is_empty(), "--until")] {
         if ask.once && given {
-            return Err(Note::new("usage.both")
-                .with("this", "--once")
-                .with("other", option)
-                .into());
+            return Err(cli::contradiction("--once", option).into());
         }
     }
     // Names are looked up as in there, or, where that is not permitted, as here.
@@ -204,11 +201,7 @@ impl Ask {
             "--interval" => self.interval = Some(cli::limit(&word()?, name)?),
             "--until" => self.until.push(state_number(&word()?)?),
             "--pid" => self.pid = Some(cli::number(&word()?, "--pid")?),
-            // `cli::language` has read it before anything was said.
-            "--lang" => match word()?.as_str() {
-                "en" | "ja" => {}
-                other => return Err(Note::new("usage.lang").with("lang", shown(other)).into()),
-            },
+            "--lang" => cli::take_language(parser)?,
             other => return Err(lexopt::Error::UnexpectedOption(other.to_string()).into()),
         }
         Ok(())

@@ -96,6 +96,7 @@ fn every_way_to_break_a_handshake_has_its_keyword() {
         let json = tls(&server, &pki, &["--tls", "--timeout=600ms"]);
         assert_eq!(json["outcome"], *outcome, "{json:#}");
         assert_eq!((&json["version"], &json["flaws"]), (&Value::Null, &Value::Array(vec![])));
+        assert!(*outcome != "plaintext" || json["first"] != "", "{json:#}");
     });
 }
 
@@ -337,6 +338,7 @@ fn nginx_sends_another_certificate_without_sni_and_with_another_name() {
     let names = |args: &[&str]| {
         let args: Vec<&str> = [&["--json"], args].concat();
         let object = real(nginx, "shop.example", "https", &args).object();
+        assert_eq!(object["paths"][0]["tls"]["first"], "", "{object:#}");
         object["paths"][0]["tls"]["chain"][0]["names"][0].as_str().unwrap().to_owned()
     };
     real(nginx, "shop.example", "https", &[]).status(0).verdict("ok");

@@ -139,6 +139,11 @@ const WRONG: &[(&str, &str)] = &[
     // the other commands
     ("help nosuchtopic", "no help on nosuchtopic; try: reach help"),
     ("selftest now", "selftest takes no argument but --lang en|ja"),
+    ("selftest --lang xx now", "--lang xx: give en or ja"),
+    ("selftest --lang", "--lang needs a value"),
+    ("compare --lang xx a b", "--lang xx: give en or ja"),
+    ("watch --lang xx", "--lang xx: give en or ja"),
+    ("watch --once --for 1s", "--once and --for contradict each other"),
 ];
 
 #[test]
@@ -173,7 +178,9 @@ fn every_wrong_command_line_is_explained_in_japanese_too() {
 #[track_caller]
 fn usage_error(args: &[String], lang: &str, names: &dns::Server) -> Outcome {
     let mut run = Run::new(args);
-    let command = args.first().is_some_and(|first| ["help", "selftest"].contains(&&**first));
+    let command = args
+        .first()
+        .is_some_and(|first| ["help", "selftest", "compare", "watch"].contains(&&**first));
     if !args.is_empty() && !command {
         // First, since a later option may be the wrong one. Names that pass must be seen.
         run = Run::new([format!("--dns={}", names.addr())]).args(args);
