@@ -1831,19 +1831,18 @@ mod resolve {
         pub shared: Option<Cache>,
     }
 
-    /// Lookups by host and limit, in that order. Whoever comes while a question is under way
-    /// waits for its answer.
+    /// Lookups by host and limit. Whoever comes while a question is under way waits for its answer.
     pub struct Cache {
         /// How long a lookup counts for others, from when it began.
         fresh: Duration,
         /// The end of every lookup, which does not tell one limit from another.
         until: Option<Deadline>,
-        entries: Mutex<Vec<Entry>>,
+        /// By a hash of the host: a list may have 100,000 of them.
+        entries: Vec<Mutex<Vec<Entry>>>,
     }
 
     struct Entry {
         host: String,
-        limit: Duration,
         began: Deadline,
         lookup: Arc<OnceLock<Lookup>>,
     }
@@ -1932,26 +1931,24 @@ mod resolve {
 
     impl Cache {
         pub fn new(fresh: Duration, until: Option<Deadline>) -> Self {
-            Self { fresh, until, entries: Mutex::default() }
+            Self { fresh, until, entries: (0..BUCKETS).map(|_| Mutex::default()).collect() }
         }
 
         /// The place for the answer: one that is fresh, or a new one.
         fn place(&self, host: &str, deadline: Deadline) -> Arc<OnceLock<Lookup>> {
+            let new = Entry { host: host.to_owned(), began: deadline, lookup: Arc::default() };
+            let lookup = new.lookup.clone();
+            let hash = host.bytes().fold(0_usize, |h, b| h.wrapping_mul(31).wrapping_add(b.into()));
+            let Some(bucket) = self.entries.get(hash % BUCKETS) else { return lookup };
+            let mut bucket = bucket.lock().unwrap_or_else(PoisonError::into_inner);
             let limit = deadline.budget();
-            let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-            let found =
-                entries.binary_search_by(|e| (e.host.as_str(), e.limit).cmp(&(host, limit)));
-            let fresh =
-                || Entry { host: host.to_owned(), limit, began: deadline, lookup: Arc::default() };
-            let at = found.unwrap_or_else(|at| at);
-            if found.is_err() {
-                entries.insert(at, fresh());
+            let same = |e: &&mut Entry| e.began.budget() == limit && e.host == host;
+            match bucket.iter_mut().find(same) {
+                Some(entry) if entry.began.elapsed() <= self.fresh => return entry.lookup.clone(),
+                Some(entry) => *entry = new,
+                None => bucket.push(new),
             }
-            let Some(entry) = entries.get_mut(at) else { return Arc::default() };
-            if entry.began.elapsed() > self.fresh {
-                *entry = fresh();
-            }
-            entry.lookup.clone()
+            lookup
         }
     }
 
@@ -2509,6 +2506,8 @@ mod resolve {
 
     /// More addresses than anybody dials; each becomes a row and a socket.
     const ADDRESSES_MAX: usize = 64;
+    /// Lists of lookups in a cache: of 100,000 names each has 100.
+    const BUCKETS: usize = 1024;
     const CLASS_IN: u16 = 1;
     /// Aliases in one answer; name servers themselves give up at 8 to 16.
     const CNAMES_MAX: usize = 16;
