@@ -588,8 +588,6 @@ mod sys {
         pub source: Option<SocketAddr>,
         /// SO_BINDTODEVICE: leave through this interface (unprivileged since Linux 5.7).
         pub interface: Option<String>,
-        /// IP_TTL or IPV6_UNICAST_HOPS.
-        pub ttl: Option<u8>,
     }
 
     /// A system call that failed on this box, before a packet could leave.
@@ -800,6 +798,11 @@ mod sys {
         }
     }
 
+    /// What a mutex guards. With panic=abort nobody leaves it half done.
+    pub fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+        mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// A non-blocking TCP socket whose SYN is on its way.
     pub struct Connecting {
         stream: TcpStream,
@@ -812,16 +815,13 @@ mod sys {
         let addr = plain(addr);
         let fault = |call| move |e: Error| Fault { call, errno: errno(&e) };
         let stream = socket(&addr).map_err(fault("socket"))?;
-        // include/uapi/linux/in.h, in6.h: the same options under each family's own numbers.
-        let (level, recverr, hops) = match addr {
-            SocketAddr::V4(_) => (libc::IPPROTO_IP, libc::IP_RECVERR, libc::IP_TTL),
-            SocketAddr::V6(_) => (libc::IPPROTO_IPV6, libc::IPV6_RECVERR, libc::IPV6_UNICAST_HOPS),
+        // include/uapi/linux/in.h, in6.h: the same option under each family's own numbers.
+        let (level, recverr) = match addr {
+            SocketAddr::V4(_) => (libc::IPPROTO_IP, libc::IP_RECVERR),
+            SocketAddr::V6(_) => (libc::IPPROTO_IPV6, libc::IPV6_RECVERR),
         };
         // Where it cannot be had (emulators), errno alone has to do.
         let _ = set(&stream, level, recverr, &1_i32.to_ne_bytes());
-        if let Some(ttl) = options.ttl {
-            set(&stream, level, hops, &i32::from(ttl).to_ne_bytes()).map_err(fault("IP_TTL"))?;
-        }
         if let Some(name) = &options.interface {
             bind_to_device(&stream, name).map_err(fault("SO_BINDTODEVICE"))?;
         }
@@ -1707,7 +1707,7 @@ mod resolve {
     use std::io::{self, ErrorKind, Read, Write};
     use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6, TcpStream, UdpSocket};
     use std::path::{Path, PathBuf};
-    use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak, mpsc};
+    use std::sync::{Arc, Mutex, OnceLock, Weak, mpsc};
     use std::thread;
     use std::time::Duration;
 
@@ -1792,8 +1792,6 @@ mod resolve {
         pub ttl: Option<u32>,
         pub elapsed: Duration,
         pub errno: Option<i32>,
-        /// Ignored: answers with another id or question.
-        pub strays: u32,
         /// Ignored: datagrams that are no answer at all.
         pub garbage: u32,
     }
@@ -1940,7 +1938,7 @@ mod resolve {
             let lookup = new.lookup.clone();
             let hash = host.bytes().fold(0_usize, |h, b| h.wrapping_mul(31).wrapping_add(b.into()));
             let Some(bucket) = self.entries.get(hash % BUCKETS) else { return lookup };
-            let mut bucket = bucket.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut bucket = sys::locked(bucket);
             let limit = deadline.budget();
             let same = |e: &&mut Entry| e.began.budget() == limit && e.host == host;
             match bucket.iter_mut().find(same) {
@@ -2166,7 +2164,6 @@ mod resolve {
                 ttl: None,
                 elapsed: Duration::ZERO,
                 errno: None,
-                strays: 0,
                 garbage: 0,
             }
         }
@@ -2330,7 +2327,6 @@ mod resolve {
                 && (kind, class) == (answer.kind as u16, CLASS_IN)
         });
         if !ours || !same {
-            answer.strays = answer.strays.saturating_add(1);
             return Heard::Ignored;
         }
         if flags & TRUNCATED != 0 {
@@ -6274,7 +6270,7 @@ mod tls {
         };
         use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
         use rustls::{CertificateError, DigitallySignedStruct as Signed, Error, SignatureScheme};
-        use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+        use std::sync::{Arc, Mutex, MutexGuard};
 
         pub use rustls::sign::CertifiedKey as Identity;
 
@@ -6322,7 +6318,7 @@ mod tls {
             }
 
             fn seen(&self) -> MutexGuard<'_, Seen> {
-                self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+                crate::sys::locked(&self.seen)
             }
 
             /// Writes down whether the key was proven; the handshake goes on in any case.
@@ -7696,7 +7692,7 @@ mod verdict {
     use super::resolve::{self, Failure, Lookup};
     use super::starttls::{self, Upgrade};
     use super::sys::{Fault, Icmp};
-    use super::target::{First, Host, Proxy, Target, TlsMode, service, usual_service};
+    use super::target::{First, Host, Proxy, Service, Target, TlsMode, service, usual_service};
     use super::text::{self, Lang, Note, Untrusted, utc};
     use super::tls::{self, ClientAuth, Demand, Flaw, Handshake, Judgement, Source, Trusts, Weak};
     use super::tunnel::{self, Tunnel};
@@ -8319,10 +8315,10 @@ mod verdict {
                 .arg("detail", &headline)
                 .why(Note::new("why.said").with("line", &headline))
         };
-        let name = protocol_name(service.name);
+        let name = protocol(service);
         match (greeting.service, greeting.end) {
             _ if greeting.is_silent() => speaks.then(|| complain("reply.silent")),
-            (Some(seen), _) if protocol_name(seen) != name => {
+            (Some(seen), _) if seen != name && (seen, name) != ("mariadb", "mysql") => {
                 Some(complain("reply.protocol").arg("seen", seen))
             }
             (_, End::TooLong) => Some(complain("reply.toolong")),
@@ -8374,19 +8370,10 @@ mod verdict {
         }
     }
 
-    /// One name for the spellings of a protocol (`mariadb`, `imaps`, `submission` ...).
-    fn protocol_name(name: &str) -> &str {
-        match name {
-            "mariadb" => "mysql",
-            "submission" | "smtps" => "smtp",
-            "imaps" => "imap",
-            "pop3s" => "pop3",
-            "ftps" => "ftp",
-            "nntps" => "nntp",
-            "ircs" => "irc",
-            "postgresql" => "postgres",
-            other => other,
-        }
+    /// The protocol of a service, by the name that `greet::recognise` has for it.
+    fn protocol(service: &Service) -> &'static str {
+        let plain = service.name.strip_suffix('s').filter(|_| service.tls);
+        service.starttls.or(plain).unwrap_or(service.name)
     }
 
     /// A server that greets with an error (RFC 5321 section 3.1: 554; 421; MySQL ERR packets ...).
@@ -11454,6 +11441,7 @@ mod check {
     use super::probe::{self, Options, Probe, Step};
     use super::report::{self, Output, Style};
     use super::rows::Tag;
+    use super::sys;
     use super::target::{Sni, Target};
     use super::text::Untrusted;
     use super::verdict::{self, Policy, Verdict};
@@ -11527,10 +11515,7 @@ mod check {
 
     /// One target, its steps shown as they end.
     fn one(target: &Target, check: &Check, out: &Mutex<Output>) -> io::Result<Verdict> {
-        let say = |text: &str| match out.lock() {
-            Ok(mut out) => out.write(text),
-            Err(broken) => broken.into_inner().write(text),
-        };
+        let say = |text: &str| sys::locked(out).write(text);
         let style = check.style;
         let steps = check.form == Form::Steps;
         if steps {
@@ -11561,10 +11546,7 @@ mod check {
         check: &Check,
         out: &Mutex<Output>,
     ) -> io::Result<Verdict> {
-        let say = |text: &str| match out.lock() {
-            Ok(mut out) => out.write(text),
-            Err(broken) => broken.into_inner().write(text),
-        };
+        let say = |text: &str| sys::locked(out).write(text);
         let mut rows = Vec::new();
         for place in &probe::places(target, &check.options) {
             rows.extend(compare_at(place, names, check, &say));
@@ -11800,7 +11782,7 @@ mod many {
         }
 
         fn lock(&self) -> MutexGuard<'_, State> {
-            self.state.lock().unwrap_or_else(PoisonError::into_inner)
+            sys::locked(&self.state)
         }
 
         /// Does what is due next; false when nothing will be any more.
@@ -12727,7 +12709,7 @@ mod cli {
             let options = Options {
                 family: self.family.unwrap_or(Family::Any),
                 resolver: resolve::Config::load(&root, &self.servers),
-                socket: SocketOptions { source: self.source, interface: self.interface, ttl: None },
+                socket: SocketOptions { source: self.source, interface: self.interface },
                 connect_only: self.connect_only,
                 extra: !self.no_extra && self.compare.is_empty(),
                 verify: !self.no_verify,

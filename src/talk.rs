@@ -93,10 +93,10 @@ impl Manner {
 fn open(target: &Target, check: &Check) -> Result<Opened, u8> {
     let (style, steps) = (check.style, check.form == check::Form::Steps);
     let rows = Mutex::new(String::new());
-    let say = |row: &str| match rows.lock() {
+    let say = |row: &str| match style.verbose {
         _ if !steps => {}
-        Ok(mut rows) if !style.verbose => rows.push_str(row),
-        _ => complain(row),
+        true => complain(row),
+        false => sys::locked(&rows).push_str(row),
     };
     say(&report::heading(target, style));
     let watch = |step: Step<'_>| say(&report::step(&step, target, style));

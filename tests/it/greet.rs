@@ -170,6 +170,7 @@ fn a_named_service_is_ok_when_it_greets_as_it_should() {
         ("imap", says("* OK IMAP4rev1\r\n")),
         ("mysql", zoo::mysql(false)),
         ("mariadb", zoo::mysql(false)),
+        ("mysql", says(b"\x1d\0\0\0\x0a5.5.5-10.11.6-MariaDB\0abcdef")),
         ("nntp", zoo::nntp()),
         ("vnc", zoo::vnc()),
         ("rsync", says("@RSYNCD: 31.0\n")),
@@ -192,6 +193,12 @@ fn a_named_service_is_ok_when_it_greets_as_it_should() {
     each(&cases, |(service, script)| {
         named(service, &script.clone().serve(), &[]).status(0).verdict("ok");
     });
+    // What is TLS by its name speaks the same without.
+    for (service, line) in [("smtps", "220 ESMTP\r\n"), ("imaps", "* OK\r\n"), ("pop3s", "+OK\r\n")]
+    {
+        named(service, &says(line).serve(), &["--no-tls"]).status(0).verdict("ok");
+        named(service, &zoo::ssh().serve(), &["--no-tls"]).verdict("reply.protocol");
+    }
 }
 
 #[test]
