@@ -568,7 +568,7 @@ mod sys {
 
     use std::alloc::{GlobalAlloc, Layout};
     use std::cell::Cell;
-    use std::ffi::{CString, OsString, c_int};
+    use std::ffi::{CString, c_int};
     use std::fs::{self, File};
     use std::io::{self, Error, ErrorKind};
     use std::mem;
@@ -1052,23 +1052,27 @@ mod sys {
     /// A path below `root` without links. One that begins with a slash begins at `root` again; in
     /// `/proc/PID/root` the kernel would take this process's own root instead.
     pub fn beneath(root: &Path, path: &Path) -> PathBuf {
-        let parts = |path: &Path| -> Vec<OsString> {
-            path.components().rev().map(|part| part.as_os_str().to_owned()).collect()
-        };
-        let below = path.strip_prefix(root).ok().filter(|_| root != Path::new("/"));
-        let Some(mut ahead) = below.map(parts) else { return path.into() };
-        let (mut at, mut links) = (root.to_owned(), 0);
+        let below = path.strip_prefix(root).ok().filter(|_| root.as_os_str() != "/");
+        let Some(below) = below.and_then(Path::to_str) else { return path.into() };
+        let parts = |path: &str| path.rsplit('/').map(str::to_owned).collect::<Vec<_>>();
+        let (mut at, mut ahead, mut links) = (root.to_owned(), parts(below), 0);
         while let Some(part) = ahead.pop() {
-            match part.to_str() {
-                Some("/") => at = root.to_owned(),
-                Some("..") => drop(at != root && at.pop()),
-                _ => match fs::read_link(at.join(&part)) {
-                    Ok(target) if links < LINKS_MAX => {
-                        links += 1;
-                        ahead.extend(parts(&target));
-                    }
-                    _ => at.push(part),
-                },
+            match part.as_str() {
+                ".." if at != root => {
+                    at.pop();
+                    continue;
+                }
+                "" | "." | ".." => continue,
+                name => at.push(name),
+            }
+            if let (Ok(target), true) = (fs::read_link(&at), links < LINKS_MAX) {
+                let target = target.to_string_lossy();
+                at.pop();
+                if target.starts_with('/') {
+                    root.clone_into(&mut at);
+                }
+                ahead.extend(parts(&target));
+                links += 1;
             }
         }
         at
@@ -1702,7 +1706,6 @@ mod resolve {
     //! of this box see; an answer of more than 512 bytes comes over TCP.
 
     use super::sys;
-    use std::collections::HashSet;
     use std::fs::{self, File};
     use std::io::{self, ErrorKind, Read, Write};
     use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6, TcpStream, UdpSocket};
@@ -2127,11 +2130,21 @@ mod resolve {
     /// Removes duplicates, puts IPv6 first if this box has a route for it (RFC 6724 in short),
     /// and returns how many were too many.
     fn order(addrs: &mut Vec<IpAddr>) -> usize {
-        let mut seen = HashSet::new();
-        addrs.retain(|a| seen.insert(*a));
-        let v6_first = addrs.iter().find(|a| a.is_ipv6()).is_some_and(has_route);
-        addrs.sort_by_key(|a| a.is_ipv6() != v6_first);
-        let dropped = addrs.len().saturating_sub(ADDRESSES_MAX);
+        let (mut first, mut second, mut dropped) = (Vec::new(), Vec::new(), 0);
+        for addr in addrs.drain(..) {
+            let kept = if addr.is_ipv6() { &mut first } else { &mut second };
+            match kept.contains(&addr) {
+                true => {}
+                // Only a hosts file can have more.
+                false if kept.len() >= RECORDS_MAX.into() => dropped += 1,
+                false => kept.push(addr),
+            }
+        }
+        if !first.first().is_some_and(has_route) {
+            std::mem::swap(&mut first, &mut second);
+        }
+        addrs.extend(first.into_iter().chain(second));
+        dropped += addrs.len().saturating_sub(ADDRESSES_MAX);
         addrs.truncate(ADDRESSES_MAX);
         dropped
     }
@@ -5186,7 +5199,6 @@ mod tls {
         CertificateError, ClientConfig, ClientConnection, InvalidMessage, RootCertStore,
         ServerConfig,
     };
-    use std::collections::BTreeSet;
     use std::io::{self, ErrorKind, Read, Write};
     use std::net::{IpAddr, Ipv4Addr};
     use std::path::{Path, PathBuf};
@@ -6186,17 +6198,20 @@ mod tls {
         let Ok(directory) = std::fs::read_dir(&path) else {
             return read_file(&path).and_then(|pem| certificates(&pem)).unwrap_or_default();
         };
-        let (mut once, mut room) = (BTreeSet::new(), FILE_MAX);
+        let (mut once, mut room) = (Vec::new(), FILE_MAX);
         for path in directory.flatten().take(DIRECTORY_MAX).map(|entry| entry.path()) {
             let path = sys::beneath(root, &path);
             let size = path.metadata().ok().filter(|m| m.is_file()).map_or(u64::MAX, |m| m.len());
             if let (Some(left), Ok(pem)) = (room.checked_sub(size), read_file(&path)) {
                 room = left;
-                let list = certificates(&pem).unwrap_or_default();
-                once.extend(list.iter().map(|der| der.to_vec()));
+                for der in certificates(&pem).unwrap_or_default() {
+                    if !once.contains(&der) {
+                        once.push(der);
+                    }
+                }
             }
         }
-        once.into_iter().map(CertificateDer::from).collect()
+        once
     }
 
     /// The whole file, if it is of a sensible size.
