@@ -577,6 +577,7 @@ mod sys {
     use std::path::{Path, PathBuf};
     use std::sync::atomic::{AtomicBool, Ordering};
     use std::sync::{Mutex, MutexGuard, PoisonError};
+    use std::thread;
     use std::time::Duration;
 
     use super::deadline::Deadline;
@@ -796,6 +797,12 @@ mod sys {
                 },
             }
         }
+    }
+
+    /// Does some work in a thread of its own, with so many bytes of stack. `Err`: this box has no
+    /// thread left. Boxed, since the file would hold what starts a thread for each kind of work.
+    pub fn in_background(stack: usize, work: Box<dyn FnOnce() + Send>) -> io::Result<()> {
+        thread::Builder::new().stack_size(stack).spawn(work).map(drop)
     }
 
     /// What a mutex guards. With panic=abort nobody leaves it half done.
@@ -1710,8 +1717,7 @@ mod resolve {
     use std::io::{self, ErrorKind, Read, Write};
     use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6, TcpStream, UdpSocket};
     use std::path::{Path, PathBuf};
-    use std::sync::{Arc, Mutex, OnceLock, Weak, mpsc};
-    use std::thread;
+    use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError, Weak};
     use std::time::Duration;
 
     use ring::rand::{SecureRandom, SystemRandom};
@@ -2049,8 +2055,7 @@ mod resolve {
         deadline: Deadline,
     ) -> Option<(Vec<Answer>, Option<SocketAddr>)> {
         let clock = Deadline::after(left(deadline)).no_later_than(deadline);
-        let wanted = Arc::new(());
-        let (report, reports) = mpsc::channel();
+        let reports = Arc::new(Reports::default());
         let mut answers: Vec<Answer> = Vec::new();
         let mut sockets = Vec::new();
         for (server, kind) in servers.iter().flat_map(|s| kinds.iter().map(|k| (*s, *k))) {
@@ -2061,13 +2066,12 @@ mod resolve {
             let socket = socket.ok();
             sockets.extend(socket.clone());
             answers.push(answer.clone());
-            let wanted = Arc::downgrade(&wanted);
-            let question = Question { answer, query, clock, socket, wanted };
-            send_off(question, answers.len() - 1, &report);
+            let (index, wanted) = (answers.len() - 1, Arc::downgrade(&reports));
+            send_off(Question { answer, query, clock, socket, index, wanted });
         }
-        drop(report); // so that the last answer ends the loop
         let mut until = clock;
-        while let Ok((index, answer)) = reports.recv_timeout(left(until) + SLACK) {
+        for _ in 0..answers.len() {
+            let Some((index, answer)) = reports.next(left(until) + SLACK) else { break };
             let server = answer.server;
             if let Some(slot) = answers.get_mut(index) {
                 *slot = answer;
@@ -2077,7 +2081,7 @@ mod resolve {
             }
         }
         // Who still waits for an answer would keep its descriptor from the next lookup.
-        drop(wanted);
+        drop(reports);
         sockets.iter().for_each(|socket| sys::end_reads(&**socket));
         for answer in answers.iter_mut().filter(|a| a.pending) {
             answer.pending = clock.remaining().is_some();
@@ -2090,12 +2094,11 @@ mod resolve {
     }
 
     /// Asks in a thread of its own, which ends at the deadline or when it is not wanted.
-    fn send_off(question: Question, index: usize, report: &mpsc::Sender<(usize, Answer)>) {
-        let (theirs, to) = (question.clone(), report.clone());
-        let work = move || drop(to.send((index, theirs.ask())));
+    fn send_off(question: Question) {
+        let theirs = question.clone();
         // A box that has no thread left can still ask one question after the other.
-        if thread::Builder::new().stack_size(STACK).spawn(work).is_err() {
-            let _ = report.send((index, question.ask()));
+        if sys::in_background(STACK, Box::new(|| theirs.report())).is_err() {
+            question.report();
         }
     }
 
@@ -2191,11 +2194,39 @@ mod resolve {
         clock: Deadline,
         /// `None`: there was none to be had, and `errno` says why.
         socket: Option<Arc<UdpSocket>>,
+        /// Which question this is for those who wait.
+        index: usize,
         /// Gone when the answer no longer matters.
-        wanted: Weak<()>,
+        wanted: Weak<Reports>,
+    }
+
+    /// Answers with the numbers of their questions, as they come.
+    #[derive(Default)]
+    struct Reports {
+        come: Mutex<Vec<(usize, Answer)>>,
+        more: Condvar,
+    }
+
+    impl Reports {
+        /// One that has come, or comes in time.
+        fn next(&self, limit: Duration) -> Option<(usize, Answer)> {
+            let none = |come: &mut Vec<_>| come.is_empty();
+            let woken = self.more.wait_timeout_while(sys::locked(&self.come), limit, none);
+            woken.unwrap_or_else(PoisonError::into_inner).0.pop()
+        }
     }
 
     impl Question {
+        /// Asks, and tells those who still wait.
+        fn report(self) {
+            let (index, wanted) = (self.index, self.wanted.clone());
+            let answer = self.ask();
+            if let Some(reports) = wanted.upgrade() {
+                sys::locked(&reports.come).push((index, answer));
+                reports.more.notify_one();
+            }
+        }
+
         /// UDP, and TCP when the answer did not fit.
         fn ask(mut self) -> Answer {
             self.answer.pending = false;
@@ -11658,7 +11689,6 @@ mod many {
     use std::io;
     use std::ops::Range;
     use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-    use std::thread;
     use std::time::Duration;
 
     /// Checks every row as often as was asked for. The exit status is 0 if all were as expected,
@@ -11724,7 +11754,7 @@ mod many {
             sys::lend_stack(STACK);
             while own.work_once() {}
         };
-        thread::Builder::new().stack_size(STACK).spawn(run).is_ok()
+        sys::in_background(STACK, Box::new(run)).is_ok()
     }
 
     /// One try of a row: when it is due, by the run's clock, which row, and how many came before.

@@ -5,6 +5,7 @@ use crate::check::Check;
 use crate::cli::{self, Command, Stop};
 use crate::mint::{Minted, mint};
 use crate::report::{self, Style};
+use crate::sys;
 use crate::text::{Lang, Note};
 use crate::tls::{self, ClientIdentity, Trust};
 use crate::{probe, verdict};
@@ -132,7 +133,7 @@ fn start(service: Service) -> io::Result<(SocketAddr, Option<Minted>)> {
     if let Service::Names(dns) = service {
         let socket = UdpSocket::bind(place)?;
         let addr = socket.local_addr()?;
-        in_background(move || serve_names(&socket, dns))?;
+        sys::in_background(STACK, Box::new(move || serve_names(&socket, dns)))?;
         return Ok((addr, None));
     }
     let listener = TcpListener::bind(place)?;
@@ -148,14 +149,12 @@ fn start(service: Service) -> io::Result<(SocketAddr, Option<Minted>)> {
     let config = minted.as_ref().and_then(ClientIdentity::minted).and_then(|own| tls::server(&own));
     match service {
         Service::Closed => drop(listener),
-        service => in_background(move || serve(&listener, service, config.as_ref()))?,
+        service => {
+            let work = move || serve(&listener, service, config.as_ref());
+            sys::in_background(STACK, Box::new(work))?;
+        }
     }
     Ok((addr, minted))
-}
-
-/// Works until the process ends. `Err`: this box has no thread left.
-fn in_background(work: impl FnOnce() + Send + 'static) -> io::Result<()> {
-    std::thread::Builder::new().spawn(work).map(drop)
 }
 
 /// Plays the service for every visitor, one after the other.
@@ -224,6 +223,9 @@ const DAY: i64 = 86_400;
 
 /// Exit status, as of the check.
 const EXIT_LOCAL: u8 = 70;
+
+/// Bytes of stack for a service; TLS in a debug build takes most.
+const STACK: usize = 1 << 20;
 
 /// Longest visit in seconds: longer than the longest case, shorter than anybody waits.
 const VISIT: Duration = Duration::from_secs(10);
