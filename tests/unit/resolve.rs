@@ -937,3 +937,18 @@ fn limits_of_names_and_records_hold() {
 fn unheard() -> Answer {
     Answer::unanswered("127.0.0.1:53".parse().unwrap(), "a.test.", Kind::A)
 }
+
+#[test]
+fn many_names_in_any_order_are_kept_at_once() {
+    let mut config = config(&[]);
+    config.shared = Some(Cache::new(Duration::from_secs(60)));
+    let began = Instant::now();
+    let limit = Deadline::after(LIMIT);
+    for n in (0..120_000_u32).rev() {
+        // Each before all others in the alphabet.
+        let host = format!("10.{}.{}.{}", 100 + n / 10_000, 100 + n / 100 % 100, 100 + n % 100);
+        assert_eq!(resolve(&host, Family::Any, &config, limit).addrs.len(), 1);
+    }
+    // 0.9 s here; in one sorted list it took 7.9 s.
+    assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+}
