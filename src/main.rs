@@ -738,7 +738,7 @@ mod sys {
 
     impl Heap {
         fn blocks(&self) -> MutexGuard<'_, Blocks> {
-            self.0.lock().unwrap_or_else(PoisonError::into_inner)
+            locked(&self.0)
         }
     }
 

@@ -941,7 +941,7 @@ fn unheard() -> Answer {
 #[test]
 fn many_names_in_any_order_are_kept_at_once() {
     let mut config = config(&[]);
-    config.shared = Some(Cache::new(Duration::from_secs(60)));
+    config.shared = Some(Cache::new(Duration::from_secs(60), None));
     let began = Instant::now();
     let limit = Deadline::after(LIMIT);
     for n in (0..120_000_u32).rev() {
