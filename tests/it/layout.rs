@@ -140,7 +140,8 @@ fn each_rule_complains_about_a_text_that_breaks_it() {
     assert!(!key_complaints("Note::new(\"why.b\")", "[why.a]\nen A\n").is_empty());
 
     let source = "(\"why.a\", \"gone\", \"tls.x\") // why.c";
-    assert!(unused_complaints(source, "[why.a]\n[watch.gone]\n[tls.x.next]\n").is_empty());
+    let used = "[why.a]\n[watch.gone]\n[tls.x.next]\n[tls.x.gone]\n[tls.x.gone.next]\n";
+    assert!(unused_complaints(source, used).is_empty());
     for unused in ["why.b", "why.c", "why", "watch.new", "why.gone", "tls.y.next", "tls.x.why"] {
         assert!(!unused_complaints(source, &format!("[{unused}]\nen A\n")).is_empty(), "{unused}");
     }
@@ -317,7 +318,8 @@ fn key_complaints(source: &str, texts: &str) -> Vec<String> {
 }
 
 /// Every `[key]` against the words of the code: the key itself, or its parts where the code puts
-/// it together. Those are COMPOSED with a word behind it, and what belongs to a keyword.
+/// it together. Those are COMPOSED with a word behind it, and what belongs to a keyword, perhaps
+/// to one that says more.
 fn unused_complaints(source: &str, texts: &str) -> Vec<String> {
     const COMPOSED: [&str; 6] =
         ["counter.", "group.open.", "group.same.", "group.", "listen.", "watch."];
@@ -325,9 +327,11 @@ fn unused_complaints(source: &str, texts: &str) -> Vec<String> {
     let part = |c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '.';
     let words: BTreeSet<&str> = code.split(part).collect();
     let named = |key: &str| {
-        let of_keyword = key.strip_suffix(".guess").or(key.strip_suffix(".next"));
+        let whole = key.strip_suffix(".guess").or(key.strip_suffix(".next")).unwrap_or(key);
         let composed = COMPOSED.iter().find_map(|prefix| key.strip_prefix(prefix));
-        [Some(key), of_keyword, composed].into_iter().flatten().any(|word| words.contains(word))
+        let more = whole.rsplit_once('.').filter(|(keyword, _)| keyword.contains('.'));
+        [Some(key), Some(whole), composed].into_iter().flatten().any(|word| words.contains(word))
+            || more.is_some_and(|(keyword, more)| words.contains(keyword) && words.contains(more))
     };
     let keys = texts.lines().filter_map(|line| line.strip_prefix('[')?.strip_suffix(']'));
     keys.filter(|key| !named(key)).map(|key| format!("no code names [{key}]")).collect()
