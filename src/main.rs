@@ -9247,8 +9247,9 @@ mod verdict {
             sight.keyword == self.keyword && trait_of(sight, self.kind) == Some(self.value)
         }
 
-        /// The key of what there is to say. A rule or a route decides about TCP only; a name
-        /// server or a proxy that serves other rows well is not what is broken.
+        /// The key of what there is to say. A rule or a route decides about TCP only, and who
+        /// answers with a RST may just not listen; a name server or a proxy that serves other rows
+        /// well is not what is broken.
         fn sentence(&self, blocked: bool) -> String {
             let kind = KINDS.get(self.kind).map_or("", |(name, _)| *name);
             let key = match (kind, self.keyword) {
@@ -9259,7 +9260,7 @@ mod verdict {
                 ("proxy", _) if !self.pure => "beyond",
                 ("issuer", "cert.untrusted" | "cert.incomplete") => "unknownissuer",
                 (place, "ok") if blocked => return format!("group.open.{place}"),
-                (place, keyword) if self.kind >= KIND_PLACES && !keyword.starts_with("tcp.") => {
+                (place, keyword) if self.kind >= KIND_PLACES && !decided_by_rule(keyword) => {
                     return format!("group.same.{place}");
                 }
                 (kind, _) => kind,
@@ -9301,6 +9302,12 @@ mod verdict {
             }
         }
         best
+    }
+
+    /// Whether a rule or a route may have decided so.
+    fn decided_by_rule(keyword: &str) -> bool {
+        let answered = matches!(keyword, "tcp.refused" | "tcp.closed" | "tcp.reset");
+        family(keyword) == "tcp" && !answered
     }
 
     /// The step that a keyword is about.
