@@ -37,7 +37,7 @@ pub fn run(mut parser: lexopt::Parser, lang: Lang) -> Result<u8, Stop> {
                 "-h" | "--help" => {
                     return Ok(report::print(&cli::help("compare", lang)?).map(|()| 0)?);
                 }
-                "--lang" => drop(parser.value().map_err(unknown)?),
+                "--lang" => cli::take_language(&mut parser).map_err(|e| e.into_note(&[]))?,
                 _ => return Err(unknown(lexopt::Error::UnexpectedOption(name))),
             },
         }

@@ -17,7 +17,7 @@ use crate::verdict::{os_error, version_name};
 use lexopt::{Parser, ValueExt};
 use rustls::{ServerConfig, ServerConnection};
 use std::fs::File;
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsFd;
 use std::path::PathBuf;
@@ -523,7 +523,7 @@ impl Visitor {
     fn read(&mut self, plan: &Plan, voice: &mut Voice, buffer: &mut [u8]) -> Result<(), End> {
         let bytes = match self.stream.read(buffer) {
             Ok(n) => buffer.get(..n).unwrap_or_default(),
-            Err(e) if is_passing(&e) => return Ok(()),
+            Err(e) if sys::is_passing(&e) => return Ok(()),
             Err(_) => return Err(End::of("reset")),
         };
         if bytes.is_empty() {
@@ -597,7 +597,7 @@ impl Visitor {
             };
             match result {
                 Ok(_) => {}
-                Err(e) if is_passing(&e) => return Ok(()),
+                Err(e) if sys::is_passing(&e) => return Ok(()),
                 Err(_) => return Err(End::of("reset")),
             }
         }
@@ -737,11 +737,6 @@ impl Voice {
         };
         self.out.write(&(line + "\n"));
     }
-}
-
-/// Nothing happened; later it may.
-fn is_passing(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
 }
 
 /// As the rest of the world writes it: IPv4 as IPv4, and without the scope that only we have.

@@ -468,15 +468,16 @@ mod text {
     /// first, though: `index` finds an entry by the line feed before it.
     ///
     /// verdicts.txt: the keyword; KEYWORD.guess is what may lie behind it (some); KEYWORD.next what
-    /// to run, or a ticket: who: source -> destination, fact. KEYWORD.more and KEYWORD.more.next
-    /// replace those where they say more. ` | ` begins a new line there, so that each action can be
+    /// to run, or a ticket: who: source -> destination, fact. KEYWORD.VARIANT and KEYWORD.VARIANT.next:
+    /// the same for a special cause. ` | ` begins a new line there, so that each action can be
     /// pasted alone. An empty placeholder is shown as word.none.
     ///
     /// {target}   as typed, with its options; {bare} without scheme and TLS; {place} host:port
-    /// {addr}     ip:port, {ip} tried; {local} own address, else word.thisbox
+    /// {addr}     ip:port, {ip} tried
+    /// {local}    own address, beyond a tunnel the proxy's; else, and with dns.*, word.thisbox
     /// {by}       tcp: ICMP sender, else word.somebody; dns: name servers; proxy: its host:port
     /// {service}  recognised, or spoken (starttls); {seen} recognised instead of it
-    /// {name}     SNI, looked for in the certificate
+    /// {name}     tls: the SNI sent, else word.none; cert: the name looked for
     /// {detail}   ICMP type/code; dns: the record types asked for, the rcode; the peer's or the
     ///            system's words; cert: date or issuer
     /// {ports}    dns: udp/53 or tcp/53, as tried; {alias} where the aliases end
@@ -589,13 +590,15 @@ mod sys {
     use std::alloc::{GlobalAlloc, Layout};
     use std::cell::Cell;
     use std::ffi::{CString, c_int};
-    use std::fs::File;
+    use std::fs::{self, File};
     use std::io::{self, Error, ErrorKind};
     use std::mem;
     use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
     use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+    use std::path::{Path, PathBuf};
     use std::sync::atomic::{AtomicBool, Ordering};
     use std::sync::{Mutex, MutexGuard, PoisonError};
+    use std::thread;
     use std::time::Duration;
 
     use super::deadline::Deadline;
@@ -607,8 +610,6 @@ mod sys {
         pub source: Option<SocketAddr>,
         /// SO_BINDTODEVICE: leave through this interface (unprivileged since Linux 5.7).
         pub interface: Option<String>,
-        /// IP_TTL or IPV6_UNICAST_HOPS.
-        pub ttl: Option<u8>,
     }
 
     /// A system call that failed on this box, before a packet could leave.
@@ -758,7 +759,7 @@ mod sys {
 
     impl Heap {
         fn blocks(&self) -> MutexGuard<'_, Blocks> {
-            self.0.lock().unwrap_or_else(PoisonError::into_inner)
+            locked(&self.0)
         }
     }
 
@@ -819,6 +820,17 @@ mod sys {
         }
     }
 
+    /// Does some work in a thread of its own, with so many bytes of stack. `Err`: this box has no
+    /// thread left. Boxed, since the file would hold what starts a thread for each kind of work.
+    pub fn in_background(stack: usize, work: Box<dyn FnOnce() + Send>) -> io::Result<()> {
+        thread::Builder::new().stack_size(stack).spawn(work).map(drop)
+    }
+
+    /// What a mutex guards. With panic=abort nobody leaves it half done.
+    pub fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+        mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// A non-blocking TCP socket whose SYN is on its way.
     pub struct Connecting {
         stream: TcpStream,
@@ -831,16 +843,13 @@ mod sys {
         let addr = plain(addr);
         let fault = |call| move |e: Error| Fault { call, errno: errno(&e) };
         let stream = socket(&addr).map_err(fault("socket"))?;
-        // include/uapi/linux/in.h, in6.h: the same options under each family's own numbers.
-        let (level, recverr, hops) = match addr {
-            SocketAddr::V4(_) => (libc::IPPROTO_IP, libc::IP_RECVERR, libc::IP_TTL),
-            SocketAddr::V6(_) => (libc::IPPROTO_IPV6, libc::IPV6_RECVERR, libc::IPV6_UNICAST_HOPS),
+        // include/uapi/linux/in.h, in6.h: the same option under each family's own numbers.
+        let (level, recverr) = match addr {
+            SocketAddr::V4(_) => (libc::IPPROTO_IP, libc::IP_RECVERR),
+            SocketAddr::V6(_) => (libc::IPPROTO_IPV6, libc::IPV6_RECVERR),
         };
         // Where it cannot be had (emulators), errno alone has to do.
         let _ = set(&stream, level, recverr, &1_i32.to_ne_bytes());
-        if let Some(ttl) = options.ttl {
-            set(&stream, level, hops, &i32::from(ttl).to_ne_bytes()).map_err(fault("IP_TTL"))?;
-        }
         if let Some(name) = &options.interface {
             bind_to_device(&stream, name).map_err(fault("SO_BINDTODEVICE"))?;
         }
@@ -963,6 +972,12 @@ mod sys {
         u32::try_from(bytes).ok().filter(|_| done == 0)
     }
 
+    /// Ends the reads of other threads from this socket, at once and for good (shutdown(2)).
+    pub fn end_reads(socket: &impl AsFd) {
+        // SAFETY: no pointers, and the borrow keeps the descriptor open.
+        unsafe { libc::shutdown(socket.as_fd().as_raw_fd(), libc::SHUT_RD) };
+    }
+
     /// Waits until one of the descriptors has one of its events; the events of each, in order.
     /// All zero: the limit passed, or a signal came, and the caller looks at its own deadline.
     pub fn poll(
@@ -1062,6 +1077,35 @@ mod sys {
         checked(unsafe { libc::setns(namespace.as_raw_fd(), libc::CLONE_NEWNET) }).map(drop)
     }
 
+    /// A path below `root` without links. One that begins with a slash begins at `root` again; in
+    /// `/proc/PID/root` the kernel would take this process's own root instead.
+    pub fn beneath(root: &Path, path: &Path) -> PathBuf {
+        let below = path.strip_prefix(root).ok().filter(|_| root.as_os_str() != "/");
+        let Some(below) = below.and_then(Path::to_str) else { return path.into() };
+        let parts = |path: &str| path.rsplit('/').map(str::to_owned).collect::<Vec<_>>();
+        let (mut at, mut ahead, mut links) = (root.to_owned(), parts(below), 0);
+        while let Some(part) = ahead.pop() {
+            match part.as_str() {
+                ".." if at != root => {
+                    at.pop();
+                    continue;
+                }
+                "" | "." | ".." => continue,
+                name => at.push(name),
+            }
+            if let (Ok(target), true) = (fs::read_link(&at), links < LINKS_MAX) {
+                let target = target.to_string_lossy();
+                at.pop();
+                if target.starts_with('/') {
+                    root.clone_into(&mut at);
+                }
+                ahead.extend(parts(&target));
+                links += 1;
+            }
+        }
+        at
+    }
+
     /// The number of an interface in this thread's network; /sys may show another one, or nothing.
     pub fn interface_index(name: &str) -> Option<u32> {
         let name = CString::new(name).ok()?;
@@ -1081,6 +1125,11 @@ mod sys {
     /// The number behind an error; 0 is one that did not come from the kernel.
     pub fn errno(error: &Error) -> i32 {
         error.raw_os_error().unwrap_or(0)
+    }
+
+    /// Not an error: there is nothing now, or a signal came.
+    pub fn is_passing(error: &Error) -> bool {
+        matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
     }
 
     /// A non-blocking TCP socket of the address's family.
@@ -1234,6 +1283,9 @@ mod sys {
     /// Offsets in `icmp` are those of a 64-bit kernel.
     const _: () = assert!(size_of::<usize>() == 8);
 
+    /// Links that are followed: as many as the kernel follows (path_resolution(7)).
+    const LINKS_MAX: u32 = 40;
+
     /// Room for one `cmsghdr`, `sock_extended_err` and `sockaddr_in6` (60 bytes), in words.
     const CONTROL_WORDS: usize = 16;
 
@@ -1246,7 +1298,7 @@ mod target {
 
     use super::deadline::Timeouts;
     use super::sys;
-    use super::text::{self, Note, shown};
+    use super::text::{self, Note, Untrusted, shown};
     use std::fmt::{self, Display};
     use std::net::{IpAddr, Ipv6Addr, SocketAddrV4};
 
@@ -1364,7 +1416,7 @@ mod target {
             let end = end.unwrap_or(rest.len());
             let (authority, path) = rest.split_at_checked(end).unwrap_or((rest, ""));
             if service.is_none() && !path.is_empty() {
-                return Err(Note::new("usage.path").with("typed", shown(typed)));
+                return Err(Note::new("usage.path").with("typed", without_login(typed)));
             }
             // A login in the URL is not needed to connect, and must not be shown.
             let place = authority.rsplit_once('@').map_or(authority, |(_, place)| place);
@@ -1374,12 +1426,12 @@ mod target {
                 (Some(own), None, _) | (None, Some(own), _) => parse_port(own)?,
                 // `::1:443` is an address as it stands, and nobody means that.
                 (None, None, _) if place.contains(':') && !place.starts_with('[') => {
-                    return Err(Note::new("usage.brackets").with("typed", shown(typed)));
+                    return Err(Note::new("usage.brackets").with("typed", without_login(typed)));
                 }
                 (None, None, Some(service)) => service.port,
                 (None, None, None) => return Err(Note::new("usage.noport").with("host", place)),
                 (Some(_), Some(_), _) => {
-                    return Err(Note::new("usage.twoports").with("typed", shown(typed)));
+                    return Err(Note::new("usage.twoports").with("typed", without_login(typed)));
                 }
             };
             let implicit = service.map_or(TLS_PORTS.contains(&port), |s| s.tls);
@@ -1574,17 +1626,24 @@ mod target {
                 Some((host, tail)) if tail.starts_with(':') => {
                     Ok((host.get(1..).unwrap_or(""), tail.get(1..)))
                 }
-                _ => Err(Note::new("usage.brackets").with("typed", shown(typed))),
+                _ => Err(Note::new("usage.brackets").with("typed", without_login(typed))),
             };
         }
         match place.split_once(':') {
             None => Ok((place, None)),
             Some((_, tail)) if tail.contains(':') => match parse_scoped(place)? {
                 Some(_) => Ok((place, None)),
-                None => Err(Note::new("usage.brackets").with("typed", shown(typed))),
+                None => Err(Note::new("usage.brackets").with("typed", without_login(typed))),
             },
             Some((host, port)) => Ok((host, Some(port))),
         }
+    }
+
+    /// What was typed, to be quoted: nothing that may belong to a login.
+    fn without_login(typed: &str) -> Untrusted {
+        let start = typed.find("://").map_or(0, |at| at + "://".len());
+        let (scheme, rest) = typed.split_at_checked(start).unwrap_or(("", typed));
+        shown(&[scheme, rest.rsplit('@').next().unwrap_or(rest)].concat())
     }
 
     /// An address literal with an optional `%scope`: a number or an interface's name.
@@ -1698,13 +1757,11 @@ mod resolve {
     //! of this box see; an answer of more than 512 bytes comes over TCP.
 
     use super::sys;
-    use std::collections::HashSet;
     use std::fs::{self, File};
     use std::io::{self, ErrorKind, Read, Write};
     use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6, TcpStream, UdpSocket};
     use std::path::{Path, PathBuf};
-    use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak, mpsc};
-    use std::thread;
+    use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError, Weak};
     use std::time::Duration;
 
     use ring::rand::{SecureRandom, SystemRandom};
@@ -1792,8 +1849,6 @@ mod resolve {
         pub ttl: Option<u32>,
         pub elapsed: Duration,
         pub errno: Option<i32>,
-        /// Ignored: answers with another id or question.
-        pub strays: u32,
         /// Ignored: datagrams that are no answer at all.
         pub garbage: u32,
     }
@@ -1833,19 +1888,18 @@ mod resolve {
         pub shared: Option<Cache>,
     }
 
-    /// Lookups by host and limit, in that order. Whoever comes while a question is under way
-    /// waits for its answer.
+    /// Lookups by host and limit. Whoever comes while a question is under way waits for its answer.
     pub struct Cache {
         /// How long a lookup counts for others, from when it began.
         fresh: Duration,
         /// The end of every lookup, which does not tell one limit from another.
         until: Option<Deadline>,
-        entries: Mutex<Vec<Entry>>,
+        /// By a hash of the host: a list may have 100,000 of them.
+        entries: Vec<Mutex<Vec<Entry>>>,
     }
 
     struct Entry {
         host: String,
-        limit: Duration,
         began: Deadline,
         lookup: Arc<OnceLock<Lookup>>,
     }
@@ -1853,7 +1907,7 @@ mod resolve {
     impl Config {
         /// Reads the files under `root`, which is `/` or, for `--pid`, `/proc/PID/root`.
         pub fn load(root: &Path, servers: &[SocketAddr]) -> Self {
-            let text = read_file(&root.join("etc/resolv.conf"));
+            let text = read_file(root, "etc/resolv.conf");
             let mut config = Self {
                 servers: servers.to_vec(),
                 given: !servers.is_empty(),
@@ -1942,26 +1996,24 @@ mod resolve {
 
     impl Cache {
         pub fn new(fresh: Duration, until: Option<Deadline>) -> Self {
-            Self { fresh, until, entries: Mutex::default() }
+            Self { fresh, until, entries: (0..BUCKETS).map(|_| Mutex::default()).collect() }
         }
 
         /// The place for the answer: one that is fresh, or a new one.
         fn place(&self, host: &str, deadline: Deadline) -> Arc<OnceLock<Lookup>> {
+            let new = Entry { host: host.to_owned(), began: deadline, lookup: Arc::default() };
+            let lookup = new.lookup.clone();
+            let hash = host.bytes().fold(0_usize, |h, b| h.wrapping_mul(31).wrapping_add(b.into()));
+            let Some(bucket) = self.entries.get(hash % BUCKETS) else { return lookup };
+            let mut bucket = sys::locked(bucket);
             let limit = deadline.budget();
-            let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-            let found =
-                entries.binary_search_by(|e| (e.host.as_str(), e.limit).cmp(&(host, limit)));
-            let fresh =
-                || Entry { host: host.to_owned(), limit, began: deadline, lookup: Arc::default() };
-            let at = found.unwrap_or_else(|at| at);
-            if found.is_err() {
-                entries.insert(at, fresh());
+            let same = |e: &&mut Entry| e.began.budget() == limit && e.host == host;
+            match bucket.iter_mut().find(same) {
+                Some(entry) if entry.began.elapsed() <= self.fresh => return entry.lookup.clone(),
+                Some(entry) => *entry = new,
+                None => bucket.push(new),
             }
-            let Some(entry) = entries.get_mut(at) else { return Arc::default() };
-            if entry.began.elapsed() > self.fresh {
-                *entry = fresh();
-            }
-            entry.lookup.clone()
+            lookup
         }
     }
 
@@ -1994,8 +2046,8 @@ mod resolve {
             return Some(known(Source::Literal, vec![addr]));
         }
         let name = host.strip_suffix('.').unwrap_or(host);
-        let text = Some(&config.root).filter(|_| !config.given)?.join("etc/hosts");
-        let text = read_file(&text).unwrap_or_default();
+        let root = Some(&config.root).filter(|_| !config.given)?;
+        let text = read_file(root, "etc/hosts").unwrap_or_default();
         let line = |line: &str| {
             let mut words = line.split('#').next()?.split_whitespace();
             let addr = words.next()?.split('%').next()?.parse().ok()?;
@@ -2060,19 +2112,23 @@ mod resolve {
         deadline: Deadline,
     ) -> Option<(Vec<Answer>, Option<SocketAddr>)> {
         let clock = Deadline::after(left(deadline)).no_later_than(deadline);
-        let wanted = Arc::new(());
-        let (report, reports) = mpsc::channel();
+        let reports = Arc::new(Reports::default());
         let mut answers: Vec<Answer> = Vec::new();
+        let mut sockets = Vec::new();
         for (server, kind) in servers.iter().flat_map(|s| kinds.iter().map(|k| (*s, *k))) {
             let query = query(name, kind)?;
-            let answer = Answer::unanswered(server, name, kind);
+            let mut answer = Answer::unanswered(server, name, kind);
+            let socket = UdpSocket::bind(sys::unspecified(&server)).map(Arc::new);
+            answer.errno = socket.as_ref().err().map(sys::errno);
+            let socket = socket.ok();
+            sockets.extend(socket.clone());
             answers.push(answer.clone());
-            let question = Question { answer, query, clock, wanted: Arc::downgrade(&wanted) };
-            send_off(question, answers.len() - 1, &report);
+            let (index, wanted) = (answers.len() - 1, Arc::downgrade(&reports));
+            send_off(Question { answer, query, clock, socket, index, wanted });
         }
-        drop(report); // so that the last answer ends the loop
         let mut until = clock;
-        while let Ok((index, answer)) = reports.recv_timeout(left(until) + SLACK) {
+        for _ in 0..answers.len() {
+            let Some((index, answer)) = reports.next(left(until) + SLACK) else { break };
             let server = answer.server;
             if let Some(slot) = answers.get_mut(index) {
                 *slot = answer;
@@ -2081,6 +2137,9 @@ mod resolve {
                 until = Deadline::after(grace).no_later_than(until);
             }
         }
+        // Who still waits for an answer would keep its descriptor from the next lookup.
+        drop(reports);
+        sockets.iter().for_each(|socket| sys::end_reads(&**socket));
         for answer in answers.iter_mut().filter(|a| a.pending) {
             answer.pending = clock.remaining().is_some();
             answer.elapsed = clock.elapsed();
@@ -2091,13 +2150,12 @@ mod resolve {
         Some((answers, first))
     }
 
-    /// Asks in a thread of its own, which ends at the deadline or soon after it is not wanted.
-    fn send_off(question: Question, index: usize, report: &mpsc::Sender<(usize, Answer)>) {
-        let (theirs, to) = (question.clone(), report.clone());
-        let work = move || drop(to.send((index, theirs.ask())));
+    /// Asks in a thread of its own, which ends at the deadline or when it is not wanted.
+    fn send_off(question: Question) {
+        let theirs = question.clone();
         // A box that has no thread left can still ask one question after the other.
-        if thread::Builder::new().stack_size(STACK).spawn(work).is_err() {
-            let _ = report.send((index, question.ask()));
+        if sys::in_background(STACK, Box::new(|| theirs.report())).is_err() {
+            question.report();
         }
     }
 
@@ -2132,11 +2190,21 @@ mod resolve {
     /// Removes duplicates, puts IPv6 first if this box has a route for it (RFC 6724 in short),
     /// and returns how many were too many.
     fn order(addrs: &mut Vec<IpAddr>) -> usize {
-        let mut seen = HashSet::new();
-        addrs.retain(|a| seen.insert(*a));
-        let v6_first = addrs.iter().find(|a| a.is_ipv6()).is_some_and(has_route);
-        addrs.sort_by_key(|a| a.is_ipv6() != v6_first);
-        let dropped = addrs.len().saturating_sub(ADDRESSES_MAX);
+        let (mut first, mut second, mut dropped) = (Vec::new(), Vec::new(), 0);
+        for addr in addrs.drain(..) {
+            let kept = if addr.is_ipv6() { &mut first } else { &mut second };
+            match kept.contains(&addr) {
+                true => {}
+                // Only a hosts file can have more.
+                false if kept.len() >= RECORDS_MAX.into() => dropped += 1,
+                false => kept.push(addr),
+            }
+        }
+        if !first.first().is_some_and(has_route) {
+            std::mem::swap(&mut first, &mut second);
+        }
+        addrs.extend(first.into_iter().chain(second));
+        dropped += addrs.len().saturating_sub(ADDRESSES_MAX);
         addrs.truncate(ADDRESSES_MAX);
         dropped
     }
@@ -2169,7 +2237,6 @@ mod resolve {
                 ttl: None,
                 elapsed: Duration::ZERO,
                 errno: None,
-                strays: 0,
                 garbage: 0,
             }
         }
@@ -2182,11 +2249,41 @@ mod resolve {
         answer: Answer,
         query: Vec<u8>,
         clock: Deadline,
+        /// `None`: there was none to be had, and `errno` says why.
+        socket: Option<Arc<UdpSocket>>,
+        /// Which question this is for those who wait.
+        index: usize,
         /// Gone when the answer no longer matters.
-        wanted: Weak<()>,
+        wanted: Weak<Reports>,
+    }
+
+    /// Answers with the numbers of their questions, as they come.
+    #[derive(Default)]
+    struct Reports {
+        come: Mutex<Vec<(usize, Answer)>>,
+        more: Condvar,
+    }
+
+    impl Reports {
+        /// One that has come, or comes in time.
+        fn next(&self, limit: Duration) -> Option<(usize, Answer)> {
+            let none = |come: &mut Vec<_>| come.is_empty();
+            let woken = self.more.wait_timeout_while(sys::locked(&self.come), limit, none);
+            woken.unwrap_or_else(PoisonError::into_inner).0.pop()
+        }
     }
 
     impl Question {
+        /// Asks, and tells those who still wait.
+        fn report(self) {
+            let (index, wanted) = (self.index, self.wanted.clone());
+            let answer = self.ask();
+            if let Some(reports) = wanted.upgrade() {
+                sys::locked(&reports.come).push((index, answer));
+                reports.more.notify_one();
+            }
+        }
+
         /// UDP, and TCP when the answer did not fit.
         fn ask(mut self) -> Answer {
             self.answer.pending = false;
@@ -2215,7 +2312,9 @@ mod resolve {
 
         /// Sends up to `SENDS` times, since datagrams get lost, and passes by what is not ours.
         fn over_udp(&mut self) -> io::Result<Heard> {
-            let socket = UdpSocket::bind(sys::unspecified(&self.answer.server))?;
+            let Some(socket) = self.socket.take() else {
+                return Err(io::Error::from_raw_os_error(self.answer.errno.unwrap_or_default()));
+            };
             // Connected, so that the kernel drops other sources and reports a closed port.
             socket.connect(self.answer.server)?;
             let pause = (left(self.clock) / SENDS).min(PAUSE_MAX);
@@ -2330,7 +2429,6 @@ mod resolve {
                 && (kind, class) == (answer.kind as u16, CLASS_IN)
         });
         if !ours || !same {
-            answer.strays = answer.strays.saturating_add(1);
             return Heard::Ignored;
         }
         if flags & TRUNCATED != 0 {
@@ -2484,7 +2582,8 @@ mod resolve {
     }
 
     /// The beginning of a regular file (a pipe would block); `None` if it cannot be read.
-    fn read_file(path: &Path) -> Option<String> {
+    fn read_file(root: &Path, name: &str) -> Option<String> {
+        let path = &sys::beneath(root, &root.join(name));
         fs::metadata(path).ok().filter(fs::Metadata::is_file)?;
         let mut bytes = Vec::new();
         File::open(path).ok()?.take(FILE_MAX).read_to_end(&mut bytes).ok()?;
@@ -2505,6 +2604,8 @@ mod resolve {
 
     /// More addresses than anybody dials; each becomes a row and a socket.
     const ADDRESSES_MAX: usize = 64;
+    /// Lists of lookups in a cache: of 100,000 names each has 100.
+    const BUCKETS: usize = 1024;
     const CLASS_IN: u16 = 1;
     /// Aliases in one answer; name servers themselves give up at 8 to 16.
     const CNAMES_MAX: usize = 16;
@@ -2920,13 +3021,13 @@ mod tunnel {
     }
 
     /// Whether a proxy's words have the password in them, or what Basic makes of it: some answer
-    /// with the request.
+    /// with the request. A user without a password is a token.
     fn shows_login(said: &[u8], proxy: &Proxy) -> bool {
-        let Some((user, password)) = proxy.login.as_ref().filter(|(_, p)| !p.is_empty()) else {
-            return false;
-        };
-        let token = base64(format!("{user}:{password}").as_bytes());
-        [password, &token].iter().any(|w| said.windows(w.len()).any(|part| part == w.as_bytes()))
+        let Some((user, password)) = &proxy.login else { return false };
+        let secret = if password.is_empty() { user } else { password };
+        let token = text::base64(format!("{user}:{password}").as_bytes());
+        let words = [secret, &token].into_iter().filter(|word| !word.is_empty());
+        words.map(String::as_bytes).any(|word| said.windows(word.len()).any(|part| part == word))
     }
 
     /// Writes the PROXY protocol header with the two ends of this Wire (haproxy,
@@ -3033,7 +3134,7 @@ mod tunnel {
     /// The request, with Basic credentials if there are any (RFC 7617).
     fn connect_request(proxy: &Proxy, host: &Host, port: u16) -> String {
         let login = proxy.login.as_ref().map_or_else(String::new, |(user, password)| {
-            let token = base64(format!("{user}:{password}").as_bytes());
+            let token = text::base64(format!("{user}:{password}").as_bytes());
             format!("Proxy-Authorization: Basic {token}\r\n")
         });
         let at = authority(host, port);
@@ -3167,16 +3268,18 @@ mod tunnel {
 
     /// The header of the PROXY protocol; both ends of one Wire are of one family.
     fn header_bytes(header: ProxyHeader, from: SocketAddr, to: SocketAddr) -> Vec<u8> {
-        let (name, family, ips) = match (from.ip(), to.ip()) {
+        let (from_ip, to_ip) = (from.ip().to_canonical(), to.ip().to_canonical());
+        let (name, family, ips) = match (from_ip, to_ip) {
             (IpAddr::V4(a), IpAddr::V4(b)) => ("TCP4", 0x11, [a.octets(), b.octets()].concat()),
             (IpAddr::V6(a), IpAddr::V6(b)) => ("TCP6", 0x21, [a.octets(), b.octets()].concat()),
             _ => return b"PROXY UNKNOWN\r\n".to_vec(),
         };
-        let (a, b, from_port, to_port) = (from.ip(), to.ip(), from.port(), to.port());
+        let (from_port, to_port) = (from.port(), to.port());
         if header == ProxyHeader::V1 {
-            return format!("PROXY {name} {a} {b} {from_port} {to_port}\r\n").into_bytes();
+            let words = format!("PROXY {name} {from_ip} {to_ip} {from_port} {to_port}\r\n");
+            return words.into_bytes();
         }
-        let length = if from.is_ipv4() { 12 } else { 36 };
+        let length = if from_ip.is_ipv4() { 12 } else { 36 };
         let ports = [from_port.to_be_bytes(), to_port.to_be_bytes()].concat();
         [V2_SIGNATURE, &[0x21, family, 0, length], &ips, &ports].concat()
     }
@@ -3285,21 +3388,6 @@ mod tunnel {
         bytes.split(|b| *b == b'\n').next().unwrap_or_default().trim_ascii_end()
     }
 
-    /// Base64 with padding (RFC 4648 section 4).
-    fn base64(bytes: &[u8]) -> String {
-        let mut out = String::new();
-        for chunk in bytes.chunks(3) {
-            let group = chunk.iter().fold(0, |g: u32, b| g << 8 | u32::from(*b));
-            let group = group << (24 - 8 * chunk.len());
-            for i in 0..4 {
-                let digit = BASE64.get((group >> (18 - 6 * i) & 63) as usize);
-                let digit = digit.filter(|_| i <= chunk.len()).unwrap_or(&b'=');
-                out.push(char::from(*digit));
-            }
-        }
-        out
-    }
-
     /// RFC 1928 section 6. TTL expired is what proxies say when the target's SYNs stay unanswered.
     const SOCKS5_REPLIES: [(u8, Outcome, &str); 9] = [
         (0, Outcome::Open, "succeeded"),
@@ -3324,7 +3412,6 @@ mod tunnel {
     const V2_SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
     const AGENT: &str = concat!("reach/", env!("CARGO_PKG_VERSION"));
     const HTTP: &[u8] = b"HTTP/";
-    const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
     /// What `from_environment` looks at.
     const VARIABLES: [&str; 7] = [
@@ -3393,6 +3480,10 @@ mod greet {
             }
             if is_complete(&banner) {
                 break End::Complete;
+            }
+            // Nothing ends what telnet says first: options, or a prompt.
+            if banner.starts_with(IAC) || port == TELNET {
+                wire.set_deadline(Deadline::after(QUIET).no_later_than(deadline));
             }
             if banner.len() > BANNER_MAX {
                 break End::TooLong;
@@ -3473,13 +3564,20 @@ mod greet {
         matches!(bytes, [_, _, 0, 0, 0x0a, b'0'..=b'9', ..] | [_, _, 0, 0, 0xff, _, _, ..])
     }
 
+    /// The byte that begins a telnet command, and the port of telnet (RFC 854).
+    const IAC: &[u8] = b"\xff";
+    const TELNET: u16 = 23;
+
+    /// Without more of it for so long, what telnet says is complete.
+    const QUIET: Duration = Duration::from_millis(300);
+
     /// Bytes of a greeting that are kept: RFC 4253 allows 255 a line, mail servers some lines.
     const BANNER_MAX: usize = 8192;
 
     /// How the first bytes give a protocol away: beginning, a word in it, ports, name. First
     /// match wins.
     type Signature = (&'static [u8], &'static [u8], &'static [u16], &'static str);
-    const SIGNATURES: [Signature; 37] = [
+    const SIGNATURES: [Signature; 40] = [
         (b"HTTP/", b"", &[], "http"),
         (b"Exceeded MaxStartups", b"", &[], "ssh"),
         (b"Not allowed at this time", b"", &[], "ssh"),
@@ -3499,6 +3597,8 @@ mod greet {
         (b"220", b"ftp", &[], "ftp"),
         (b"220", b"", &[21, 990], "ftp"),
         (b"421", b"", &[21, 990], "ftp"),
+        (b"220", b"", &[24], "lmtp"),
+        (b"421", b"", &[24], "lmtp"),
         (b"220", b"", &[], "smtp"),
         (b"421", b"", &[], "smtp"),
         (b"554", b"", &[], "smtp"),
@@ -3516,6 +3616,7 @@ mod greet {
         (b"reach listen:", b"", &[], "reach listen"),
         (b"\xff\xfb", b"", &[], "telnet"),
         (b"\xff\xfd", b"", &[], "telnet"),
+        (IAC, b"", &[TELNET], "telnet"),
         (b"\x15\x03", b"", &[], "tls"),
     ];
 }
@@ -4249,10 +4350,80 @@ mod hello {
             !matches!(self.outcome, Outcome::Silent | Outcome::NoConnection)
         }
 
+        /// Whether TLS came back: a hang-up is no short answer.
+        pub fn is_tls(&self) -> bool {
+            self.is_greeting() || matches!(self.outcome, Outcome::Alert(_))
+        }
+
         /// Whether the peer went along with what was offered.
         pub fn is_greeting(&self) -> bool {
             matches!(self.outcome, Outcome::ServerHello { .. })
         }
+
+        /// The same with a version and a suite of today.
+        pub fn is_modern(&self) -> bool {
+            matches!(self.outcome, Outcome::ServerHello { version: 0x0303.., suite }
+                if MODERN_SUITES.contains(&suite))
+        }
+
+        /// Whether the connection was there and brought no ServerHello.
+        pub fn is_refusal(&self) -> bool {
+            !self.is_greeting() && self.outcome != Outcome::NoConnection
+        }
+    }
+
+    /// Two questions whose answers would explain a failed handshake by what they differ in: first
+    /// the one that fails. `unsaid`: there is a name that the handshake did not send, and only
+    /// `Named` did. `None` too when something like the handshake was answered, for then it does
+    /// not fail every time: one member of a pool, a flaky path.
+    pub fn contrast(answers: &[HelloAnswer], unsaid: bool) -> Option<(Question, Question)> {
+        use Question::{Large, Named, NoSni, Old, Small};
+        let greeted = |question| count(answers, question).greeted > 0;
+        let refused = if unsaid { NoSni } else { Named };
+        let flaky = greeted(refused) || greeted(Small) || greeted(Large);
+        match (greeted(Named), greeted(Old), greeted(NoSni)) {
+            (true, ..) if unsaid && !flaky => Some((NoSni, Named)),
+            (false, true, _) if !flaky => Some((Named, Old)),
+            (false, false, true) if !flaky => Some((Named, NoSni)),
+            (false, false, false) => {
+                let short = count(answers, Small).tls > 0;
+                (short && count(answers, Large).silent > 0).then_some((Large, Small))
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether each repetition came out as the first time: once may be the member of a pool that
+    /// the balancer chose.
+    pub fn holds(answers: &[HelloAnswer], (fails, works): (Question, Question)) -> bool {
+        let (bad, good) = (count(answers, fails), count(answers, works));
+        let (failed, worked) = match works {
+            Question::Small => (bad.silent, good.tls),
+            _ => (bad.asked - bad.greeted - bad.unheard, good.greeted),
+        };
+        failed > 1 && worked > 1 && failed == bad.asked && worked == good.asked
+    }
+
+    /// How the answers to one question came out.
+    #[derive(Default)]
+    struct Count {
+        asked: usize,
+        greeted: usize,
+        tls: usize,
+        silent: usize,
+        unheard: usize,
+    }
+
+    fn count(answers: &[HelloAnswer], question: Question) -> Count {
+        let mut count = Count::default();
+        for answer in answers.iter().filter(|a| a.question == question) {
+            count.asked += 1;
+            count.greeted += usize::from(answer.is_greeting());
+            count.tls += usize::from(answer.is_tls());
+            count.silent += usize::from(answer.outcome == Outcome::Silent);
+            count.unheard += usize::from(answer.outcome == Outcome::NoConnection);
+        }
+        count
     }
 
     /// Asks on a fresh connection, until the Wire's own deadline.
@@ -4292,7 +4463,7 @@ mod hello {
     }
 
     /// What the bytes so far say; `None` if that is still open. Warnings before it do not count,
-    /// and a ServerHello may be spread over any number of records (RFC 8446 section 5.1).
+    /// and a ServerHello may be part of a record or of many (RFC 8446 section 5.1).
     pub fn read_answer(heard: &[u8]) -> Option<Outcome> {
         let garbage = || Some(Outcome::Plaintext(Untrusted::new(heard)));
         if heard.len() > HEARD_MAX {
@@ -4305,11 +4476,14 @@ mod hello {
                 return garbage();
             }
             let length = usize::from(number(rest.get(3..)?)?);
-            let body = rest.get(5..)?.get(..length)?;
+            let come = rest.get(5..)?;
+            let body = come.get(..length).unwrap_or(come);
             match (*kind, body) {
+                // The certificates may be behind it in the same record.
+                (HANDSHAKE, _) => message.extend_from_slice(body),
+                _ if body.len() < length => return None,
                 (ALERT, [WARNING, description]) if *description != CLOSE_NOTIFY => {}
                 (ALERT, [_, description]) => return Some(Outcome::Alert(*description)),
-                (HANDSHAKE, _) => message.extend_from_slice(body),
                 _ => return garbage(),
             }
             if message.first().is_some_and(|kind| *kind != SERVER_HELLO) {
@@ -4538,6 +4712,8 @@ mod x509 {
         /// Every DNS name and IP address of the subjectAltName, as text and in its order.
         pub names: Vec<Untrusted>,
         addresses: Vec<IpAddr>,
+        /// Whether it has entries of other kinds, which name no host.
+        pub other_names: bool,
         /// Unix seconds.
         pub not_before: i64,
         pub not_after: i64,
@@ -4611,6 +4787,7 @@ mod x509 {
             sha256: sha256.as_ref().try_into().ok()?,
             names: found.names,
             addresses: found.addresses,
+            other_names: found.other_names,
             is_ca: found.is_ca,
             server_auth: found.server_auth,
             aia: found.aia,
@@ -4662,6 +4839,14 @@ mod x509 {
                 Ok(address) => self.addresses.contains(&address),
                 Err(_) => self.names.iter().any(|name| covers(name.bytes(), host)),
             }
+        }
+
+        /// An address that stands there as a DNS name, where nobody looks for it.
+        pub fn misplaced(&self) -> Option<&Untrusted> {
+            self.names.iter().find(|name| {
+                let address = std::str::from_utf8(name.bytes()).ok().and_then(|n| n.parse().ok());
+                address.is_some_and(|address| !self.addresses.contains(&address))
+            })
         }
 
         /// The name that shares the longest ending with `host`: what the user may have meant.
@@ -4732,6 +4917,7 @@ mod x509 {
     struct Extensions {
         names: Vec<Untrusted>,
         addresses: Vec<IpAddr>,
+        other_names: bool,
         is_ca: Option<bool>,
         server_auth: Option<bool>,
         aia: Option<Untrusted>,
@@ -4782,7 +4968,7 @@ mod x509 {
                             self.names.push(Untrusted::new(address.to_string()));
                         }
                     }
-                    _ => {}
+                    _ => self.other_names = true,
                 }
             }
             Some(())
@@ -4893,6 +5079,11 @@ mod x509 {
         era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
     }
 
+    /// The key of a trust anchor: `raw_key`, or what a certificate had for it.
+    pub fn public_key(info: &[u8]) -> Option<Key> {
+        key(Der(info))
+    }
+
     /// What kind of key, from the contents of a SubjectPublicKeyInfo.
     fn key(mut info: Der<'_>) -> Option<Key> {
         let mut kind = info.expect(SEQUENCE)?;
@@ -4991,7 +5182,8 @@ mod x509 {
     const SIGNATURES: &str = "1.2.840.113549.1.1.4 RSA-MD5; 1.2.840.113549.1.1.5 RSA-SHA1; \
         1.2.840.113549.1.1.10 RSA-PSS; 1.2.840.113549.1.1.11 RSA-SHA256; \
         1.2.840.113549.1.1.12 RSA-SHA384; 1.2.840.113549.1.1.13 RSA-SHA512; \
-        1.2.840.10045.4.1 ECDSA-SHA1; 1.2.840.10045.4.3.2 ECDSA-SHA256; \
+        1.2.840.113549.1.1.14 RSA-SHA224; 1.2.840.10045.4.1 ECDSA-SHA1; \
+        1.2.840.10045.4.3.1 ECDSA-SHA224; 1.2.840.10045.4.3.2 ECDSA-SHA256; \
         1.2.840.10045.4.3.3 ECDSA-SHA384; 1.2.840.10045.4.3.4 ECDSA-SHA512; \
         1.3.101.112 Ed25519; 1.3.101.113 Ed448; 2.16.840.1.101.3.4.3.17 ML-DSA-44; \
         2.16.840.1.101.3.4.3.18 ML-DSA-65; 2.16.840.1.101.3.4.3.19 ML-DSA-87";
@@ -5084,8 +5276,9 @@ mod tls {
     use crate::connect::Wire;
     use crate::deadline::Deadline;
     use crate::mint::Minted;
+    use crate::sys;
     use crate::text::Untrusted;
-    use crate::x509::{self, Certificate};
+    use crate::x509::{self, Certificate, Key};
     use recorder::provider;
     use recorder::{Identity, Recorder, Seen};
     use rustls::client::{Resumption, verify_server_cert_signed_by_trust_anchor};
@@ -5097,7 +5290,6 @@ mod tls {
         CertificateError, ClientConfig, ClientConnection, InvalidMessage, RootCertStore,
         ServerConfig,
     };
-    use std::collections::BTreeSet;
     use std::io::{self, ErrorKind, Read, Write};
     use std::net::{IpAddr, Ipv4Addr};
     use std::path::{Path, PathBuf};
@@ -5163,6 +5355,8 @@ mod tls {
         pub group: Option<&'static str>,
         pub alpn: Option<Untrusted>,
         pub sni: Option<String>,
+        /// The versions that this side allowed.
+        pub offered: Versions,
         /// As sent, leaf first, at most `CHAIN_MAX`; empty when the leaf itself is no DER.
         pub chain: Vec<Certificate>,
         /// How many certificates were sent, and how many of the first `CHAIN_MAX` are no DER.
@@ -5240,18 +5434,21 @@ mod tls {
     /// In the order of gravity: first what no trust store can change. `cert` counts from the
     /// leaf, which is 0. `ClockWrong`: this box's clock is before the day this program was
     /// written. `Incomplete`: the leaf's issuer was not sent and is no root; `sure` is false
-    /// when it may as well be a root that this side does not know.
+    /// when it may as well be a root that this side does not know. `RootExpired`: in the only store
+    /// that knows it. `Unchecked`: a signature of a kind, or by a key, that the library lacks.
     #[derive(Clone, PartialEq, Eq)]
     pub enum Flaw {
         Malformed,
         ClockWrong,
         Expired { cert: usize, seconds: i64 },
         NotYetValid { cert: usize, seconds: i64 },
+        RootExpired { root: Untrusted, until: i64 },
         Name,
         SelfSigned,
         Incomplete { issuer: Untrusted, aia: Option<Untrusted>, sure: bool },
         Untrusted { issuer: Untrusted, why: Unknown },
         Unproven,
+        Unchecked { cert: usize, key: Option<Key> },
         Weak { cert: usize, why: Weak },
     }
 
@@ -5283,6 +5480,8 @@ mod tls {
         pub source: Source,
         pub roots: usize,
         pub trusts: Trusts,
+        /// The root without which there is no trust, and when it ended, if it has.
+        pub over: Option<(Untrusted, i64)>,
     }
 
     /// Mozilla's roots as built into this file; what other programs on this box use, a file or a
@@ -5300,6 +5499,7 @@ mod tls {
         OutOfDate, // yes, but for the dates
         UnknownIssuer,
         BadSignature, // a root of the right name, and a signature not its own or too weak
+        Unchecked,    // a signature of a kind that the library does not know
         Rule,
     }
 
@@ -5313,6 +5513,9 @@ mod tls {
     struct Store {
         source: Source,
         roots: RootCertStore,
+        /// What the roots were made from, in the same order; none for Mozilla's, which are built
+        /// in without their dates.
+        certificates: Vec<CertificateDer<'static>>,
     }
 
     /// Application data over TLS. Errors are those of `io`; `alert_in` reads the alert out of one.
@@ -5341,10 +5544,13 @@ mod tls {
             match (self.outcome, sent) {
                 (Outcome::Done, true) => Demand::Accepted,
                 (Outcome::Done, false) => Demand::Optional,
-                (Outcome::AlertAfter(alert), true) => Demand::Rejected(alert),
-                (Outcome::AlertAfter(_), false) => Demand::Required,
-                (Outcome::Alert(n), true) if CLIENT_ALERTS.contains(&n) => Demand::Rejected(n),
-                (Outcome::Alert(n), false) if CLIENT_ALERTS.contains(&n) => Demand::Required,
+                (Outcome::Alert(n) | Outcome::AlertAfter(n), sent) if blames_client(n) => {
+                    if *sent {
+                        Demand::Rejected(n)
+                    } else {
+                        Demand::Required
+                    }
+                }
                 _ => Demand::Unclear,
             }
         }
@@ -5380,6 +5586,7 @@ mod tls {
         session.describe(&mut shake);
         let said = matches!(options.name, ServerNameChoice::Sni(_)) && dns_name(name);
         shake.sni = said.then(|| name.clone());
+        shake.offered = options.versions;
         if shake.sent > 0 {
             let mut judgement = trust.judge(&shake.chain, name, now);
             judgement.add_proof(shake.signature_verified);
@@ -5432,7 +5639,7 @@ mod tls {
         let leaf_known = leaf.is_some();
         let signature_verified = match seen.signature.unwrap_or(Err(Unproven::NotReached)) {
             // RSA keys too small or too large look like wrong signatures to the library.
-            Err(Unproven::Wrong) if !leaf.is_some_and(checkable) => Err(Unproven::Key),
+            Err(Unproven::Wrong) if !leaf.is_some_and(|c| checkable(&c.key)) => Err(Unproven::Key),
             checked => checked,
         };
         let client_auth = match seen.request {
@@ -5449,6 +5656,7 @@ mod tls {
             group: None,
             alpn: None,
             sni: None,
+            offered: Versions::Any,
             sent: seen.sent,
             unparsed: parsed.iter().filter(|certificate| certificate.is_none()).count(),
             chain: parsed.into_iter().flatten().filter(|_| leaf_known).collect(),
@@ -5723,11 +5931,8 @@ mod tls {
         /// mistake; or the stores of the file system under `root`, read when they are needed.
         pub fn load(ca: Option<&Path>, root: &Path) -> Result<Trust, BadFile> {
             let store = |path: &Path| {
-                let roots = anchors(&certificates(&read_file(path)?)?);
-                if roots.is_empty() {
-                    return Err(BadFile::NoCertificate);
-                }
-                Ok(Store { source: Source::CaFile(path.to_owned()), roots })
+                let list = certificates(&read_file(path)?)?;
+                Store::new(Source::CaFile(path.to_owned()), list).ok_or(BadFile::NoCertificate)
             };
             let ca = ca.map(store).transpose()?;
             Ok(Trust { root: root.to_owned(), ca, own: OnceLock::new() })
@@ -5735,9 +5940,7 @@ mod tls {
 
         /// One certificate instead of every store, for services that reach plays itself.
         pub fn only(certificate: &CertificateDer<'static>) -> Trust {
-            let roots = anchors(std::slice::from_ref(certificate));
-            let source = Source::CaFile(PathBuf::new());
-            let ca = Some(Store { source, roots });
+            let ca = Store::new(Source::CaFile(PathBuf::new()), vec![certificate.clone()]);
             Trust { root: PathBuf::new(), ca, own: OnceLock::new() }
         }
 
@@ -5747,7 +5950,8 @@ mod tls {
                 Some(store) => std::slice::from_ref(store),
                 None => self.own.get_or_init(|| {
                     let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-                    let mozilla = Store { source: Source::Mozilla, roots };
+                    let mozilla =
+                        Store { source: Source::Mozilla, roots, certificates: Vec::new() };
                     std::iter::once(mozilla).chain(bundle(&self.root)).collect()
                 }),
             }
@@ -5769,6 +5973,8 @@ mod tls {
             let mut graver = Vec::new();
             if !trusts(&[Trusts::Yes]) {
                 graver.extend(dates(&path, now));
+                let over = judged.opinions.iter().find_map(|o| o.over.clone());
+                graver.extend(over.map(|(root, until)| Flaw::RootExpired { root, until }));
             }
             if !leaf.matches(host) {
                 graver.push(Flaw::Name);
@@ -5794,11 +6000,13 @@ mod tls {
             }
             let issuer = top.issuer.clone();
             if path.len() > DEPTH_MAX || path.iter().any(|link| self.knows(&link.1.raw_issuer)) {
-                return match judged.opinions.iter().any(|o| o.trusts == Trusts::Rule) {
-                    // A weakness is what the library stopped at, and already named.
+                let said = |trusts| judged.opinions.iter().any(|o| o.trusts == trusts);
+                // A weakness is what the library stopped at, and already named.
+                return match self.unchecked(path, said(Trusts::Unchecked)) {
                     _ if judged.flaws.iter().any(stops_the_library) => None,
-                    true => Some(Flaw::Weak { cert: 0, why: Weak::Rule }),
-                    false => Some(Flaw::Untrusted { issuer, why: Unknown::OtherKey }),
+                    Some(flaw) => Some(flaw),
+                    None if said(Trusts::Rule) => Some(Flaw::Weak { cert: 0, why: Weak::Rule }),
+                    None => Some(Flaw::Untrusted { issuer, why: Unknown::OtherKey }),
                 };
             }
             let hints = [leaf.aia.is_some(), self.ca.is_some(), others];
@@ -5816,12 +6024,65 @@ mod tls {
 
         /// Whether any store has a root of this name.
         fn knows(&self, raw_name: &[u8]) -> bool {
+            self.named(raw_name).is_some()
+        }
+
+        /// The first root of this name.
+        fn named(&self, raw_name: &[u8]) -> Option<&TrustAnchor<'static>> {
             let mut all = self.stores().iter().flat_map(|store| &store.roots.roots);
-            all.any(|anchor| anchor.subject.as_ref() == raw_name)
+            all.find(|anchor| anchor.subject.as_ref() == raw_name)
+        }
+
+        /// The first signature on the path that the library cannot check, by its kind or by the
+        /// key that made it: nothing is known about the issuer then. `sure`: the library says that
+        /// there is one. Of RSA-PSS it knows the usual parameters only, which the name lacks.
+        fn unchecked(&self, path: &[Link<'_>], sure: bool) -> Option<Flaw> {
+            let mut likely = None;
+            for (at, &(cert, c)) in path.iter().enumerate() {
+                let key = match path.get(at + 1) {
+                    _ if c.self_signed() => break,
+                    Some((_, issuer)) => Some(issuer.key.clone()),
+                    None => self
+                        .named(&c.raw_issuer)
+                        .and_then(|root| x509::public_key(&root.subject_public_key_info)),
+                };
+                let pss = c.signature == "RSA-PSS";
+                let known = pss || SIGNATURES.split(' ').any(|known| known == c.signature);
+                let strange = !known || key.as_ref().is_some_and(|key| !checkable(key));
+                let flaw = Flaw::Unchecked { cert, key };
+                if strange {
+                    return Some(flaw);
+                }
+                if pss || likely.is_none() {
+                    likely = Some(flaw);
+                }
+            }
+            likely.filter(|_| sure)
         }
     }
 
     impl Store {
+        /// The roots as the library wants them; those it cannot read are left out, as elsewhere.
+        /// `None`: not one is left.
+        fn new(source: Source, mut certificates: Vec<CertificateDer<'static>>) -> Option<Self> {
+            let mut roots = RootCertStore::empty();
+            certificates.retain(|der| roots.add(der.clone()).is_ok());
+            (!roots.is_empty()).then_some(Self { source, roots, certificates })
+        }
+
+        /// The root that is over, if every one is that this chain can have led to. The library does
+        /// not look at the dates of roots, but OpenSSL does.
+        fn over(&self, chain: &[&Certificate], now: i64) -> Option<(Untrusted, i64)> {
+            let mut over = None;
+            for (root, der) in self.roots.roots.iter().zip(&self.certificates) {
+                if chain.iter().any(|c| root.subject.as_ref() == c.raw_issuer) {
+                    let root = x509::parse(der).filter(|root| root.not_after < now)?;
+                    over = Some((root.subject.clone(), root.not_after));
+                }
+            }
+            over
+        }
+
         /// Now, and if that fails at a moment when the dates are no reason.
         fn opinion(&self, chain: &[Certificate], path: &[Link<'_>], now: i64) -> Opinion {
             // The library tries issuers of one name in every order, which takes seconds for a
@@ -5835,52 +6096,69 @@ mod tls {
                 false => chain.iter().collect(),
             };
             let moment = common_moment(&given, now);
-            let trusts = match self.verify(&given, now) {
+            let mut trusts = match verify(&self.roots, &given, now) {
                 Trusts::Yes => Trusts::Yes,
                 refused if moment == now => refused,
-                _ => match self.verify(&given, moment) {
-                    Trusts::Yes => Trusts::OutOfDate,
+                _ => match verify(&self.roots, &given, moment) {
+                    Trusts::Yes => return self.told(Trusts::OutOfDate, None),
                     refused => refused,
                 },
             };
-            Opinion { source: self.source.clone(), roots: self.roots.len(), trusts }
+            // No moment suits all: the library looks at the dates first, and saw nothing else.
+            let known = |top: &Certificate| {
+                self.roots.roots.iter().any(|root| root.subject.as_ref() == top.raw_issuer)
+            };
+            if trusts == Trusts::OutOfDate && !path.last().is_some_and(|link| known(link.1)) {
+                trusts = Trusts::UnknownIssuer;
+            }
+            let over = self.over(&given, now).filter(|_| trusts == Trusts::Yes);
+            if over.is_some() {
+                trusts = Trusts::OutOfDate;
+            }
+            self.told(trusts, over)
         }
 
-        /// Asks the library, whose path building takes the certificates in any order.
-        fn verify(&self, chain: &[&Certificate], now: i64) -> Trusts {
-            let mut ders = chain.iter().map(|c| CertificateDer::from(c.der.as_slice()));
-            let (Some(first), Some(leaf)) = (ders.next(), chain.first()) else {
-                return Trusts::Rule;
-            };
-            // A self-signed leaf that is itself in the store: the library wants a CA above it.
-            let itself = |anchor: &TrustAnchor<'_>| {
-                anchor.subject.as_ref() == leaf.raw_subject
-                    && anchor.subject_public_key_info.as_ref() == leaf.raw_key
-            };
-            if leaf.self_signed() && self.roots.roots.iter().any(itself) {
-                let valid = (leaf.not_before..=leaf.not_after).contains(&now);
-                return if valid { Trusts::Yes } else { Trusts::OutOfDate };
+        fn told(&self, trusts: Trusts, over: Option<(Untrusted, i64)>) -> Opinion {
+            Opinion { source: self.source.clone(), roots: self.roots.len(), trusts, over }
+        }
+    }
+
+    /// Asks the library, whose path building takes the certificates in any order.
+    fn verify(roots: &RootCertStore, chain: &[&Certificate], now: i64) -> Trusts {
+        let mut ders = chain.iter().map(|c| CertificateDer::from(c.der.as_slice()));
+        let (Some(first), Some(leaf)) = (ders.next(), chain.first()) else {
+            return Trusts::Rule;
+        };
+        // A self-signed leaf that is itself in the store: the library wants a CA above it.
+        let itself = |anchor: &TrustAnchor<'_>| {
+            anchor.subject.as_ref() == leaf.raw_subject
+                && anchor.subject_public_key_info.as_ref() == leaf.raw_key
+        };
+        if leaf.self_signed() && roots.roots.iter().any(itself) {
+            let valid = (leaf.not_before..=leaf.not_after).contains(&now);
+            return if valid { Trusts::Yes } else { Trusts::OutOfDate };
+        }
+        let issuers: Vec<_> = ders.collect();
+        let now = UnixTime::since_unix_epoch(Duration::from_secs(now.try_into().unwrap_or(0)));
+        let verdict = ParsedCertificate::try_from(&first).and_then(|leaf| {
+            let all = recorder::algorithms().all;
+            verify_server_cert_signed_by_trust_anchor(&leaf, roots, &issuers, now, all)
+        });
+        let Err(rustls::Error::InvalidCertificate(error)) = verdict else {
+            return if verdict.is_ok() { Trusts::Yes } else { Trusts::Rule };
+        };
+        match error {
+            CertificateError::UnknownIssuer => Trusts::UnknownIssuer,
+            CertificateError::ExpiredContext { .. }
+            | CertificateError::NotValidYetContext { .. } => Trusts::OutOfDate,
+            CertificateError::BadSignature => Trusts::BadSignature,
+            CertificateError::UnsupportedSignatureAlgorithmContext { .. }
+            | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
+                Trusts::Unchecked
             }
-            let issuers: Vec<_> = ders.collect();
-            let now = UnixTime::since_unix_epoch(Duration::from_secs(now.try_into().unwrap_or(0)));
-            let verdict = ParsedCertificate::try_from(&first).and_then(|leaf| {
-                let all = recorder::algorithms().all;
-                verify_server_cert_signed_by_trust_anchor(&leaf, &self.roots, &issuers, now, all)
-            });
-            let Err(rustls::Error::InvalidCertificate(error)) = verdict else {
-                return if verdict.is_ok() { Trusts::Yes } else { Trusts::Rule };
-            };
-            match error {
-                CertificateError::UnknownIssuer => Trusts::UnknownIssuer,
-                CertificateError::BadSignature
-                | CertificateError::UnsupportedSignatureAlgorithmContext { .. }
-                | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
-                    Trusts::BadSignature
-                }
-                // The library minds that it is a CA's before it looks for its issuer.
-                _ if leaf.self_signed() => Trusts::UnknownIssuer,
-                _ => Trusts::Rule,
-            }
+            // The library minds that it is a CA's before it looks for its issuer.
+            _ if leaf.self_signed() => Trusts::UnknownIssuer,
+            _ => Trusts::Rule,
         }
     }
 
@@ -5960,7 +6238,7 @@ mod tls {
             let old = c.signature.ends_with("SHA1") || c.signature.ends_with("MD5");
             let checks = [
                 (small && (leaf || !root), Weak::SmallKey),
-                (!small && !checkable(c) && (leaf || !root), Weak::UnusualKey),
+                (!small && !checkable(&c.key) && (leaf || !root), Weak::UnusualKey),
                 (old && !root, Weak::OldHash),
                 (leaf && c.version < 3, Weak::OldVersion),
                 (leaf && !root && c.is_ca == Some(true), Weak::CaAsLeaf),
@@ -5984,9 +6262,9 @@ mod tls {
     }
 
     /// Whether the library checks signatures made with this key.
-    fn checkable(certificate: &Certificate) -> bool {
-        match certificate.key.algorithm.as_ref() {
-            "RSA" => (RSA_MIN..=RSA_MAX).contains(&certificate.key.bits),
+    fn checkable(key: &Key) -> bool {
+        match key.algorithm.as_ref() {
+            "RSA" => (RSA_MIN..=RSA_MAX).contains(&key.bits),
             algorithm => ["EC P-256", "EC P-384", "Ed25519"].contains(&algorithm),
         }
     }
@@ -6001,27 +6279,30 @@ mod tls {
         places.extend(BUNDLES.split(' ').map(|path| root.join(path)));
         places
             .into_iter()
-            .map(|path| (anchors(&read_bundle(&path)), path))
-            .find(|(roots, _)| !roots.is_empty())
-            .map(|(roots, path)| Store { source: Source::Bundle(path), roots })
+            .find_map(|path| Store::new(Source::Bundle(path.clone()), read_bundle(&path, root)))
     }
 
     /// The certificates of a file, or of the files of a directory, each once: directories for
     /// OpenSSL hold every file under two names.
-    fn read_bundle(path: &Path) -> Vec<CertificateDer<'static>> {
-        let Ok(directory) = std::fs::read_dir(path) else {
-            return read_file(path).and_then(|pem| certificates(&pem)).unwrap_or_default();
+    fn read_bundle(path: &Path, root: &Path) -> Vec<CertificateDer<'static>> {
+        let path = sys::beneath(root, path);
+        let Ok(directory) = std::fs::read_dir(&path) else {
+            return read_file(&path).and_then(|pem| certificates(&pem)).unwrap_or_default();
         };
-        let (mut once, mut room) = (BTreeSet::new(), FILE_MAX);
+        let (mut once, mut room) = (Vec::new(), FILE_MAX);
         for path in directory.flatten().take(DIRECTORY_MAX).map(|entry| entry.path()) {
+            let path = sys::beneath(root, &path);
             let size = path.metadata().ok().filter(|m| m.is_file()).map_or(u64::MAX, |m| m.len());
             if let (Some(left), Ok(pem)) = (room.checked_sub(size), read_file(&path)) {
                 room = left;
-                let list = certificates(&pem).unwrap_or_default();
-                once.extend(list.iter().map(|der| der.to_vec()));
+                for der in certificates(&pem).unwrap_or_default() {
+                    if !once.contains(&der) {
+                        once.push(der);
+                    }
+                }
             }
         }
-        once.into_iter().map(CertificateDer::from).collect()
+        once
     }
 
     /// The whole file, if it is of a sensible size.
@@ -6037,13 +6318,6 @@ mod tls {
     fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, BadFile> {
         let list: Vec<_> = CertificateDer::pem_slice_iter(pem).flatten().collect();
         if list.is_empty() { Err(BadFile::NoCertificate) } else { Ok(list) }
-    }
-
-    /// Roots as the library wants them; those it cannot read are left out, as elsewhere.
-    fn anchors(certificates: &[CertificateDer<'static>]) -> RootCertStore {
-        let mut store = RootCertStore::empty();
-        store.add_parsable_certificates(certificates.iter().cloned());
-        store
     }
 
     impl ClientIdentity {
@@ -6102,7 +6376,7 @@ mod tls {
         };
         use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
         use rustls::{CertificateError, DigitallySignedStruct as Signed, Error, SignatureScheme};
-        use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+        use std::sync::{Arc, Mutex, MutexGuard};
 
         pub use rustls::sign::CertifiedKey as Identity;
 
@@ -6150,7 +6424,7 @@ mod tls {
             }
 
             fn seen(&self) -> MutexGuard<'_, Seen> {
-                self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+                crate::sys::locked(&self.seen)
             }
 
             /// Writes down whether the key was proven; the handshake goes on in any case.
@@ -6238,6 +6512,11 @@ mod tls {
         }
     }
 
+    /// Whether this alert answers a client certificate, or its absence.
+    pub fn blames_client(alert: u8) -> bool {
+        matches!(alert, 40 | 42..=46 | 48 | 49 | 116)
+    }
+
     /// The name of an alert (RFC 8446 section 6, RFC 5246 section 7.2, RFC 6066, RFC 7301).
     pub fn alert_name(number: u8) -> &'static str {
         lookup(ALERTS, number.into()).unwrap_or("unknown")
@@ -6286,14 +6565,14 @@ mod tls {
     const RSA_MIN: usize = 2048;
     const RSA_MAX: usize = 8192;
 
+    /// Signatures in certificates that the library checks, by our names.
+    const SIGNATURES: &str = "RSA-SHA256 RSA-SHA384 RSA-SHA512 ECDSA-SHA256 ECDSA-SHA384 Ed25519";
+
     /// 2026-11-01 in Unix seconds. No clock was right that shows an earlier time.
     const BUILD_FLOOR: i64 = 1_793_491_200;
 
     const CLOSE_NOTIFY: u8 = 0;
     const ENCRYPTED: &[u8] = b"ENCRYPTED";
-
-    /// Alerts that answer a client certificate or its absence.
-    const CLIENT_ALERTS: [u8; 10] = [40, 41, 42, 43, 44, 45, 46, 48, 49, 116];
 
     /// Where distributions keep the bundle: Debian, Fedora, openSUSE, old RHEL, new RHEL,
     /// Alpine, NixOS; then directories, for Debian without its bundle.
@@ -6885,7 +7164,7 @@ mod probe {
         pub family: Family,
         pub resolver: resolve::Config,
         pub socket: SocketOptions,
-        /// `-z`: stop after the connect; nothing is read or sent.
+        /// `-z`: stop after the connect, or the tunnel; nothing else is read or sent.
         pub connect_only: bool,
         /// Diagnostic second connections are allowed.
         pub extra: bool,
@@ -6951,8 +7230,8 @@ mod probe {
         Tunnel(&'a Tunnel),
         Greeting(SocketAddr, &'a Greeting),
         Upgrade(SocketAddr, &'a Upgrade),
-        /// With this box's time, in seconds since 1970.
-        Handshake(SocketAddr, &'a Handshake, i64),
+        /// With this box's time, in seconds since 1970, and whether there are other addresses.
+        Handshake(SocketAddr, &'a Handshake, i64, bool),
         Extra(&'a [HelloAnswer]),
         Reply(SocketAddr, &'a Reply),
     }
@@ -6970,9 +7249,10 @@ mod probe {
     pub fn run(target: &Target, options: &Options, watch: Watch<'_>) -> Probe {
         let clock = Deadline::after(target.timeouts.dns);
         let (mut probe, addrs, beyond) = find(target, options, watch, clock);
-        let until = None;
-        let walk =
-            |addr: &SocketAddr| Walk { addr: *addr, beyond, target, options, watch, until }.steps();
+        let (until, several) = (None, addrs.len() > 1);
+        let walk = |addr: &SocketAddr| {
+            Walk { addr: *addr, several, beyond, target, options, watch, until }.steps()
+        };
         probe.paths = side_by_side(&addrs, &walk);
         probe.elapsed = clock.elapsed();
         probe
@@ -6983,8 +7263,9 @@ mod probe {
     pub fn open(target: &Target, options: &Options, watch: Watch<'_>) -> (Probe, Option<Opened>) {
         let clock = Deadline::after(target.timeouts.dns);
         let (mut probe, addrs, beyond) = find(target, options, watch, clock);
+        let several = addrs.len() > 1;
         for addr in addrs {
-            let walk = Walk { addr, beyond, target, options, watch, until: None };
+            let walk = Walk { addr, several, beyond, target, options, watch, until: None };
             let (mut path, opened) = walk.open();
             // A certificate for somebody else is looked into as any failure is.
             let wrong = options.extra && path.handshake.as_deref().is_some_and(has_wrong_name);
@@ -7110,6 +7391,8 @@ mod probe {
     #[derive(Clone, Copy)]
     struct Walk<'a> {
         addr: SocketAddr,
+        /// It is one of several addresses.
+        several: bool,
         /// The target's address, where the proxy wants it.
         beyond: Option<IpAddr>,
         target: &'a Target,
@@ -7204,8 +7487,10 @@ mod probe {
             let hung_up = matches!(reply.end, End::Closed | End::Reset) && reply.text.is_empty();
             path.reply = Some(Box::new(reply));
             if hung_up && path.tunnel.is_none() && self.may_ask_more() {
-                let limit = self.limit(target.timeouts.connect);
-                path.extra = vec![self.inquire_one(Question::Idle, None, limit)];
+                let waited = path.greeting.as_ref().map_or(Duration::ZERO, |g| g.elapsed);
+                let waited = waited + path.reply.as_ref().map_or(Duration::ZERO, |r| r.elapsed);
+                let limit = self.idle_limit(waited, self.limit(target.timeouts.reply));
+                path.extra.extend(limit.map(|l| self.inquire_one(Question::Idle, None, l)));
                 (self.watch)(Step::Extra(&path.extra));
             }
         }
@@ -7248,7 +7533,7 @@ mod probe {
             let now = unix_now();
             let (handshake, session) =
                 tls::handshake(wire, &choice, &self.options.trust, now, limit);
-            (self.watch)(Step::Handshake(self.addr, &handshake, now));
+            (self.watch)(Step::Handshake(self.addr, &handshake, now, self.several));
             let session = session.filter(|_| handshake.outcome == tls::Outcome::Done);
             path.handshake = Some(Box::new(handshake));
             session.map(Opened::Secure)
@@ -7272,7 +7557,8 @@ mod probe {
                 + path.upgrade.as_ref().map_or(Duration::ZERO, |u| u.elapsed);
             // Silence has cost a whole limit already. What is small enough to get through is
             // answered within some round trips; so late that it is not, it is no help either.
-            let patience = match handshake.elapsed >= target.timeouts.tls {
+            let silence = handshake.elapsed >= target.timeouts.tls;
+            let patience = match silence {
                 true => SILENCE_MIN + path.attempt.elapsed * SILENCE_TRIPS + way,
                 false => target.timeouts.tls,
             };
@@ -7290,32 +7576,62 @@ mod probe {
                 Host::Ip(..) => None,
             };
             let sni = handshake.sni.as_deref();
-            let mut questions = questions(handshake, sni.is_none() && host.is_some());
+            let unsaid = sni.is_none() && host.is_some();
+            let mut questions = questions(handshake, unsaid);
             // What hangs up on silence there is a service that waits for TLS.
-            let at_once = path.upgrade.is_none();
-            questions.retain(|question| *question != Question::Idle || at_once);
-            path.extra = side_by_side(&questions, &|question| {
-                let name = if *question == Question::Named { sni.or(host) } else { sni };
-                self.inquire_one(*question, name, limit)
-            });
+            let idle = self.idle_limit(handshake.elapsed + path.attempt.elapsed + way, limit);
+            let idle = idle.filter(|_| path.upgrade.is_none());
+            questions.retain(|question| *question != Question::Idle || idle.is_some());
+            let ask = |questions: &[Question], limit| {
+                side_by_side(questions, &|question| {
+                    let (name, limit) = match question {
+                        Question::Idle => (None, idle.unwrap_or(limit)),
+                        Question::Named => (sni.or(host), limit),
+                        _ => (sni, limit),
+                    };
+                    self.inquire_one(*question, name, limit)
+                })
+            };
+            path.extra = ask(&questions, limit);
+            let contrast = hello::contrast(&path.extra, unsaid).filter(|_| questions.len() > 1);
+            let Some((fails, works)) = contrast else { return };
+            // A balancer may have chosen between the two. Each twice at once, one kind after the
+            // other, so that taking turns between two or three members does not look the same.
+            let mut quick = path.extra.iter().filter(|a| a.question == works);
+            let quick = quick.next().map_or(Duration::ZERO, |a| a.elapsed) * 2 + REPEAT_MIN;
+            for question in [fails, works] {
+                let limit = if silence { self.limit(quick) } else { limit };
+                if limit.remaining().is_some() {
+                    path.extra.extend(ask(&[question; 2], limit));
+                }
+                if hello::contrast(&path.extra, unsaid).is_none() {
+                    return;
+                }
+            }
         }
 
-        /// Asks one question; the wait of one that sends nothing is that for a greeting.
+        /// How long a connection that sends nothing has to be watched: longer than it took a peer
+        /// to hang up, who may do that on everybody. `None`: there is no time for that.
+        fn idle_limit(&self, hung_up: Duration, until: Deadline) -> Option<Deadline> {
+            let needed = hung_up + hung_up.min(IDLE_MARGIN);
+            let limit = Deadline::after(hung_up + self.target.timeouts.greet).no_later_than(until);
+            (needed <= until.budget()).then_some(limit)
+        }
+
+        /// Asks one question.
         fn inquire_one(
             &self,
             question: Question,
             name: Option<&str>,
-            until: Deadline,
+            limit: Deadline,
         ) -> HelloAnswer {
-            let limit = match question {
-                Question::Idle => Deadline::after(self.target.timeouts.greet).no_later_than(until),
-                _ => until,
-            };
+            let began = limit.elapsed();
             let (outcome, size, delivery) = match self.again(limit) {
                 Ok(wire) => hello::ask(question, wire, name, &alpn(self.target, self.options)),
                 Err(outcome) => (outcome, 0, Default::default()),
             };
-            HelloAnswer { question, size, outcome, elapsed: limit.elapsed(), delivery }
+            let elapsed = limit.elapsed().saturating_sub(began);
+            HelloAnswer { question, size, outcome, elapsed, delivery }
         }
 
         /// Another connection to the point where TLS begins, or why there is none.
@@ -7493,6 +7809,12 @@ mod probe {
     const SILENCE_MIN: Duration = Duration::from_millis(150);
     const SILENCE_TRIPS: u32 = 4;
 
+    /// By how much silence has to outlast a hang-up before they differ.
+    const IDLE_MARGIN: Duration = Duration::from_millis(100);
+
+    /// How much longer than twice its first answer a question that is repeated may take.
+    const REPEAT_MIN: Duration = Duration::from_millis(40);
+
     /// A thread's stack in bytes: the handshake with a deep certificate chain needs most of it.
     const STACK: usize = 256 * 1024;
 }
@@ -7509,11 +7831,11 @@ mod verdict {
     use super::resolve::{self, Failure, Lookup};
     use super::starttls::{self, Upgrade};
     use super::sys::{Fault, Icmp};
-    use super::target::{First, Host, Proxy, Target, TlsMode, usual_service};
+    use super::target::{First, Host, Proxy, Service, Target, TlsMode, service, usual_service};
     use super::text::{self, Lang, Note, Untrusted, utc};
     use super::tls::{self, ClientAuth, Demand, Flaw, Handshake, Judgement, Source, Trusts, Weak};
     use super::tunnel::{self, Tunnel};
-    use super::x509::Certificate;
+    use super::x509::{Certificate, Key};
     use std::net::{IpAddr, Ipv6Addr, SocketAddr};
     use std::time::Duration;
 
@@ -7521,8 +7843,7 @@ mod verdict {
     pub struct Verdict {
         /// Stable and independent of the language; one of `KEYWORDS`.
         pub keyword: &'static str,
-        /// Where the texts say more than the keyword's own; mostly empty.
-        topic: &'static str,
+        variant: &'static str,
         pub exit: u8,
         /// Values for the keyword's sentence and advice, each name once.
         pub args: Vec<(&'static str, String)>,
@@ -7565,27 +7886,22 @@ mod verdict {
     impl Verdict {
         /// The sentence of the keyword.
         pub fn sentence(&self) -> Note {
-            let key = self.key("").unwrap_or_else(|| self.keyword.into());
+            let key = self.text_key("").unwrap_or_else(|| self.keyword.into());
             Note { key, args: self.args.clone() }
         }
 
-        /// The key of a text: the topic's, or else the keyword's, but not what that supposes.
-        fn key(&self, part: &str) -> Option<String> {
-            for name in [self.topic, self.keyword] {
-                let key = format!("{name}{part}");
-                if text::message(Lang::En, &key).is_some() {
-                    return Some(key);
-                }
-                if part == ".guess" && !name.is_empty() {
-                    break;
-                }
-            }
-            None
+        /// The key of a text for the keyword: that of the variant, if there is one.
+        fn text_key(&self, part: &str) -> Option<String> {
+            let own = format!("{}.{}{part}", self.keyword, self.variant);
+            let known = |key: &String| text::message(Lang::En, key).is_some();
+            Some(own)
+                .filter(known)
+                .or_else(|| Some(format!("{}{part}", self.keyword)).filter(known))
         }
 
-        /// What the texts have to say about the keyword besides: `.guess` or `.next`, if any.
+        /// What the texts have to say about the keyword besides: `guess` or `next`, if any.
         pub fn about(&self, part: &str) -> Option<Note> {
-            let key = self.key(part)?;
+            let key = self.text_key(&format!(".{part}"))?;
             Some(Note { key, args: self.args.clone() })
         }
 
@@ -7656,7 +7972,8 @@ mod verdict {
     /// What one address or the lookup came to, before it becomes the verdict of the target.
     struct Finding {
         keyword: &'static str,
-        topic: &'static str,
+        /// Which of the keyword's texts fits, where it has several.
+        variant: &'static str,
         args: Vec<(&'static str, String)>,
         why: Vec<Note>,
         guess: Vec<Note>,
@@ -7666,8 +7983,8 @@ mod verdict {
 
     impl Finding {
         fn new(keyword: &'static str) -> Self {
-            let (args, why, guess, next) = (vec![], vec![], vec![], vec![]);
-            Self { keyword, topic: "", args, why, guess, next, at: None }
+            let [why, guess, next] = [vec![], vec![], vec![]];
+            Self { keyword, variant: "", args: vec![], why, guess, next, at: None }
         }
 
         fn arg(mut self, name: &'static str, value: impl ToString) -> Self {
@@ -7743,15 +8060,16 @@ mod verdict {
                 args.push((name, value));
             }
         }
-        let Finding { keyword, topic, why, guess, next, at, .. } = finding;
-        Verdict { keyword, topic, exit, args, why, guess, next, paths: each, at }
+        let Finding { keyword, variant, why, guess, next, at, .. } = finding;
+        Verdict { keyword, variant, exit, args, why, guess, next, paths: each, at }
     }
 
     /// `{target}` and `{bare}`: what to type for the same check, and for the place alone.
     fn commands(finding: &Finding, target: &Target) -> (String, String) {
-        let Finding { keyword, topic, .. } = *finding;
-        let text = if topic.is_empty() { keyword } else { topic };
-        let replaced = REPLACED.iter().find(|(start, _)| text.starts_with(start));
+        let Finding { keyword, variant, .. } = *finding;
+        let replaced = REPLACED.iter().find(|(start, _)| keyword.starts_with(start));
+        // There the same servers are asked again, with more time.
+        let replaced = replaced.filter(|_| variant != "slow");
         let again = || reply::again(target, replaced.map_or("", |(_, letters)| letters));
         match (keyword.split('.').next(), &target.proxy) {
             // It is the proxy that has several addresses.
@@ -7816,7 +8134,7 @@ mod verdict {
             .arg("failed", bad.len())
             .arg("addr", addrs(&bad))
             .why(Note::new("why.works").with("addrs", addrs(&good)));
-        all.topic = if far.is_none() { "partial.local" } else { "" };
+        all.variant = if far.is_none() { "local" } else { "" };
         all.why.extend(bad.iter().map(other));
         let (_, first) = bad.swap_remove(far.unwrap_or(0));
         all = all.arg("failure", first.keyword);
@@ -7836,7 +8154,11 @@ mod verdict {
     /// No address to try: the target's name, or the proxy's.
     fn of_names(probe: &Probe, target: &Target) -> Finding {
         let lookup = probe.beyond.as_ref().filter(|_| !probe.lookup.addrs.is_empty());
-        let mut finding = of_lookup(lookup.unwrap_or(&probe.lookup));
+        let asked = lookup.unwrap_or(&probe.lookup);
+        if let Some(finding) = of_shortage(asked) {
+            return finding;
+        }
+        let mut finding = of_lookup(asked);
         if target.proxy.is_some() && lookup.is_none() {
             finding.why.push(
                 Note::new("why.other")
@@ -7846,6 +8168,17 @@ mod verdict {
             finding.keyword = "proxy.dns";
         }
         finding
+    }
+
+    /// What this box lacked for its questions, so that no name server is at fault.
+    fn of_shortage(lookup: &Lookup) -> Option<Finding> {
+        let unasked = match lookup.outcome {
+            resolve::Outcome::Failed(f) => [Failure::Unreachable, Failure::NoServer].contains(&f),
+            resolve::Outcome::Found => false,
+        };
+        let errnos = lookup.answers.iter().filter(|_| unasked).filter_map(|a| a.errno);
+        let mut faults = errnos.map(|errno| of_fault(&Fault { call: "socket", errno }));
+        faults.find(|finding| finding.keyword == "local.files")
     }
 
     /// The name gave no address. Nobody is named for what somebody else said.
@@ -7881,15 +8214,14 @@ mod verdict {
             let whole = answer.name.len() <= lookup.name.bytes().len() + 1;
             let alias = answer.cname.last().filter(|_| whole);
             let said = || answer.errno.map_or("FIN".to_string(), os_error);
-            finding.topic = match failure {
-                Failure::Timeout if slow => "dns.timeout.slow",
-                Failure::Timeout | Failure::Unreachable if answer.tcp => "dns.overtcp",
-                Failure::Unreachable if answer.errno != Some(libc::ECONNREFUSED) => {
-                    "dns.unreachable.route"
-                }
-                Failure::ServFail if answer.rcode != Some(2) => "dns.servfail.other",
-                Failure::NxDomain if alias.is_some() => "dns.nxdomain.alias",
-                Failure::NoData if alias.is_some() => "dns.nodata.alias",
+            let closed = answer.errno == Some(libc::ECONNREFUSED);
+            finding.variant = match failure {
+                Failure::Timeout if slow => "slow",
+                Failure::Timeout if answer.tcp => "tcp",
+                Failure::Unreachable if !closed => "route",
+                Failure::Unreachable if answer.tcp => "tcp",
+                Failure::ServFail if answer.rcode != Some(2) => "rcode",
+                Failure::NxDomain | Failure::NoData if alias.is_some() => "alias",
                 _ => "",
             };
             detail = match failure {
@@ -7951,6 +8283,8 @@ mod verdict {
         let mut finding = found.unwrap_or_else(|| Finding::new("ok"));
         if target.proxy.is_some() {
             finding = of_leg(finding, path);
+        } else if target.send_proxy.is_some() && renamed(&mut finding, "why.headerhungup") {
+            finding.guess.push(Note::new("guess.header"));
         }
         finding.why.extend(notes(path, target, now, policy));
         if let Some(reply) = reply {
@@ -7985,13 +8319,17 @@ mod verdict {
             Some(("tcp", _)) => {
                 finding.keyword = "proxy.closed";
                 finding.guess.push(Note::new("guess.tunnelhungup"));
-                for note in finding.why.iter_mut().filter(|note| note.key == "why.hungup") {
-                    note.key = "why.tunnelhungup".into();
-                }
+                renamed(&mut finding, "why.tunnelhungup");
             }
             _ => return finding,
         }
         finding.arg("detail", keyword)
+    }
+
+    /// Says in another way that the peer hung up; false if it did not.
+    fn renamed(finding: &mut Finding, key: &str) -> bool {
+        let mut notes = finding.why.iter_mut().filter(|note| note.key == "why.hungup");
+        notes.next().map(|note| note.key = key.to_owned()).is_some()
     }
 
     /// What the proxy made of the target.
@@ -8043,7 +8381,7 @@ mod verdict {
         if keyword == "starttls.refused"
             && (asked.is_empty() || BEFORE_STARTTLS.iter().any(|s| asked.starts_with(s)))
         {
-            finding.topic = "starttls.refused.early";
+            finding.variant = "early";
         }
         if let Outcome::WrongProtocol(seen) = upgrade.outcome {
             finding = finding.why(Note::new("why.speaks").with("service", seen));
@@ -8213,10 +8551,10 @@ mod verdict {
                 .arg("detail", &headline)
                 .why(Note::new("why.said").with("line", &headline))
         };
-        let name = protocol_name(service.name);
+        let name = protocol(service);
         match (greeting.service, greeting.end) {
             _ if greeting.is_silent() => speaks.then(|| complain("reply.silent")),
-            (Some(seen), _) if protocol_name(seen) != name => {
+            (Some(seen), _) if seen != name && (seen, name) != ("mariadb", "mysql") => {
                 Some(complain("reply.protocol").arg("seen", seen))
             }
             (_, End::TooLong) => Some(complain("reply.toolong")),
@@ -8224,9 +8562,11 @@ mod verdict {
                 Some(complain("reply.rejected"))
             }
             (_, End::Closed | End::Reset) => Some(complain("reply.closed")),
+            // Options, a prompt: all that comes is as it should be.
+            _ if name == "telnet" => None,
             (_, End::Quiet) => Some(complain("reply.timeout")),
             (None, _) if speaks => Some(complain("reply.garbage")),
-            _ if has_controls(greeting.banner.bytes()) && name != "mysql" && name != "telnet" => {
+            _ if has_controls(greeting.banner.bytes()) && name != "mysql" => {
                 Some(complain("reply.garbage"))
             }
             _ => None,
@@ -8267,19 +8607,10 @@ mod verdict {
         }
     }
 
-    /// One name for the spellings of a protocol (`mariadb`, `imaps`, `submission` ...).
-    fn protocol_name(name: &str) -> &str {
-        match name {
-            "mariadb" => "mysql",
-            "submission" | "smtps" => "smtp",
-            "imaps" => "imap",
-            "pop3s" => "pop3",
-            "ftps" => "ftp",
-            "nntps" => "nntp",
-            "ircs" => "irc",
-            "postgresql" => "postgres",
-            other => other,
-        }
+    /// The protocol of a service, by the name that `greet::recognise` has for it.
+    fn protocol(service: &Service) -> &'static str {
+        let plain = service.name.strip_suffix('s').filter(|_| service.tls);
+        service.starttls.or(plain).unwrap_or(service.name)
     }
 
     /// A server that greets with an error: a code of three digits (RFC 5321 section 4.2.1), words, or
@@ -8334,7 +8665,8 @@ mod verdict {
             }
             Outcome::Closed | Outcome::ClosedAfter => of_hangup("tls.closed", handshake, path),
             Outcome::Reset => of_hangup("tls.reset", handshake, path),
-            Outcome::Network(errno) => Finding::new("tls.reset")
+            // No RST: the kernel tells an ICMP error behind the connect as its own, without sender.
+            Outcome::Network(errno) => Finding { variant: "icmp", ..Finding::new("tls.reset") }
                 .arg("detail", os_error(errno))
                 .why(Note::new("why.errno").with("error", os_error(errno))),
             Outcome::Version(version) => {
@@ -8349,50 +8681,95 @@ mod verdict {
                 .arg("detail", why)
                 .why(Note::new("why.tlsprotocol").with("error", why)),
         };
-        Some(second_look(finding, handshake, path, target))
+        let mut finding = second_look(finding, handshake, path, target);
+        // What was sent, not what the certificate shall have.
+        finding.args.push(("name", handshake.sni.clone().unwrap_or_default()));
+        if handshake.sni.is_none() && finding.variant.is_empty() {
+            finding.variant = "nosni";
+        }
+        Some(finding)
     }
 
     /// What the extra connections add to a handshake that failed: another keyword if they explain
     /// it, else evidence. The strongest answer comes first: what works, then what nearly works.
     fn second_look(
-        finding: Finding,
+        mut finding: Finding,
         handshake: &Handshake,
         path: &Path,
         target: &Target,
     ) -> Finding {
-        let asked = |question| path.extra.iter().find(|a| a.question == question);
-        let greeted = |question| asked(question).filter(|a| a.is_greeting());
-        if let Some(same) = greeted(Question::Named) {
-            return match handshake.outcome {
-                _ if handshake.sni.is_none() && !matches!(target.host, Host::Ip(..)) => {
-                    let note = extra_note("why.withname", same);
-                    finding.because("tls.sni", note.with("name", target.certificate_name()))
-                }
-                tls::Outcome::Alert(70) => {
-                    finding.because("tls.alert", extra_note("why.versions", same))
-                }
-                _ => finding.why(extra_note("why.again", same)),
-            };
+        use Question::{Named, NoSni, Old, Small};
+        let extra = &path.extra;
+        let greeted = |question| greeting(path, question);
+        let unsaid = handshake.sni.is_none() && !matches!(target.host, Host::Ip(..));
+        if let Some(same) = greeted(if unsaid { NoSni } else { Named }) {
+            let all = handshake.offered == tls::Versions::Any;
+            return finding.why(extra_note(if all { "why.again" } else { "why.versions" }, same));
         }
-        if let Some(old) = greeted(Question::Old) {
-            let mut finding = finding.because("tls.legacy", extra_note("why.oldtls", old));
-            finding.args.insert(0, ("detail", answer_text(&old.outcome)));
+        let pair = hello::contrast(extra, unsaid).filter(|pair| hello::holds(extra, *pair));
+        // Two of the first answers need no comparison: they say it themselves.
+        let works = match (pair, finding.keyword) {
+            (Some((_, works)), _) => Some(works),
+            (None, "tls.legacy") => Some(Old),
+            (None, "tls.sni") => Some(NoSni),
+            _ => None,
+        };
+        let (keyword, key) = match works {
+            Some(Old) => ("tls.legacy", "why.oldtls"),
+            Some(NoSni) => ("tls.sni", "why.withoutname"),
+            _ => ("tls.sni", "why.withname"),
+        };
+        // One that is modern for other names is not outdated; both facts follow below.
+        let modern = works == Some(Old) && greeted(NoSni).is_some_and(HelloAnswer::is_modern);
+        if let Some(answer) = works.and_then(greeted).filter(|a| a.question != Small && !modern) {
+            let note = extra_note(key, answer).with("name", target.certificate_name());
+            finding.args.insert(0, ("detail", answer_text(&answer.outcome)));
+            return finding.because(keyword, note);
+        }
+        let name = target.certificate_name();
+        side_facts(finding, path, &name, pair.is_some())
+    }
+
+    /// Answers that explain nothing on their own, as facts. `differ`: size decides.
+    fn side_facts(mut finding: Finding, path: &Path, name: &str, differ: bool) -> Finding {
+        use Question::{Large, Named, NoSni, Old, Small};
+        let before = finding.why.len();
+        let like = greeting(path, Small).or(greeting(path, Large));
+        for (question, key) in
+            [(Old, "why.oldtls"), (NoSni, "why.nosnianswer"), (Named, "why.withname")]
+        {
+            match (greeting(path, question), like) {
+                (None, _) => {}
+                (Some(_), Some(like)) => return finding.why(extra_note("why.again", like)),
+                (Some(answer), None) => {
+                    finding.why.push(extra_note(key, answer).with("name", name));
+                    let again = |a: &HelloAnswer| a.question == question && a.is_refusal();
+                    if path.extra.iter().any(again) {
+                        finding.why.push(Note::new("why.unsteady"));
+                    }
+                }
+            }
+        }
+        if finding.why.len() > before {
             return finding;
         }
-        if let Some(unnamed) = greeted(Question::NoSni) {
-            return finding.because("tls.sni", extra_note("why.withoutname", unnamed));
-        }
-        match (asked(Question::NoSni), asked(Question::Small), asked(Question::Large)) {
+        let asked = |question| path.extra.iter().find(|a| a.question == question);
+        match (asked(NoSni), asked(Small), asked(Large)) {
             (_, Some(small), Some(large)) => {
                 // Behind a proxy it is the proxy's kernel that acknowledges.
-                let same = asked(Question::Named).filter(|_| path.tunnel.is_none());
-                of_sizes(finding, small, large, same)
+                let same = asked(Named).filter(|_| path.tunnel.is_none());
+                of_sizes(finding, small, large, same, differ)
             }
             (Some(unnamed), ..) if finding.keyword.starts_with("tls.") && unnamed.is_answered() => {
                 finding.why(extra_note("why.nonameeither", unnamed))
             }
             _ => finding,
         }
+    }
+
+    /// The first ServerHello that this question got.
+    fn greeting(path: &Path, question: Question) -> Option<&HelloAnswer> {
+        path.extra.iter().find(|a| a.question == question && a.is_greeting())
     }
 
     fn extra_note(key: &str, answer: &HelloAnswer) -> Note {
@@ -8409,17 +8786,18 @@ mod verdict {
         small: &HelloAnswer,
         large: &HelloAnswer,
         same: Option<&HelloAnswer>,
+        differ: bool,
     ) -> Finding {
         let note = extra_note;
         let is_lost = |a: &HelloAnswer| a.delivery.unacknowledged > 0;
         let short = note("why.small", small);
-        match (small.is_answered(), large.is_answered(), same) {
-            (false, _, Some(same)) => {
+        match (small.is_tls(), large.is_tls(), same) {
+            (false, _, Some(same)) if same.outcome == hello::Outcome::Silent => {
                 let key = if is_lost(same) { "why.unacked" } else { "why.acked" };
                 finding.why(note(key, same))
             }
             (false, ..) => finding,
-            (true, false, _) => {
+            (true, false, _) if differ => {
                 let key = if is_lost(large) { "why.largelost" } else { "why.largesilent" };
                 let long = note(key, large)
                     .with("unacked", large.delivery.unacknowledged)
@@ -8431,7 +8809,8 @@ mod verdict {
             (true, true, Some(same)) if same.delivery.info.out_of_order > 0 => {
                 finding.because("tls.mtu", short).why(Note::new("why.gap"))
             }
-            _ => finding.why(short).guess(Note::new("guess.largeanswer")),
+            (true, true, _) => finding.why(short).guess(Note::new("guess.largeanswer")),
+            (true, false, _) => finding.why(short),
         }
     }
 
@@ -8466,34 +8845,58 @@ mod verdict {
     fn of_hangup(keyword: &'static str, handshake: &Handshake, path: &Path) -> Finding {
         let idle = path.extra.iter().find(|a| a.question == Question::Idle);
         let serves = path.extra.iter().any(HelloAnswer::is_greeting);
-        match idle.map(|idle| (&idle.outcome, idle.elapsed)) {
-            Some((hello::Outcome::Closed, after)) if !serves => {
-                return hung_up("tcp.closed", after);
-            }
-            Some((hello::Outcome::Reset, after)) if !serves => return hung_up("tcp.reset", after),
-            _ => {}
+        if let Some(finding) = idle.filter(|_| !serves).and_then(of_idle) {
+            return finding;
         }
         let ms = handshake.elapsed.as_millis();
         let finding = Finding::new(keyword)
             .why(Note::new("why.hellohungup").with("ms", ms))
             .why(sni_note(handshake));
-        match idle {
-            Some(_) => finding.why(Note::new("why.idleopen")),
+        match idle.filter(|_| !serves).and_then(|idle| idle_note(idle, "why.idleopen")) {
+            Some(note) => finding.why(note),
             None => finding,
         }
     }
 
-    fn of_alert(code: u8, handshake: &Handshake) -> Finding {
-        let keyword = match code {
-            112 => "tls.sni",
-            70 | 86 => "tls.legacy",
-            _ => "tls.alert",
+    /// A peer that hangs up at once although nothing was sent: there is no service.
+    fn of_idle(idle: &HelloAnswer) -> Option<Finding> {
+        let keyword = match idle.outcome {
+            _ if idle.elapsed > AT_ONCE => return None,
+            hello::Outcome::Closed => "tcp.closed",
+            hello::Outcome::Reset => "tcp.reset",
+            _ => return None,
         };
+        Some(hung_up(keyword, idle.elapsed))
+    }
+
+    /// What became of a connection that sent nothing: `open` if it outlasted one that did.
+    fn idle_note(idle: &HelloAnswer, open: &str) -> Option<Note> {
+        match idle.outcome {
+            hello::Outcome::Silent => Some(Note::new(open)),
+            hello::Outcome::Closed | hello::Outcome::Reset => {
+                Some(Note::new("why.idleclosed").with("ms", idle.elapsed.as_millis()))
+            }
+            _ => None,
+        }
+    }
+
+    fn of_alert(code: u8, handshake: &Handshake) -> Finding {
+        // 70 and 86 are about the version, and do not say who of the two is behind the times.
+        let keyword = if code == 112 { "tls.sni" } else { "tls.alert" };
         let name = tls::alert_name(code);
-        Finding::new(keyword)
+        let finding = Finding::new(keyword)
             .arg("detail", format!("{name} ({code})"))
             .why(Note::new("why.alert").with("code", code).with("name", name))
-            .why(sni_note(handshake))
+            .why(sni_note(handshake));
+        let versions = match handshake.offered {
+            tls::Versions::Any => "TLS 1.2, TLS 1.3",
+            tls::Versions::Tls12 => "TLS 1.2",
+            tls::Versions::Tls13 => "TLS 1.3",
+        };
+        match code {
+            70 | 86 => finding.why(Note::new("why.offered").with("versions", versions)),
+            _ => finding,
+        }
     }
 
     fn sni_note(handshake: &Handshake) -> Note {
@@ -8535,10 +8938,11 @@ mod verdict {
             .arg("service", seen.unwrap_or("?"))
             .arg("detail", &line)
             .why(Note::new("why.said").with("line", &line));
-        match seen {
-            Some(name) => finding.why(Note::new("why.speaks").with("service", name)),
-            None => finding,
-        }
+        let Some(name) = seen else { return finding };
+        let upgrade = service(name).ok().and_then(|s| s.starttls);
+        let variant = if upgrade.is_some() { "starttls" } else { "known" };
+        let finding = finding.arg("seen", upgrade.unwrap_or_default());
+        Finding { variant, ..finding.why(Note::new("why.speaks").with("service", name)) }
     }
 
     /// The keyword of an answer that is not what was asked for; `None` is a good answer, or one
@@ -8604,14 +9008,8 @@ mod verdict {
         }
         let keyword = reply_failure(reply)?;
         let idle = path.extra.iter().find(|a| a.question == Question::Idle);
-        let on_silence = match idle.map(|idle| &idle.outcome) {
-            Some(hello::Outcome::Closed) => Some("tcp.closed"),
-            Some(hello::Outcome::Reset) => Some("tcp.reset"),
-            _ => None,
-        };
-        if let (Some(idle), Some(keyword)) = (idle, on_silence) {
-            let ms = idle.elapsed.as_millis();
-            return Some(Finding::new(keyword).why(Note::new("why.hungup").with("ms", ms)));
+        if let Some(finding) = idle.and_then(of_idle) {
+            return Some(finding);
         }
         let detail = match reply.end {
             End::Malformed(part) if part != "status line" => part.to_string(),
@@ -8623,9 +9021,7 @@ mod verdict {
             .arg("service", target.service.map_or("http", |s| s.name))
             .arg("seen", reply.other_protocol().unwrap_or_default());
         finding.why.extend(reply_evidence(reply));
-        if idle.is_some() {
-            finding.why.push(Note::new("why.idleopenreply"));
-        }
+        finding.why.extend(idle.and_then(|idle| idle_note(idle, "why.idleopenreply")));
         Some(finding)
     }
 
@@ -8677,7 +9073,9 @@ mod verdict {
         let ClientAuth::Requested { sent, .. } = &handshake.client_auth else { return None };
         let said = if *sent { "why.certrefused" } else { "why.certmissing" };
         let line = match reply.end {
-            reply::End::Alert(code) => format!("{} ({code})", tls::alert_name(code)),
+            reply::End::Alert(code) if tls::blames_client(code) => {
+                format!("{} ({code})", tls::alert_name(code))
+            }
             _ if reply.head.as_ref().is_some_and(|h| h.status == 400)
                 && reply.mentions("SSL certificate") =>
             {
@@ -8735,6 +9133,16 @@ mod verdict {
         let first = judgement.flaws.first()?;
         let mut finding = Finding::new(flaw_keyword(first));
         finding = finding.arg("detail", flaw_detail(first, handshake, now));
+        let issuer = match first {
+            Flaw::Expired { cert, .. } => handshake.chain.get(*cert).filter(|_| *cert > 0),
+            _ => None,
+        };
+        let (by, variant) = match (first, issuer) {
+            (Flaw::RootExpired { root, .. }, _) => (root.to_string(), "root"),
+            (_, Some(issuer)) => (issuer.subject.to_string(), "issuer"),
+            _ => (String::new(), ""),
+        };
+        finding = Finding { variant, ..finding.arg("by", by) };
         for flaw in &judgement.flaws {
             finding = finding.why(flaw_note(flaw, handshake, now));
         }
@@ -8777,12 +9185,13 @@ mod verdict {
         match flaw {
             Flaw::Malformed => "cert.malformed",
             Flaw::ClockWrong => "cert.clock",
-            Flaw::Expired { .. } => "cert.expired",
+            Flaw::Expired { .. } | Flaw::RootExpired { .. } => "cert.expired",
             Flaw::NotYetValid { .. } => "cert.notyet",
             Flaw::Name => "cert.name",
             Flaw::SelfSigned => "cert.selfsigned",
             Flaw::Incomplete { .. } => "cert.incomplete",
             Flaw::Untrusted { .. } => "cert.untrusted",
+            Flaw::Unchecked { .. } | Flaw::Weak { why: Weak::UnusualKey, .. } => "cert.unchecked",
             Flaw::Unproven | Flaw::Weak { .. } => "cert.policy",
         }
     }
@@ -8797,6 +9206,7 @@ mod verdict {
             Flaw::NotYetValid { cert: at, .. } => {
                 cert(at).map_or(String::new(), |c| utc(c.not_before))
             }
+            Flaw::RootExpired { until, .. } => utc(*until),
             Flaw::Name => handshake
                 .chain
                 .first()
@@ -8806,6 +9216,11 @@ mod verdict {
             }
             Flaw::Incomplete { issuer, .. } | Flaw::Untrusted { issuer, .. } => issuer.to_string(),
             Flaw::Unproven => "CertificateVerify".to_string(),
+            Flaw::Unchecked { cert: at, key } => {
+                let signature = cert(at).map_or("", |c| c.signature.as_ref());
+                let key = key.as_ref().map(|key| format!(" ({})", key_text(key)));
+                format!("{signature}{}", key.unwrap_or_default())
+            }
             Flaw::Weak { cert: at, why } => {
                 cert(at).map_or(String::new(), |c| rule(*why, c).to_string())
             }
@@ -8829,8 +9244,20 @@ mod verdict {
                     .with("date", detail)
                     .with("days", seconds / DAY)
             }
-            Flaw::Name if detail.is_empty() => Note::new("why.nonames"),
-            Flaw::Name => Note::new("why.names").with("names", detail),
+            Flaw::RootExpired { root, until } => Note::new("why.expired")
+                .with("subject", root)
+                .with("date", detail)
+                .with("days", (now - until) / DAY),
+            Flaw::Name => {
+                let leaf = handshake.chain.first();
+                match leaf.and_then(|c| c.misplaced()) {
+                    Some(name) => Note::new("why.dnsaddress").with("name", name),
+                    None if !detail.is_empty() => Note::new("why.names"),
+                    None if leaf.is_some_and(|c| c.other_names) => Note::new("why.othernames"),
+                    None => Note::new("why.nonames"),
+                }
+                .with("names", detail)
+            }
             Flaw::SelfSigned => Note::new("why.selfsigned").with("subject", detail),
             Flaw::Incomplete { sure, .. } => {
                 let key = if *sure { "why.incomplete" } else { "why.incompleteorunknown" };
@@ -8845,6 +9272,9 @@ mod verdict {
             })
             .with("issuer", detail),
             Flaw::Unproven => Note::new("why.unproven"),
+            Flaw::Unchecked { cert, .. } | Flaw::Weak { cert, why: Weak::UnusualKey } => {
+                Note::new("why.unchecked").with("subject", subject(cert)).with("rule", detail)
+            }
             Flaw::Weak { cert, .. } => {
                 Note::new("why.weak").with("subject", subject(cert)).with("rule", detail)
             }
@@ -8853,9 +9283,8 @@ mod verdict {
 
     /// A rule in the field's terms, the same in every language.
     fn rule(why: Weak, certificate: &Certificate) -> String {
-        let key = || format!("{} {} bit", certificate.key.algorithm, certificate.key.bits);
         match why {
-            Weak::SmallKey | Weak::UnusualKey => key(),
+            Weak::SmallKey | Weak::UnusualKey => key_text(&certificate.key),
             Weak::OldHash => certificate.signature.to_string(),
             Weak::OldVersion => format!("X.509 v{}", certificate.version),
             Weak::CaAsLeaf => "CA:TRUE".to_string(),
@@ -8864,6 +9293,10 @@ mod verdict {
             Weak::TooDeep => "chain too long".to_string(),
             Weak::Rule => "constraints or an unknown critical extension".to_string(),
         }
+    }
+
+    fn key_text(key: &Key) -> String {
+        format!("{} {} bit", key.algorithm, key.bits)
     }
 
     /// The names in a certificate, the first few.
@@ -8882,7 +9315,8 @@ mod verdict {
 
     /// What the trust stores said, where one of them differs from the others or is missing.
     fn opinions(judgement: &Judgement) -> Vec<Note> {
-        let yes = |o: &&tls::Opinion| matches!(o.trusts, Trusts::Yes | Trusts::OutOfDate);
+        let once = |o: &tls::Opinion| matches!(o.trusts, Trusts::Yes | Trusts::OutOfDate);
+        let yes = |o: &tls::Opinion| once(o) && o.over.is_none();
         let of = |mozilla: bool| {
             judgement.opinions.iter().find(move |o| (o.source == Source::Mozilla) == mozilla)
         };
@@ -8890,9 +9324,9 @@ mod verdict {
             Source::Bundle(path) => Some((o, path.display().to_string())),
             _ => None,
         });
-        let trusted = judgement.opinions.iter().any(|o| yes(&o));
+        let trusted = judgement.opinions.iter().any(once);
         match (of(true), bundle) {
-            (Some(mozilla), Some((own, path))) if trusted => match (yes(&mozilla), yes(&own)) {
+            (Some(mozilla), Some((own, path))) if trusted => match (yes(mozilla), yes(own)) {
                 (true, false) => vec![Note::new("why.mozillaonly").with("file", path)],
                 (false, true) => vec![Note::new("why.bundleonly").with("file", path)],
                 _ => vec![],
@@ -9021,8 +9455,9 @@ mod verdict {
             sight.keyword == self.keyword && trait_of(sight, self.kind) == Some(self.value)
         }
 
-        /// The key of what there is to say. A rule or a route decides about TCP only; a name
-        /// server or a proxy that serves other rows well is not what is broken.
+        /// The key of what there is to say. A rule or a route decides about TCP only, and who
+        /// answers with a RST may just not listen; a name server or a proxy that serves other rows
+        /// well is not what is broken.
         fn sentence(&self, blocked: bool) -> String {
             let kind = KINDS.get(self.kind).map_or("", |(name, _)| *name);
             let key = match (kind, self.keyword) {
@@ -9033,7 +9468,7 @@ mod verdict {
                 ("proxy", _) if !self.pure => "beyond",
                 ("issuer", "cert.untrusted" | "cert.incomplete") => "unknownissuer",
                 (place, "ok") if blocked => return format!("group.open.{place}"),
-                (place, keyword) if self.kind >= KIND_PLACES && !keyword.starts_with("tcp.") => {
+                (place, keyword) if self.kind >= KIND_PLACES && !decided_by_rule(keyword) => {
                     return format!("group.same.{place}");
                 }
                 (kind, _) => kind,
@@ -9075,6 +9510,12 @@ mod verdict {
             }
         }
         best
+    }
+
+    /// Whether a rule or a route may have decided so.
+    fn decided_by_rule(keyword: &str) -> bool {
+        let answered = matches!(keyword, "tcp.refused" | "tcp.closed" | "tcp.reset");
+        family(keyword) == "tcp" && !answered
     }
 
     /// The step that a keyword is about.
@@ -9129,9 +9570,8 @@ mod verdict {
     }
 
     /// What the advice of these keywords says anew, or says for another place: see `reply::again`.
-    const REPLACED: [(&str, &str); 13] = [
+    const REPLACED: [(&str, &str); 12] = [
         ("partial", "ad"),
-        ("dns.timeout.slow", ""),
         ("dns.", "ad"),
         ("proxy.", "p"),
         ("local.address", "s"),
@@ -9146,6 +9586,9 @@ mod verdict {
     ];
 
     const DAY: i64 = 86_400;
+
+    /// A hang-up later than this may as well be the end of somebody's patience.
+    const AT_ONCE: Duration = Duration::from_secs(1);
 
     /// What rows may have in common, what says most first, and which failures it may explain
     /// (none: all). From `KIND_PLACES` on it is where they go, before it is who answered.
@@ -9237,6 +9680,7 @@ mod verdict {
         ("cert.malformed", 51),
         ("cert.clock", 51),
         ("cert.policy", 51),
+        ("cert.unchecked", 51),
         ("cert.untrusted", 51),
         ("cert.incomplete", 51),
         ("cert.selfsigned", 51),
@@ -10003,8 +10447,8 @@ mod report {
             Step::Tunnel(tunnel) => tunnel_row(tunnel, style),
             Step::Greeting(addr, greeting) => greeting_row(&at(addr), greeting, style),
             Step::Upgrade(addr, upgrade) => upgrade_rows(&at(addr), upgrade, style),
-            Step::Handshake(addr, handshake, now) => {
-                handshake_rows(&at(addr), handshake, *now, style)
+            Step::Handshake(addr, handshake, now, several) => {
+                handshake_rows(&at(addr), handshake, *now, *several, style)
             }
             Step::Extra(answers) if style.verbose => {
                 answers.iter().map(|answer| extra_row(answer, style)).collect()
@@ -10051,9 +10495,9 @@ mod report {
         };
         verdict.why.iter().for_each(|n| paragraph("word.why", n));
         verdict.guess.iter().for_each(|n| paragraph("word.guess", n));
-        verdict.about(".guess").iter().for_each(|n| paragraph("word.guess", n));
+        verdict.about("guess").iter().for_each(|n| paragraph("word.guess", n));
         verdict.next.iter().for_each(|n| paragraph("word.next", n));
-        verdict.about(".next").iter().for_each(|n| paragraph("word.next", n));
+        verdict.about("next").iter().for_each(|n| paragraph("word.next", n));
         out + &format!("exit {}\n", verdict.exit)
     }
 
@@ -10304,15 +10748,26 @@ mod report {
     }
 
     /// The tls row, and the certificate under it.
-    fn handshake_rows(addr: &str, handshake: &Handshake, now: i64, style: Style) -> String {
-        let detail = handshake_text(addr, handshake, style);
+    fn handshake_rows(
+        addr: &str,
+        handshake: &Handshake,
+        now: i64,
+        several: bool,
+        style: Style,
+    ) -> String {
+        // Of several addresses it must be clear whose row this is; a failure has its own anyway.
+        let whose = if several { format!("{addr}: ") } else { String::new() };
+        let mut detail = handshake_text(addr, handshake, style);
+        if handshake.outcome == tls::Outcome::Done {
+            detail.insert_str(0, &whose);
+        }
         let good = matches!(handshake.outcome, tls::Outcome::Done);
         let mark = if good { Mark::Ok } else { Mark::Fail };
         let mut rows = row("tls", mark, &detail, Some(handshake.elapsed), style);
         let Some(leaf) = handshake.chain.first() else { return rows };
         let flawed = handshake.judgement.as_ref().is_some_and(|j| !j.flaws.is_empty());
         let mark = if flawed { Mark::Fail } else { Mark::Ok };
-        rows += &row("cert", mark, &certificate_text(leaf, now, style), None, style);
+        rows += &row("cert", mark, &(whose + &certificate_text(leaf, now, style)), None, style);
         if style.verbose {
             for (at, certificate) in handshake.chain.iter().enumerate() {
                 rows += &chain_row(at, certificate, style);
@@ -10481,8 +10936,16 @@ mod report {
     }
 
     /// The whole probe as one line of JSON; the fields are documented in the README.
-    pub fn json(target: &Target, probe: &Probe, verdict: &Verdict, style: Style) -> String {
-        json_check(target, probe, verdict, style).end() + "\n"
+    pub fn json(
+        target: &Target,
+        name: &str,
+        probe: &Probe,
+        verdict: &Verdict,
+        style: Style,
+    ) -> String {
+        let object = json_check(target, probe, verdict, style);
+        let object = if name.is_empty() { object } else { object.text("name", name) };
+        object.end() + "\n"
     }
 
     /// The same for a row of a list, with its name and what was expected.
@@ -10534,8 +10997,8 @@ mod report {
                 Object::new().text("code", &n.key).text("text", &text).raw("args", args.end()).end()
             }))
         };
-        let guess = [verdict.guess.clone(), verdict.about(".guess").into_iter().collect()].concat();
-        let next = [verdict.next.clone(), verdict.about(".next").into_iter().collect()].concat();
+        let guess = [verdict.guess.clone(), verdict.about("guess").into_iter().collect()].concat();
+        let next = [verdict.next.clone(), verdict.about("next").into_iter().collect()].concat();
         Object::new()
             .text("keyword", verdict.keyword)
             .number("exit", verdict.exit)
@@ -10734,6 +11197,8 @@ mod report {
             ClientAuth::Requested { sent: true, .. } => "sent",
             ClientAuth::Requested { sent: false, .. } => "requested",
         };
+        // What came first of a good handshake is a ServerHello like any other.
+        let first = if outcome == "done" { &[][..] } else { &handshake.first };
         let text_or_null = |s: Option<&str>| opt(s.map(json_string));
         let flaws = handshake.judgement.iter().flat_map(|j| &j.flaws);
         let opinions = handshake.judgement.iter().flat_map(|j| &j.opinions);
@@ -10748,7 +11213,7 @@ mod report {
             .text("client_certificate", client)
             .raw("stapled_ocsp", handshake.stapled_ocsp.to_string())
             .number("unreadable", handshake.unparsed as u64)
-            .raw("first", text::json(&handshake.first))
+            .raw("first", text::json(first))
             .raw("flaws", array(flaws.map(|f| json_string(verdict::flaw_keyword(f)))))
             .raw("trust", array(opinions.map(json_opinion)))
             .raw("chain", array(handshake.chain.iter().map(json_certificate)))
@@ -10808,6 +11273,7 @@ mod report {
             Trusts::OutOfDate => "outofdate",
             Trusts::UnknownIssuer => "unknownissuer",
             Trusts::BadSignature => "badsignature",
+            Trusts::Unchecked => "unchecked",
             Trusts::Rule => "rule",
         };
         Object::new()
@@ -11260,6 +11726,7 @@ mod check {
     use super::probe::{self, Options, Probe, Step};
     use super::report::{self, Output, Style};
     use super::rows::Tag;
+    use super::sys;
     use super::target::{Sni, Target};
     use super::text::Untrusted;
     use super::verdict::{self, Policy, Verdict};
@@ -11333,10 +11800,7 @@ mod check {
 
     /// One target, its steps shown as they end.
     fn one(target: &Target, check: &Check, out: &Mutex<Output>) -> io::Result<Verdict> {
-        let say = |text: &str| match out.lock() {
-            Ok(mut out) => out.write(text),
-            Err(broken) => broken.into_inner().write(text),
-        };
+        let say = |text: &str| sys::locked(out).write(text);
         let style = check.style;
         let steps = check.form == Form::Steps;
         if steps {
@@ -11367,10 +11831,7 @@ mod check {
         check: &Check,
         out: &Mutex<Output>,
     ) -> io::Result<Verdict> {
-        let say = |text: &str| match out.lock() {
-            Ok(mut out) => out.write(text),
-            Err(broken) => broken.into_inner().write(text),
-        };
+        let say = |text: &str| sys::locked(out).write(text);
         let mut rows = Vec::new();
         for place in &probe::places(target, &check.options) {
             rows.extend(compare_at(place, names, check, &say));
@@ -11405,12 +11866,13 @@ mod check {
         if check.form == Form::Steps {
             say(&report::heading(place, style));
         }
+        let name = name_of(check);
         let default = probes.last().and_then(Probe::leaf).map(|leaf| leaf.sha256);
         let row = |(target, probe): (Target, &Probe)| {
             let verdict = verdict::infer(probe, &target, check.policy);
             match check.form {
                 Form::Brief => {}
-                Form::Json => say(&report::json(&target, probe, &verdict, style)),
+                Form::Json => say(&report::json(&target, name, probe, &verdict, style)),
                 Form::Steps => {
                     say(&report::name_row(&target, probe, &verdict, default.as_ref(), style));
                 }
@@ -11424,12 +11886,20 @@ mod check {
     pub fn conclusion(target: &Target, probe: &Probe, verdict: &Verdict, check: &Check) -> String {
         let style = check.style;
         match check.form {
-            Form::Json => report::json(target, probe, verdict, style),
+            Form::Json => report::json(target, name_of(check), probe, verdict, style),
             Form::Brief => report::brief(verdict, &target.to_string(), style),
             Form::Steps => {
                 let rest = report::not_reached(target, probe, check.options.connect_only, style);
                 rest + &report::verdict(verdict, style)
             }
+        }
+    }
+
+    /// What the only target was called by a `name=` behind it.
+    fn name_of(check: &Check) -> &str {
+        match check.plan.tags.as_slice() {
+            [tag] => &tag.name,
+            _ => "",
         }
     }
 
@@ -11458,7 +11928,6 @@ mod many {
     use std::io;
     use std::ops::Range;
     use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-    use std::thread;
     use std::time::Duration;
 
     /// Checks every row as often as was asked for. The exit status is 0 if all were as expected,
@@ -11505,7 +11974,9 @@ mod many {
 
     /// How many rows are checked at the same time: no more than there are descriptors for.
     fn jobs(check: &Check) -> usize {
-        let most = sys::raise_file_limit().saturating_sub(FILES_RESERVED) / FILES_EACH;
+        // A lookup asks every server for both kinds of address at once.
+        let each = (2 * check.options.resolver.servers.len() as u64 + 1).max(FILES_EACH);
+        let most = sys::raise_file_limit().saturating_sub(FILES_RESERVED) / each;
         let most = usize::try_from(most).unwrap_or(usize::MAX).max(1);
         let wanted = check.plan.jobs.unwrap_or(JOBS);
         if check.plan.jobs.is_some() && wanted > most {
@@ -11522,7 +11993,7 @@ mod many {
             sys::lend_stack(STACK);
             while own.work_once() {}
         };
-        thread::Builder::new().stack_size(STACK).spawn(run).is_ok()
+        sys::in_background(STACK, Box::new(run)).is_ok()
     }
 
     /// One try of a row: when it is due, by the run's clock, which row, and how many came before.
@@ -11595,7 +12066,7 @@ mod many {
         }
 
         fn lock(&self) -> MutexGuard<'_, State> {
-            self.state.lock().unwrap_or_else(PoisonError::into_inner)
+            sys::locked(&self.state)
         }
 
         /// Does what is due next; false when nothing will be any more.
@@ -11994,7 +12465,7 @@ mod many {
     const FIRST: usize = 2;
     const TICK: Duration = Duration::from_millis(5);
 
-    /// Descriptors of a worker: two families of addresses, and a question to a name server.
+    /// Descriptors of a worker behind its lookup: two families of addresses, and one to spare.
     const FILES_EACH: u64 = 3;
 
     /// Descriptors for files and the standard streams.
@@ -12073,12 +12544,18 @@ mod cli {
     pub struct Draft {
         words: Vec<String>,
         family: Option<Family>,
+        /// `--connect-to` and `--proxy` as typed: an interface in them is one of `--pid`'s.
+        dial_typed: Option<String>,
+        proxy_typed: Option<String>,
         dial: Option<Dial>,
         source: Option<SocketAddr>,
         interface: Option<String>,
         servers: Vec<SocketAddr>,
         pid: Option<u32>,
         tls: Option<bool>,
+        /// Some option makes sense only with TLS; some option asks for it.
+        wants_tls: bool,
+        asks_tls: bool,
         starttls: Option<&'static str>,
         proxy: Option<ProxyChoice>,
         send_proxy: Option<ProxyHeader>,
@@ -12199,6 +12676,11 @@ mod cli {
         parse_language(text).ok_or_else(|| Note::new("usage.lang").with("lang", shown(text)))
     }
 
+    /// The same, still to be read.
+    pub fn take_language(parser: &mut Parser) -> Result<(), Wrong> {
+        Ok(known_language(&parser.value()?.string()?).map(drop)?)
+    }
+
     /// Reads the command line, without the program's name.
     pub fn parse(args: Vec<OsString>, lang: Lang) -> Result<Command, Note> {
         let args = without_language(&args);
@@ -12310,7 +12792,11 @@ mod cli {
                     a.len() > 2 && !a.starts_with("--") && a.starts_with(option.as_str())
                 };
                 match typed.clone().find(one_dash) {
-                    Some(word) => Note::new("usage.onedash").with("option", shown(word)),
+                    // A value behind it may be a login.
+                    Some(word) => {
+                        let name = word.split('=').next().unwrap_or(word);
+                        Note::new("usage.onedash").with("option", shown(name))
+                    }
                     None => Note::new("usage.unknown").with("option", shown(option)),
                 }
             }
@@ -12344,7 +12830,7 @@ mod cli {
             match name {
                 "-4" => self.set_family(Family::V4, "-4", "-6")?,
                 "-6" => self.set_family(Family::V6, "-6", "-4")?,
-                "--connect-to" => self.dial = Some(Dial::parse(&word()?)?),
+                "--connect-to" => self.dial_typed = Some(word()?),
                 "--source" => self.source = Some(parse_source(&word()?)?),
                 "--interface" => self.interface = Some(word()?),
                 "--dns" => self.servers.push(parse_server(&word()?)?),
@@ -12352,12 +12838,7 @@ mod cli {
                 "--tls" => self.set_tls(true)?,
                 "--no-tls" => self.set_tls(false)?,
                 "--starttls" => self.starttls = Some(parse_starttls(&word()?)?),
-                "--proxy" => {
-                    self.proxy = Some(match word()?.as_str() {
-                        "env" => ProxyChoice::Environment,
-                        url => ProxyChoice::Given(tunnel::parse(url)?),
-                    });
-                }
+                "--proxy" => self.proxy_typed = Some(word()?),
                 "--send-proxy" => self.send_proxy = Some(parse_header(&word()?)?),
                 "--servername" | "--sni" => {
                     let name = parse_sni(&word()?)?;
@@ -12403,7 +12884,7 @@ mod cli {
                 "--json" => self.json = true,
                 "-q" | "--quiet" => self.quiet = true,
                 "-v" | "--verbose" => self.verbose = true,
-                "--lang" => drop(known_language(&word()?)?),
+                "--lang" => take_language(parser)?,
                 other => return Err(lexopt::Error::UnexpectedOption(other.to_string()).into()),
             }
             let mut word = format!(" {name}");
@@ -12439,85 +12920,68 @@ mod cli {
             Ok(())
         }
 
-        /// An option that makes sense only with TLS, if one was given; those of `TLS_ASKED` first.
-        fn tls_option(&self) -> Option<&'static str> {
-            let given = [
-                (self.tls == Some(true), "--tls"),
-                (self.starttls.is_some(), "--starttls"),
-                (self.sni.is_some(), "--servername"),
-                (!self.compare.is_empty(), "--sni-compare"),
-                (!self.alpn.is_empty(), "--alpn"),
-                (self.versions.is_some(), "--tls-version"),
-                (self.ca.is_some(), "--ca"),
-                (self.cert.is_some(), "--cert"),
-                (self.pem.is_some(), "--pem"),
-                (self.no_verify, "--no-verify"),
-            ];
-            given.into_iter().find(|(given, _)| *given).map(|(_, name)| name)
+        /// Whether an option of the tables of this module was given.
+        fn is_given(&self, option: &str) -> bool {
+            match option {
+                "--alpn" => !self.alpn.is_empty(),
+                "--as-done" => self.as_done,
+                "--ca" => self.ca.is_some(),
+                "--cert" => self.cert.is_some(),
+                "--count" => self.count.is_some(),
+                "--csv" => self.csv,
+                "--every" => self.every.is_some(),
+                "--expect" => self.expect.is_some(),
+                "-f" => !self.lists.is_empty(),
+                "--http" => self.http.is_some(),
+                "--jobs" => self.jobs.is_some(),
+                "--json" => self.json,
+                "--key" => self.key.is_some(),
+                "--no-tls" => self.tls == Some(false),
+                "--no-verify" => self.no_verify,
+                "--pem" => self.pem.is_some(),
+                "-q" => self.quiet,
+                "--send" => self.send.is_some(),
+                "--send-proxy" => self.send_proxy.is_some(),
+                "--servername" => self.sni.is_some(),
+                "--sni-compare" => !self.compare.is_empty(),
+                "--starttls" => self.starttls.is_some(),
+                "--tls" => self.tls == Some(true),
+                "--tls-version" => self.versions.is_some(),
+                "-v" => self.verbose,
+                "--wait" => self.wait.is_some(),
+                "-z" => self.connect_only,
+                _ => false,
+            }
         }
 
-        /// An option that asks the application something, if one was given.
-        fn question(&self) -> Option<&'static str> {
-            let given = [
-                (self.http.is_some(), "--http"),
-                (self.send.is_some(), "--send"),
-                (self.expect.is_some(), "--expect"),
-            ];
-            given.into_iter().find(|(given, _)| *given).map(|(_, name)| name)
+        /// `this`, which was given, excludes the others.
+        pub fn excludes(&self, this: &str, others: &[&str]) -> Result<(), Note> {
+            match others.iter().find(|other| self.is_given(other)) {
+                Some(other) => Err(contradiction(this, other)),
+                None => Ok(()),
+            }
         }
 
-        /// Every pair of options that cannot both be meant.
+        /// The only addresses that can be reached from the source.
+        fn source_family(&self) -> Option<Family> {
+            self.source.map(|s| if s.is_ipv4() { Family::V4 } else { Family::V6 })
+        }
+
+        /// Refuses options that cannot be meant together, or not alone.
         fn contradictions(&self) -> Result<(), Note> {
-            let tls = self.tls_option();
-            let asks = self.question();
-            let pairs = [
-                (self.quiet && self.verbose, "-q", "-v"),
-                (self.quiet && self.json, "-q", "--json"),
-                (self.connect_only && tls.is_some(), "-z", tls.unwrap_or_default()),
-                (self.connect_only && asks.is_some(), "-z", asks.unwrap_or_default()),
-                (self.http.is_some() && self.send.is_some(), "--http", "--send"),
-                (self.tls == Some(false) && tls.is_some(), "--no-tls", tls.unwrap_or_default()),
-                (self.no_verify && self.ca.is_some(), "--no-verify", "--ca"),
-                (!self.compare.is_empty() && self.sni.is_some(), "--sni-compare", "--servername"),
-                (!self.compare.is_empty() && self.pem.is_some(), "--sni-compare", "--pem"),
-                (
-                    !self.compare.is_empty() && asks.is_some(),
-                    "--sni-compare",
-                    asks.unwrap_or_default(),
-                ),
-                (
-                    self.family == Some(Family::V4) && self.source.is_some_and(|s| s.is_ipv6()),
-                    "-4",
-                    "--source",
-                ),
-                (
-                    self.family == Some(Family::V6) && self.source.is_some_and(|s| s.is_ipv4()),
-                    "-6",
-                    "--source",
-                ),
-                (self.csv && self.json, "--csv", "--json"),
-                (self.csv && self.quiet, "--csv", "-q"),
-                (self.wait.is_some() && self.every.is_some(), "--wait", "--every"),
-                (self.pem.is_some() && !self.lists.is_empty(), "--pem", "-f"),
-                (self.pem.is_some() && self.wait.is_some(), "--pem", "--wait"),
-                (self.pem.is_some() && self.every.is_some(), "--pem", "--every"),
-                (!self.compare.is_empty() && !self.lists.is_empty(), "--sni-compare", "-f"),
-                (!self.compare.is_empty() && self.wait.is_some(), "--sni-compare", "--wait"),
-                (!self.compare.is_empty() && self.every.is_some(), "--sni-compare", "--every"),
-                (!self.compare.is_empty() && self.csv, "--sni-compare", "--csv"),
-            ];
-            match pairs.iter().find(|(both, _, _)| *both) {
-                Some((_, this, other)) => Err(contradiction(this, other)),
-                None if self.cert.is_some() && self.key.is_none() => {
-                    Err(Note::new("usage.pair").with("given", "--cert").with("missing", "--key"))
-                }
-                None if self.count.is_some() && self.every.is_none() => {
-                    Err(Note::new("usage.needs")
-                        .with("given", "--count")
-                        .with("missing", "--every"))
-                }
-                None if self.key.is_some() && self.cert.is_none() => {
-                    Err(Note::new("usage.pair").with("given", "--key").with("missing", "--cert"))
+            if let (Some(own), Some(typed)) = (self.source_family(), self.family)
+                && own != typed
+            {
+                let option = if typed == Family::V4 { "-4" } else { "-6" };
+                return Err(contradiction(option, "--source"));
+            }
+            for (this, others) in EXCLUDES.iter().filter(|(this, _)| self.is_given(this)) {
+                self.excludes(this, others)?;
+            }
+            let lacks = |row: &&(&str, &str, &str)| self.is_given(row.0) && !self.is_given(row.1);
+            match NEEDS.iter().find(lacks) {
+                Some((given, missing, key)) => {
+                    Err(Note::new(key).with("given", given).with("missing", missing))
                 }
                 None => Ok(()),
             }
@@ -12526,16 +12990,26 @@ mod cli {
         /// Checks what the options mean together, and reads the files they name.
         pub fn finish(mut self, lang: Lang) -> Result<Check, Note> {
             self.contradictions()?;
+            self.wants_tls = TLS.iter().any(|option| self.is_given(option));
+            self.asks_tls = TLS.iter().take(TLS_ASKED).any(|option| self.is_given(option));
             self.variables = tunnel::variables();
             if let Some(pid) = self.pid {
                 // Before anything reads files or opens sockets, and before there is a thread.
                 sys::enter_network_namespace(pid)
                     .map_err(|e| Note::new("usage.pid").with("pid", pid).with("error", e))?;
             }
+            self.dial = self.dial_typed.as_deref().map(Dial::parse).transpose()?;
+            self.proxy = match self.proxy_typed.as_deref() {
+                Some("env") => Some(ProxyChoice::Environment),
+                Some(url) => Some(ProxyChoice::Given(tunnel::parse(url)?)),
+                None => None,
+            };
             let Rows { targets, tags, .. } = self.rows(lang)?;
             let plan = self.plan(tags);
-            if self.pem.is_some() && targets.len() > 1 {
-                return Err(Note::new("usage.onepem"));
+            match &self.pem {
+                Some(_) if targets.len() > 1 => return Err(Note::new("usage.onepem")),
+                Some(_) if !plan.single => return Err(contradiction("--pem", "expect=")),
+                _ => {}
             }
             let root =
                 self.pid.map_or(PathBuf::from("/"), |pid| format!("/proc/{pid}/root").into());
@@ -12545,11 +13019,10 @@ mod cli {
                 ),
                 _ => None,
             };
-            let source = self.source.map(|s| if s.is_ipv4() { Family::V4 } else { Family::V6 });
             let options = Options {
-                family: self.family.or(source).unwrap_or(Family::Any),
+                family: self.family.or(self.source_family()).unwrap_or(Family::Any),
                 resolver: resolve::Config::load(&root, &self.servers),
-                socket: SocketOptions { source: self.source, interface: self.interface, ttl: None },
+                socket: SocketOptions { source: self.source, interface: self.interface },
                 connect_only: self.connect_only,
                 extra: !self.no_extra && self.compare.is_empty(),
                 verify: !self.no_verify,
@@ -12695,8 +13168,8 @@ mod cli {
             let own = keys.tls.or((keys.starttls.is_some() || keys.sni.is_some()).then_some(true));
             // A scheme without TLS goes before options that only say how TLS is to be done.
             let plain = target.service.is_some_and(|s| !s.tls);
-            let asked = self.tls_option().filter(|option| !plain || TLS_ASKED.contains(option));
-            let wanted = own.or(asked.map(|_| true)).or(self.tls);
+            let wants = if plain { self.asks_tls } else { self.wants_tls };
+            let wanted = own.or(wants.then_some(true)).or(self.tls);
             match (wanted, upgrade) {
                 (Some(false), _) => target.tls = TlsMode::Never,
                 _ if self.connect_only => target.tls = TlsMode::Never,
@@ -12918,8 +13391,45 @@ mod cli {
         }
     }
 
-    /// Options that ask for TLS whatever the scheme says.
-    const TLS_ASKED: [&str; 4] = ["--tls", "--starttls", "--servername", "--sni-compare"];
+    /// Options that make sense only with TLS, and those that ask the application something.
+    const TLS: [&str; 10] = [
+        "--tls",
+        "--starttls",
+        "--servername",
+        "--sni-compare",
+        "--alpn",
+        "--tls-version",
+        "--ca",
+        "--cert",
+        "--pem",
+        "--no-verify",
+    ];
+    /// Of these, how many ask for TLS whatever the scheme says.
+    const TLS_ASKED: usize = 4;
+    const ASKS: [&str; 3] = ["--http", "--send", "--expect"];
+
+    /// An option, and those that cannot be meant beside it.
+    const EXCLUDES: [(&str, &[&str]); 12] = [
+        ("-q", &["-v", "--json"]),
+        ("-z", &TLS),
+        ("-z", &ASKS),
+        ("-z", &["--send-proxy"]),
+        ("--http", &["--send"]),
+        ("--no-tls", &TLS),
+        ("--no-verify", &["--ca"]),
+        ("--sni-compare", &["--servername", "--pem", "-f", "--wait", "--every", "--csv"]),
+        ("--sni-compare", &ASKS),
+        ("--csv", &["--json", "-q"]),
+        ("--wait", &["--every"]),
+        ("--pem", &["-f", "--wait", "--every", "--csv"]),
+    ];
+
+    /// An option, the one that it needs, and the sentence that says so.
+    const NEEDS: [(&str, &str, &str); 3] = [
+        ("--cert", "--key", "usage.pair"),
+        ("--key", "--cert", "usage.pair"),
+        ("--count", "--every", "usage.needs"),
+    ];
 
     /// The commands that live in a file of their own.
     pub const COMPANIONS: [&str; 5] = ["compare", "listen", "selftest", "talk", "watch"];

@@ -5,6 +5,7 @@ use crate::check::Check;
 use crate::cli::{self, Command, Stop};
 use crate::mint::{Minted, mint};
 use crate::report::{self, Style};
+use crate::sys;
 use crate::text::{Lang, Note};
 use crate::tls::{self, ClientIdentity, Trust};
 use crate::{probe, verdict};
@@ -52,23 +53,21 @@ enum Dns {
 
 /// Runs every case and tells how each came out; 0 when all verdicts are as expected.
 pub fn run(mut parser: lexopt::Parser, lang: Lang) -> Result<u8, Stop> {
-    if let Some(arg) = parser.next().ok().flatten() {
-        return match cli::Typed::from(arg) {
+    while let Some(arg) = parser.next().map_err(|e| cli::unknown(&e, &[]))? {
+        match cli::Typed::from(arg) {
             cli::Typed::Option(o) if o == "-h" || o == "--help" => {
-                Ok(report::print(&cli::help("selftest", lang)?).map(|()| 0)?)
+                return Ok(report::print(&cli::help("selftest", lang)?).map(|()| 0)?);
             }
-            cli::Typed::Option(o) if o == "--lang" => finish(lang),
-            _ => Err(Note::new("usage.selftest").into()),
-        };
+            cli::Typed::Option(o) if o == "--lang" => {
+                cli::take_language(&mut parser).map_err(|e| e.into_note(&[]))?;
+            }
+            _ => return Err(Note::new("usage.selftest").into()),
+        }
     }
-    finish(lang)
-}
-
-fn finish(lang: Lang) -> Result<u8, Stop> {
     let style = cli::style(lang, false);
     report::print(&format!("{}\n\n", Note::new("selftest.title").render(lang)))?;
     let mut good = 0;
-    for case in CASES {
+    for case in &CASES {
         let outcome = examine(case, lang)?;
         good += usize::from(outcome.keyword == case.expected);
         report::print(&row(case, &outcome, style))?;
@@ -88,7 +87,10 @@ struct Outcome {
 
 /// Starts the service, probes it with the pipeline that every check uses, and judges.
 fn examine(case: &Case, lang: Lang) -> Result<Outcome, Stop> {
-    let (addr, minted) = start(case.service)?;
+    let (addr, minted) = start(case.service).map_err(|error| Stop {
+        note: Note::new("local.other").with("detail", error),
+        status: EXIT_LOCAL,
+    })?;
     let fill = |arg: &&str| {
         arg.replace("{port}", &addr.port().to_string()).replace("{}", &addr.to_string())
     };
@@ -131,7 +133,7 @@ fn start(service: Service) -> io::Result<(SocketAddr, Option<Minted>)> {
     if let Service::Names(dns) = service {
         let socket = UdpSocket::bind(place)?;
         let addr = socket.local_addr()?;
-        std::thread::spawn(move || serve_names(&socket, dns));
+        sys::in_background(STACK, Box::new(move || serve_names(&socket, dns)))?;
         return Ok((addr, None));
     }
     let listener = TcpListener::bind(place)?;
@@ -147,7 +149,10 @@ fn start(service: Service) -> io::Result<(SocketAddr, Option<Minted>)> {
     let config = minted.as_ref().and_then(ClientIdentity::minted).and_then(|own| tls::server(&own));
     match service {
         Service::Closed => drop(listener),
-        service => drop(std::thread::spawn(move || serve(&listener, service, config.as_ref()))),
+        service => {
+            let work = move || serve(&listener, service, config.as_ref());
+            sys::in_background(STACK, Box::new(work))?;
+        }
     }
     Ok((addr, minted))
 }
@@ -216,85 +221,76 @@ fn name_answer(asked: &[u8], dns: Dns) -> Option<Vec<u8>> {
 
 const DAY: i64 = 86_400;
 
+/// Exit status, as of the check.
+const EXIT_LOCAL: u8 = 70;
+
+/// Bytes of stack for a service; TLS in a debug build takes most.
+const STACK: usize = 1 << 20;
+
 /// Longest visit in seconds: longer than the longest case, shorter than anybody waits.
 const VISIT: Duration = Duration::from_secs(10);
 
 const HTTP_400: &[u8] =
     b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 
-/// A port that the name cases dial and that is closed: the name is what is tested there.
-const CASES: &[Case] = &[
-    Case { what: "selftest.open", service: Service::Silent, args: &["{}"], expected: "ok" },
-    Case {
-        what: "selftest.closed",
-        service: Service::Closed,
-        args: &["{}"],
-        expected: "tcp.refused",
-    },
-    Case {
-        what: "selftest.hangup",
-        service: Service::HangsUp,
-        args: &["{}"],
-        expected: "tcp.closed",
-    },
-    Case {
-        what: "selftest.ssh",
-        service: Service::Says(b"SSH-2.0-selftest\r\n"),
-        args: &["{}"],
-        expected: "ok",
-    },
-    Case {
-        what: "selftest.notls",
-        service: Service::Answers(HTTP_400),
-        args: &["{}", "--tls"],
-        expected: "tls.plaintext",
-    },
-    Case {
-        what: "selftest.tlssilent",
-        service: Service::Silent,
-        args: &["{}", "--tls", "--timeout", "500ms"],
-        expected: "tls.timeout",
-    },
-    Case {
-        what: "selftest.tls",
-        service: Service::Tls("self.test", 30),
-        args: &["{}", "--servername", "self.test"],
-        expected: "ok",
-    },
-    Case {
-        what: "selftest.expired",
-        service: Service::Tls("self.test", -3),
-        args: &["{}", "--servername", "self.test"],
-        expected: "cert.expired",
-    },
-    Case {
-        what: "selftest.name",
-        service: Service::Tls("self.test", 30),
-        args: &["{}", "--servername", "other.test"],
-        expected: "cert.name",
-    },
-    Case {
-        what: "selftest.dns",
-        service: Service::Names(Dns::Answers),
-        args: &["name.test:{port}", "--dns", "{}", "-4"],
-        expected: "tcp.refused",
-    },
-    Case {
-        what: "selftest.nxdomain",
-        service: Service::Names(Dns::Denies(3)),
-        args: &["name.test:80", "--dns", "{}"],
-        expected: "dns.nxdomain",
-    },
-    Case {
-        what: "selftest.servfail",
-        service: Service::Names(Dns::Denies(2)),
-        args: &["name.test:80", "--dns", "{}"],
-        expected: "dns.servfail",
-    },
-    Case {
-        what: "selftest.nodns",
-        service: Service::Names(Dns::Silent),
-        args: &["name.test:80", "--dns", "{}", "--timeout", "500ms"],
-        expected: "dns.timeout",
-    },
+/// What is shown, in this order.
+const CASES: [Case; 13] = [
+    case("selftest.open", Service::Silent, &["{}"], "ok"),
+    case("selftest.closed", Service::Closed, &["{}"], "tcp.refused"),
+    case("selftest.hangup", Service::HangsUp, &["{}"], "tcp.closed"),
+    case("selftest.ssh", Service::Says(b"SSH-2.0-selftest\r\n"), &["{}"], "ok"),
+    case("selftest.notls", Service::Answers(HTTP_400), &["{}", "--tls"], "tls.plaintext"),
+    case(
+        "selftest.tlssilent",
+        Service::Silent,
+        &["{}", "--tls", "--timeout", "500ms"],
+        "tls.timeout",
+    ),
+    case("selftest.tls", Service::Tls("self.test", 30), &["{}", "--servername", "self.test"], "ok"),
+    case(
+        "selftest.expired",
+        Service::Tls("self.test", -3),
+        &["{}", "--servername", "self.test"],
+        "cert.expired",
+    ),
+    case(
+        "selftest.name",
+        Service::Tls("self.test", 30),
+        &["{}", "--servername", "other.test"],
+        "cert.name",
+    ),
+    // The address is closed: the name is what is looked at.
+    case(
+        "selftest.dns",
+        Service::Names(Dns::Answers),
+        &["name.test:{port}", "--dns", "{}", "-4"],
+        "tcp.refused",
+    ),
+    case(
+        "selftest.nxdomain",
+        Service::Names(Dns::Denies(3)),
+        &["name.test:80", "--dns", "{}"],
+        "dns.nxdomain",
+    ),
+    case(
+        "selftest.servfail",
+        Service::Names(Dns::Denies(2)),
+        &["name.test:80", "--dns", "{}"],
+        "dns.servfail",
+    ),
+    case(
+        "selftest.nodns",
+        Service::Names(Dns::Silent),
+        &["name.test:80", "--dns", "{}", "--timeout", "500ms"],
+        "dns.timeout",
+    ),
 ];
+
+const fn case(
+    what: &'static str,
+    service: Service,
+    args: &'static [&'static str],
+    expected: &'static str,
+) -> Case {
+    Case { what, service, args, expected }
+}

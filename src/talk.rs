@@ -40,11 +40,11 @@ pub fn run(mut parser: lexopt::Parser, lang: Lang) -> Result<u8, Stop> {
             }
         }
     }
+    manner.fits(&draft)?;
     let mut check = draft.finish(lang)?;
     check.style.colour &= io::stderr().is_terminal();
     // Where every certificate will do, nothing is asked about a bad one.
     check.options.extra &= check.policy.verify;
-    manner.fits(&check)?;
     let [target] = check.targets.as_slice() else {
         return Err(Note::new("usage.onetarget").into());
     };
@@ -79,18 +79,11 @@ impl Manner {
         Ok(())
     }
 
-    fn fits(&self, check: &Check) -> Result<(), Note> {
-        let pairs = [
-            (self.hex && self.raw, "--hex", "--raw"),
-            (check.options.connect_only, "talk", "-z"),
-            (!check.compare.is_empty(), "talk", "--sni-compare"),
-            (check.pem.is_some(), "talk", "--pem"),
-            (check.targets.iter().any(|target| target.send.is_some()), "talk", "--send"),
-            (check.targets.iter().any(|target| target.expect.is_some()), "talk", "--expect"),
-        ];
-        match pairs.iter().find(|(both, _, _)| *both) {
-            Some((_, this, other)) => Err(cli::contradiction(this, other)),
-            None => Ok(()),
+    /// What cannot be meant in a conversation.
+    fn fits(&self, draft: &Draft) -> Result<(), Note> {
+        match self.hex && self.raw {
+            true => Err(cli::contradiction("--hex", "--raw")),
+            false => draft.excludes("talk", &NO_TALK),
         }
     }
 }
@@ -100,10 +93,10 @@ impl Manner {
 fn open(target: &Target, check: &Check) -> Result<Opened, u8> {
     let (style, steps) = (check.style, check.form == check::Form::Steps);
     let rows = Mutex::new(String::new());
-    let say = |row: &str| match rows.lock() {
+    let say = |row: &str| match style.verbose {
         _ if !steps => {}
-        Ok(mut rows) if !style.verbose => rows.push_str(row),
-        _ => complain(row),
+        true => complain(row),
+        false => sys::locked(&rows).push_str(row),
     };
     say(&report::heading(target, style));
     let watch = |step: Step<'_>| say(&report::step(&step, target, style));
@@ -277,7 +270,7 @@ impl<'a> Talk<'a> {
         match self.to_peer.fill(|room| stdin.read(room)) {
             Ok(0) => self.stdin = None,
             Ok(_) => self.prepare(),
-            Err(e) if is_passing(&e) => {}
+            Err(e) if sys::is_passing(&e) => {}
             Err(e) => {
                 let note = Note::new("talk.stdin").with("error", e);
                 return Err(Stop { note, status: EXIT_LOCAL });
@@ -319,7 +312,7 @@ impl<'a> Talk<'a> {
         if !self.to_peer.is_empty() || self.peer.wants_write() {
             match self.peer.write(self.to_peer.rest()) {
                 Ok(count) => self.to_peer.used(count),
-                Err(e) if is_passing(&e) => {}
+                Err(e) if sys::is_passing(&e) => {}
                 Err(e) => self.fail(e),
             }
         }
@@ -338,7 +331,7 @@ impl<'a> Talk<'a> {
         match self.to_user.fill(|room| peer.read(room)) {
             Ok(0) => self.peer_ended = true,
             Ok(count) => self.more = count == CHUNK,
-            Err(e) if is_passing(&e) => return,
+            Err(e) if sys::is_passing(&e) => return,
             Err(e) if e.kind() == ErrorKind::UnexpectedEof => {
                 self.peer_ended = true;
                 // Many answer a close_notify by just closing.
@@ -511,7 +504,7 @@ impl Sink {
             let piece = bytes.rest();
             let piece = self.most.and_then(|most| piece.get(..most)).unwrap_or(piece);
             match self.file.write(piece) {
-                Err(e) if is_passing(&e) => break,
+                Err(e) if sys::is_passing(&e) => break,
                 result => bytes.used(result?),
             }
             if self.most.is_some() {
@@ -624,11 +617,6 @@ fn dump(direction: char, offset: u64, bytes: &[u8]) -> String {
     out
 }
 
-/// Not an error: there is nothing now, or a signal came.
-fn is_passing(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
-}
-
 /// To stderr; stdout has the peer's bytes and nothing else.
 fn complain(text: &str) {
     let _ = io::stderr().write_all(text.as_bytes());
@@ -636,6 +624,22 @@ fn complain(text: &str) {
 
 /// As long as a slow service may think about an answer, after stdin has ended.
 const IDLE: Duration = Duration::from_secs(10);
+
+/// Options of the check that a conversation has no use for.
+const NO_TALK: [&str; 12] = [
+    "-z",
+    "--sni-compare",
+    "--pem",
+    "--http",
+    "--send",
+    "--expect",
+    "--wait",
+    "--every",
+    "-f",
+    "--jobs",
+    "--as-done",
+    "--csv",
+];
 
 /// Bytes in each direction's buffer.
 const CHUNK: usize = 128 * 1024;

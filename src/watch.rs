@@ -175,15 +175,17 @@ pub fn run(mut parser: lexopt::Parser, lang: Lang) -> Result<u8, Stop> {
     }
     for (given, option) in [(ask.limit.is_some(), "--for"), (!ask.until.is_empty(), "--until")] {
         if ask.once && given {
-            return Err(Note::new("usage.both")
-                .with("this", "--once")
-                .with("other", option)
-                .into());
+            return Err(cli::contradiction("--once", option).into());
         }
     }
-    let root = ask.pid.map_or(PathBuf::from("/"), |pid| format!("/proc/{pid}/root").into());
+    // Names are looked up as in there, or, where that is not permitted, as here.
+    let root = match ask.pid {
+        Some(pid) if sys::enter_network_namespace(pid).is_ok() => format!("/proc/{pid}/root"),
+        _ => "/".to_owned(),
+    };
+    let root = Path::new(&root);
     for word in words {
-        ask.filter.add(word, &root)?;
+        ask.filter.add(word, root)?;
     }
     let style = cli::style(lang, false);
     if ask.once { once(&ask, style) } else { Watch::new(&ask, style).run() }
@@ -199,11 +201,7 @@ impl Ask {
             "--interval" => self.interval = Some(cli::limit(&word()?, name)?),
             "--until" => self.until.push(state_number(&word()?)?),
             "--pid" => self.pid = Some(cli::number(&word()?, "--pid")?),
-            // `cli::language` has read it before anything was said.
-            "--lang" => match word()?.as_str() {
-                "en" | "ja" => {}
-                other => return Err(Note::new("usage.lang").with("lang", shown(other)).into()),
-            },
+            "--lang" => cli::take_language(parser)?,
             other => return Err(lexopt::Error::UnexpectedOption(other.to_string()).into()),
         }
         Ok(())

@@ -184,6 +184,25 @@ fn names_are_compared_as_browsers_do() {
 }
 
 #[test]
+fn an_address_as_a_dns_name_and_a_uri_alone_are_told() {
+    let pki = pki();
+    let san = |entry: Vec<u8>| {
+        let list = crate::support::pki::tlv(0x30, &entry);
+        serve(&pki.intermediate.sign(Leaf::new(&[]).extension(&[2, 5, 29, 17], list)))
+    };
+    let server = san(crate::support::pki::tlv(0x82, b"127.0.0.1"));
+    let outcome = reach(&server, "127.0.0.1", &pki, &[]);
+    outcome.verdict("cert.name").says("names in it: 127.0.0.1; 127.0.0.1 stands there as a DNS");
+    outcome.says("needs an IP entry");
+    reach(&server, "127.0.0.1", &pki, &["--lang", "ja"]).says("IP の項目");
+    let server = san(crate::support::pki::tlv(0x86, b"spiffe://x/y"));
+    let outcome = reach(&server, NAME, &pki, &[]);
+    outcome.verdict("cert.name").says("holds neither a DNS name nor an address");
+    outcome.says_not("it has no subject alternative name").says_not("common name");
+    reach(&server, NAME, &pki, &["--lang", "ja"]).says_not("SAN)がない");
+}
+
+#[test]
 fn bytes_that_a_terminal_would_obey_stay_on_one_line() {
     let pki = pki();
     let server = serve(&pki.painted());
@@ -256,6 +275,98 @@ fn a_root_of_the_right_name_with_another_key_is_named_so() {
     let outcome = reach(&server, NAME, &pki, &[]);
     outcome.status(51).verdict("cert.untrusted");
     outcome.says("a root named CN=Test Root, O=Test is known here, but with another key");
+}
+
+#[test]
+fn an_issuer_that_is_over_is_named_and_not_the_leaf() {
+    let pki = pki();
+    let old = pki.root.intermediate_until("Old Intermediate", days(-5));
+    let server = serve(&old.sign(Leaf::new(&[NAME])));
+    let outcome = reach(&server, NAME, &pki, &[]);
+    outcome.verdict("cert.expired").says("certificate of an issuer expired on");
+    outcome.says(": CN=Old Intermediate").says("the intermediate CN=Old Intermediate, O=Test");
+    outcome.says_not("constraints");
+    outcome.says_not("renew it").says_not("The certificate expired");
+    let outcome = reach(&server, NAME, &pki, &["--lang", "ja"]);
+    outcome.says("発行者の証明書が期限切れです").says("中間証明書 CN=Old Intermediate");
+}
+
+#[test]
+fn a_root_of_this_side_that_is_over_is_no_root() {
+    let pki = pki();
+    let old = Ca::root_until("Old Root", days(-5));
+    let server = serve(&old.sign(Leaf::new(&[NAME])));
+    let file = pki.file("old.pem", old.root_pem());
+    for run in [bare(&server, NAME).arg("--ca").arg(&file), {
+        bare(&server, NAME).env("SSL_CERT_FILE", &file)
+    }] {
+        let outcome = run.run();
+        outcome.status(51).verdict("cert.expired").says("root certificate on this side expired");
+        outcome
+            .says(": CN=Old Root")
+            .says(", 5 days ago")
+            .says("with the successor of CN=Old Root");
+        outcome.says_not("renew it").says_not("asked in vain").says_not("only this box's own");
+    }
+    let outcome = bare(&server, NAME).args(["--lang", "ja", "--ca"]).arg(&file).run();
+    outcome.says("こちら側のルート証明書が期限切れ");
+}
+
+#[test]
+fn what_reach_cannot_check_is_not_called_wrong() {
+    let pki = pki();
+    for (last, name) in [(4, "ECDSA-SHA512"), (1, "ECDSA-SHA224")] {
+        // The signature algorithm stands in the certificate twice.
+        let identity = pki.good(&[NAME]).with_broken_leaf(|der| {
+            let oid = [0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 2];
+            for at in 0..der.len() - oid.len() {
+                if der[at..].starts_with(&oid) {
+                    der[at + 7] = last;
+                }
+            }
+        });
+        let server = serve(&identity);
+        let outcome = reach(&server, NAME, &pki, &[]);
+        outcome
+            .status(51)
+            .verdict("cert.unchecked")
+            .says(&format!("certificate: {name} (EC P-256"));
+        outcome.says("CN=good.test: ").says("reach cannot check; other programs may accept it");
+        outcome.says_not("another key").says_not("reissued");
+        let outcome = reach(&server, NAME, &pki, &["--lang", "ja"]);
+        outcome.says("reach では検証できません").says_not("鍵が異なる");
+    }
+    let Ok(identity) = pki.openssl("ed448", "sha256", &[NAME]) else { return };
+    pki.file("self.pem", identity.chain_pem());
+    let (chain, key) = pki.files("ed448", &identity);
+    let server = s_server(&chain, &key);
+    let outcome = Run::new([format!("{NAME}:{}", server.port("tls")), "--tls".into()])
+        .args(["--connect-to=127.0.0.1", "--ca"])
+        .arg(pki.dir().join("self.pem"))
+        .run();
+    outcome.status(51).verdict("cert.unchecked").says("Ed448 456 bit").says_not("reissued");
+}
+
+#[test]
+fn of_several_addresses_each_row_says_whose_it_is() {
+    let pki = pki();
+    let hosts = "127.0.0.1 good.test\n127.0.0.2 good.test\n127.0.0.1 one.test\n";
+    let Some(world) = Setup::new().etc("hosts", hosts).start() else { return };
+    let identity = pki.good(&[NAME, "one.test"]);
+    let listener = world.tcp(crate::support::net::HERE, "0.0.0.0:0");
+    let server = zoo::tls(Tls::with(&identity).build()).serve_on(listener);
+    let port = server.port();
+    let run = |name: &str| {
+        let run = Run::new([format!("{name}:{port}"), "--tls".into()]);
+        run.arg("--ca").arg(pki.dir().join("ca.pem")).within(&world).run()
+    };
+    let outcome = run("good.test");
+    outcome.status(0);
+    for ip in ["127.0.0.1", "127.0.0.2"] {
+        outcome.says(&format!("tls ok {ip}:{port}: TLS 1.3"));
+        outcome.says(&format!("cert ok {ip}:{port}: good.test"));
+    }
+    run("one.test").status(0).says("tls ok TLS 1.3").says("cert ok good.test");
 }
 
 // ---- who trusts it

@@ -227,6 +227,7 @@ fn a_named_service_is_ok_when_it_greets_as_it_should() {
         ("imap", says("* OK IMAP4rev1\r\n")),
         ("mysql", zoo::mysql(false)),
         ("mariadb", zoo::mysql(false)),
+        ("mysql", says(b"\x1d\0\0\0\x0a5.5.5-10.11.6-MariaDB\0abcdef")),
         ("nntp", zoo::nntp()),
         ("vnc", zoo::vnc()),
         ("rsync", says("@RSYNCD: 31.0\n")),
@@ -240,10 +241,21 @@ fn a_named_service_is_ok_when_it_greets_as_it_should() {
         ("kafka", zoo::mute()),
         // An FTP server needs no word that says FTP.
         ("ftp", says("220 ready\r\n")),
+        // Nor an LMTP server one that says LMTP.
+        ("lmtp", says("220 host Dovecot ready.\r\n")),
+        ("telnet", says(b"\xff\xfd\x18\xff\xfd\x20\xff\xfd\x23")),
+        ("telnet", says(b"\xff\xfb\x01\r\nhost login: ")),
+        ("telnet", says("Password: ")),
     ];
     each(&cases, |(service, script)| {
         named(service, &script.clone().serve(), &[]).status(0).verdict("ok");
     });
+    // What is TLS by its name speaks the same without.
+    for (service, line) in [("smtps", "220 ESMTP\r\n"), ("imaps", "* OK\r\n"), ("pop3s", "+OK\r\n")]
+    {
+        named(service, &says(line).serve(), &["--no-tls"]).status(0).verdict("ok");
+        named(service, &zoo::ssh().serve(), &["--no-tls"]).verdict("reply.protocol");
+    }
 }
 
 #[test]
@@ -256,6 +268,19 @@ fn a_named_service_that_speaks_first_gets_the_time_of_a_reply() {
     let mute = zoo::mute().serve();
     let outcome = named("ssh", &mute, &["--reply-timeout=500ms"]);
     outcome.verdict("reply.silent").took(ms(500)..ms(750)).says("no greeting comes");
+}
+
+#[test]
+fn what_telnet_says_is_complete_when_it_pauses() {
+    let server = says(b"\xff\xfd\x18").serve();
+    named("telnet", &server, &[]).verdict("ok").took(ms(300)..ms(700));
+    reach(&server, &["--greet-timeout=5s"]).verdict("ok").took(ms(300)..ms(700));
+    let slow = Script::new().wait(700).send("login: ").stall().serve();
+    named("telnet", &slow, &[]).verdict("ok").says("login: ").took(ms(1000)..ms(1400));
+    named("telnet", &zoo::mute().serve(), &["--timeout=500ms"]).verdict("reply.silent");
+    named("telnet", &zoo::ssh().serve(), &[]).verdict("reply.protocol");
+    named("lmtp", &says("220 host ESMTP\r\n").serve(), &[]).verdict("reply.protocol");
+    named("lmtp", &says("421 busy\r\n").serve(), &[]).verdict("reply.rejected");
 }
 
 #[test]

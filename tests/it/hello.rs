@@ -77,6 +77,29 @@ fn a_strict_server_that_gets_no_name_needs_one() {
 }
 
 #[test]
+fn a_ticket_quotes_no_name_that_was_not_sent() {
+    for (script, keyword, next) in [
+        (zoo::hello_then_reset(), "tls.reset", "RST after a ClientHello without SNI"),
+        (zoo::hello_then_close(), "tls.closed", "ClientHello with SNI none"),
+        (zoo::alert(2, 40), "tls.alert", "SNI none, your alert: handshake_failure"),
+        (zoo::alert(2, 112), "tls.sni", "wants a server name (SNI), and none was sent"),
+        (zoo::mute(), "tls.timeout", "ClientHello (SNI none) gets no complete answer"),
+    ] {
+        let server = script.serve();
+        let outcome = zoo(&server, &["--timeout", "400ms"]).run();
+        outcome.verdict(keyword).says(next).says_not("SNI 127").says_not("--no-servername");
+        outcome.says_not("nobody is configured for SNI");
+        let target = server.named("good.test");
+        let args = ["--tls", "--connect-to", "127.0.0.1", "--no-servername", "--timeout", "400ms"];
+        let outcome = Run::new([&*target]).args(args).run();
+        outcome.verdict(keyword).says(next).says_not("SNI good").says_not("--no-servername ");
+    }
+    let server = zoo::hello_then_reset().serve();
+    let outcome = zoo(&server, &["--servername", "good.test"]).run();
+    outcome.says("--no-servername").says("RST after ClientHello with SNI good.test");
+}
+
+#[test]
 fn a_router_by_name_that_hangs_up_on_everybody_stays_a_hangup() {
     let outcome = named(shared::haproxy(), "sni", "unknown.test").run();
     outcome.status(50).verdict("tls.closed").says("the SNI sent was unknown.test");
@@ -199,7 +222,151 @@ fn a_handshake_that_works_the_second_time_is_not_explained_away() {
     let good = Script::new().record().send(server_hello(0x0303)).stall();
     let server = hangup.next(good).serve();
     let outcome = zoo(&server, &["--servername", "good.test"]).run();
-    outcome.verdict("tls.closed").says("asked once more, was answered").says("not fail every time");
+    outcome
+        .verdict("tls.closed")
+        .says("with the same SNI was answered")
+        .says("not fail every time");
+}
+
+// ---- a pool with a dead member: what differs may be the member
+
+#[test]
+fn a_name_that_works_when_it_is_asked_again_is_not_rejected() {
+    // The dead member gets the handshake and the same again, the good ones what is left.
+    for (lang, says, says_not) in [
+        ("en", "same SNI was answered", "does not accept"),
+        ("ja", "同じ SNI の", "受け付けません"),
+    ] {
+        let server = by_kind(|kind, count, peer| match (kind, count) {
+            ("same", 0 | 1) => peer.reset(),
+            ("old", _) => peer.send(&[21, 3, 3, 0, 2, 2, 70]),
+            _ => peer.send(&MODERN),
+        });
+        let outcome = zoo(&server, &["--servername", "good.test", "--lang", lang]).run();
+        outcome.verdict("tls.reset").says(says).says_not(says_not);
+    }
+}
+
+#[test]
+fn a_difference_that_is_not_there_again_explains_nothing() {
+    for (word, says) in [("nosni", "without SNI it answered"), ("old", "out of use, it chose")] {
+        let server = by_kind(move |kind, count, peer| match (kind, count) {
+            (kind, 0) if kind == word => peer.send(&server_hello(0x0303)),
+            _ => peer.reset(),
+        });
+        let outcome = zoo(&server, &["--servername", "good.test"]).run();
+        outcome.verdict("tls.reset").says(says).says("asked once more it was not");
+        outcome.says_not("is the name").says_not("outdated");
+        assert!(server.visits() <= 9, "{outcome}");
+    }
+}
+
+#[test]
+fn a_server_that_is_modern_for_others_is_not_called_outdated() {
+    let server = by_kind(|kind, _, peer| match kind {
+        "nosni" => peer.send(&MODERN),
+        "old" => peer.send(&server_hello(0x0301)),
+        _ => peer.send(&[21, 3, 3, 0, 2, 2, 40]),
+    });
+    let outcome = zoo(&server, &["--servername", "good.test"]).run();
+    outcome.verdict("tls.alert").says("it chose TLS 1.0").says("without SNI it answered: TLS 1.3");
+    outcome.says_not("outdated").says_not("every time");
+}
+
+#[test]
+fn a_hang_of_one_member_is_no_matter_of_names_versions_or_sizes() {
+    let silent = |peer: &mut Conversation| peer.pause(Duration::from_secs(20));
+    // The same with a short answer works: so it is not the name, and not the version.
+    let server = by_kind(move |kind, _, peer| match kind {
+        "same" => silent(peer),
+        "old" => peer.send(&server_hello(0x0303)),
+        _ => peer.send(&MODERN),
+    });
+    let args = ["--servername", "good.test", "--tls-timeout", "400ms"];
+    let outcome = zoo(&server, &args).run();
+    outcome.verdict("tls.timeout").says("same SNI was answered").within(twice(400));
+    outcome.says_not("does not accept").says_not("outdated").says_not("Short TLS");
+    // A large one that is answered when it is asked again is not lost.
+    let server = by_kind(move |kind, count, peer| match (kind, count) {
+        ("small", _) | ("large", 1..) => peer.send(&MODERN),
+        _ => silent(peer),
+    });
+    let outcome = zoo(&server, &args).run();
+    outcome.verdict("tls.timeout").says("asks for a short answer got one").within(twice(400));
+    outcome.says_not("Short TLS").says_not("was acknowledged by the other end's kernel");
+}
+
+#[test]
+fn members_that_take_turns_never_look_like_a_rejected_name() {
+    let (good, bad) = (Script::new().record().send(MODERN).stall(), zoo::hello_then_reset());
+    let silent = zoo::hello_then_mute();
+    for pool in
+        [vec![&bad, &good], vec![&bad, &good, &bad], vec![&silent, &bad], vec![&bad, &silent]]
+    {
+        let first = pool[0].clone();
+        let server = (1..12).fold(first, |s, n| s.next(pool[n % pool.len()].clone())).serve();
+        let outcome = zoo(&server, &["--servername", "good.test", "--tls-timeout", "400ms"]).run();
+        outcome.status(50).says_not("does not accept").says_not("outdated").says_not("Short TLS");
+        assert!(["tls.reset", "tls.timeout"].contains(&&*outcome.keyword()), "{outcome}");
+    }
+}
+
+#[test]
+fn a_hangup_is_no_short_answer() {
+    for hang_up in [
+        |peer: &mut Conversation| peer.reset(),
+        |_: &mut Conversation| Err(std::io::ErrorKind::NotConnected.into()),
+    ] {
+        let server = by_kind(move |kind, _, peer| match kind {
+            "small" => hang_up(peer),
+            _ => peer.pause(Duration::from_secs(20)),
+        });
+        let args = ["--servername", "good.test", "--tls-timeout", "400ms"];
+        let outcome = zoo(&server, &args).run();
+        outcome.verdict("tls.timeout").says("acknowledged the whole ClientHello");
+        outcome.says_not("Short TLS").says_not("short answer");
+    }
+}
+
+#[test]
+fn a_peer_that_hangs_up_late_on_everybody_does_not_dislike_the_hello() {
+    for http in [false, true] {
+        let run = |server: &zoo::Server, args: &[&str]| match http {
+            true => Run::new([server.addr().to_string(), "--http".into()]).args(args).run(),
+            false => zoo(server, args).run(),
+        };
+        let late = Script::new().wait(450).close().serve();
+        let outcome = run(&late, &[]);
+        outcome.status(23).says("before any byte was sent").says_not("stayed open");
+        let later = Script::new().wait(1100).close().serve();
+        let outcome = run(&later, &[]);
+        outcome.says("sent nothing was ended as well, after 1").says_not("stayed open");
+        assert!([50, 60].contains(&outcome.status), "{outcome}");
+        // No time is left to see whether silence is treated otherwise.
+        let late = Script::new().wait(450).close().serve();
+        run(&late, &["--timeout", "500ms"]).says_not("stayed open").says_not("as well");
+        assert_eq!(late.visits(), if http { 1 } else { 3 });
+        let picky = Script::new().recv(1).wait(450).close().serve();
+        run(&picky, &[]).says("stayed open");
+    }
+}
+
+#[test]
+fn an_alert_about_versions_does_not_say_who_is_outdated() {
+    let pki = Pki::new();
+    let only_13 = zoo::tls(Tls::with(&pki.good(&["good.test"])).only_13().build()).serve();
+    let args = ["--servername", "good.test", "--tls-version", "1.2"];
+    let outcome = zoo(&only_13, &args).arg("--no-extra").run();
+    outcome.verdict("tls.alert").says("protocol_version (70)").says("offered was TLS 1.2");
+    outcome.says_not("outdated").says_not("enable TLS 1.3");
+    let outcome = zoo(&only_13, &args).run();
+    outcome.verdict("tls.alert").says("1.2 and 1.3 both offered it answered: TLS 1.3");
+    outcome.says_not("outdated").says_not("every time");
+    for alert in [70, 86] {
+        let server = zoo::alert(2, alert).serve();
+        let outcome = zoo(&server, &["--servername", "good.test"]).run();
+        outcome.verdict("tls.alert").says("TLS 1.2, TLS 1.3").says_not("outdated");
+    }
 }
 
 #[test]
@@ -426,6 +593,25 @@ fn a_hello_that_never_arrives_is_told_from_one_that_nobody_answers() {
     outcome.verdict("tls.timeout").says("ClientHello was never acknowledged").within(twice(700));
 }
 
+#[test]
+fn an_icmp_error_behind_the_connect_is_no_reset_by_the_server() {
+    let Some(world) = World::faults() else { return };
+    let server = zoo::mute().serve_on(world.behind(Fault::ICMP_ON_DATA)).may_be_unvisited();
+    for (ip, lang, sentence, guess) in [
+        ("10.77.3.2", "en", "An ICMP error ended the connection", "rejects the data that follows"),
+        ("[fd77:3::2]", "ja", "ICMP エラーで切れました", "FW が TCP の接続は通し"),
+    ] {
+        let outcome = Run::new([format!("{ip}:{}", server.port()), "--tls".into()])
+            .args(["--servername", "good.test", "--tls-timeout", "1s", "--lang", lang])
+            .within(world)
+            .run();
+        outcome.status(50).verdict("tls.reset").says(sentence).says(guess);
+        for untrue in ["was reset", "リセット", "RST", "--send-proxy", "--no-servername"] {
+            outcome.says_not(untrue);
+        }
+    }
+}
+
 // ---- --sni-compare
 
 #[test]
@@ -449,7 +635,7 @@ fn the_first_name_that_fails_decides_the_comparison() {
     // Whoever insists on a name is right to reject none.
     compare(nginx, "https-strict", "good.test").run().status(0).says("no SNI: tls.sni");
     let outcome = compare(shared::haproxy(), "sni", "old.test,good.test").run();
-    outcome.status(50).verdict("tls.legacy");
+    outcome.status(50).verdict("tls.alert").says("protocol_version (70)");
 }
 
 #[test]
@@ -586,6 +772,30 @@ fn on_hello(
     Script::new().then(answer).stall().serve()
 }
 
+/// A server that decides by the kind of hello (the handshake is "same", as in the JSON) and by how
+/// many of this kind came before; it stays silent towards visitors that say nothing.
+fn by_kind(
+    decide: impl Fn(&'static str, u32, &mut Conversation) -> std::io::Result<()> + Send + Sync + 'static,
+) -> zoo::Server {
+    let seen = std::sync::Mutex::new(std::collections::HashMap::<_, u32>::new());
+    on_hello(move |hello, peer| {
+        let kind = match () {
+            () if hello.len() >= 1700 => "large",
+            () if contains(hello, &[0, 43, 0, 3, 2, 3, 4]) => "small",
+            () if !contains(hello, &[0, 43, 0]) => "old",
+            () if !contains(hello, b"good.test") => "nosni",
+            () => "same",
+        };
+        let count = {
+            let mut seen = seen.lock().unwrap();
+            let count = seen.entry(kind).or_default();
+            *count += 1;
+            *count - 1
+        };
+        decide(kind, count, peer)
+    })
+}
+
 fn contains(bytes: &[u8], word: &[u8]) -> bool {
     bytes.windows(word.len()).any(|window| window == word)
 }
@@ -600,6 +810,16 @@ fn server_hello(version: u16) -> Vec<u8> {
     record.extend(body);
     record
 }
+
+/// A ServerHello of TLS 1.3 with TLS_AES_128_GCM_SHA256.
+const MODERN: [u8; 55] = {
+    let mut bytes = [0x5a; 55];
+    let (head, tail) = bytes.split_at_mut(11);
+    head.copy_from_slice(&[22, 3, 3, 0, 50, 2, 0, 0, 46, 3, 3]);
+    let (_, tail) = tail.split_at_mut(32);
+    tail.copy_from_slice(&[0, 0x13, 0x01, 0, 0, 6, 0, 43, 0, 2, 3, 4]);
+    bytes
+};
 
 /// A connect on this box, the limit of the handshake, one more for the questions, and slack.
 fn twice(limit_ms: u64) -> Duration {

@@ -51,6 +51,13 @@ fn every_message_that_the_code_names_exists() {
 }
 
 #[test]
+fn every_message_is_named_by_the_code() {
+    let texts: String = ["src/text/notes.txt", "src/text/verdicts.txt"].map(read).concat();
+    let sources = companions().into_values().fold(read("src/main.rs"), |all, text| all + &text);
+    agree(&unused_complaints(&sources, &texts));
+}
+
+#[test]
 fn the_help_has_the_same_pages_in_both_languages() {
     agree(&page_complaints(&read("src/text/help.en.txt"), &read("src/text/help.ja.txt")));
 }
@@ -131,6 +138,13 @@ fn each_rule_complains_about_a_text_that_breaks_it() {
 
     assert!(key_complaints("Note::new(\"why.a\") // \"why.b\"", "[why.a]\nen A\n").is_empty());
     assert!(!key_complaints("Note::new(\"why.b\")", "[why.a]\nen A\n").is_empty());
+
+    let source = "(\"why.a\", \"gone\", \"tls.x\") // why.c";
+    let used = "[why.a]\n[watch.gone]\n[tls.x.next]\n[tls.x.gone]\n[tls.x.gone.next]\n";
+    assert!(unused_complaints(source, used).is_empty());
+    for unused in ["why.b", "why.c", "why", "watch.new", "why.gone", "tls.y.next", "tls.x.why"] {
+        assert!(!unused_complaints(source, &format!("[{unused}]\nen A\n")).is_empty(), "{unused}");
+    }
 }
 
 /// The table of contents against the modules.
@@ -301,6 +315,26 @@ fn key_complaints(source: &str, texts: &str) -> Vec<String> {
     });
     let missing = strings.filter(|key| !texts.contains(&format!("[{key}]\nen ")));
     missing.map(|key| format!("{key} has no text")).collect()
+}
+
+/// Every `[key]` against the words of the code: the key itself, or its parts where the code puts
+/// it together. Those are COMPOSED with a word behind it, and what belongs to a keyword, perhaps
+/// to one that says more.
+fn unused_complaints(source: &str, texts: &str) -> Vec<String> {
+    const COMPOSED: [&str; 6] =
+        ["counter.", "group.open.", "group.same.", "group.", "listen.", "watch."];
+    let code = without_comments(source);
+    let part = |c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '.';
+    let words: BTreeSet<&str> = code.split(part).collect();
+    let named = |key: &str| {
+        let whole = key.strip_suffix(".guess").or(key.strip_suffix(".next")).unwrap_or(key);
+        let composed = COMPOSED.iter().find_map(|prefix| key.strip_prefix(prefix));
+        let more = whole.rsplit_once('.').filter(|(keyword, _)| keyword.contains('.'));
+        [Some(key), Some(whole), composed].into_iter().flatten().any(|word| words.contains(word))
+            || more.is_some_and(|(keyword, more)| words.contains(keyword) && words.contains(more))
+    };
+    let keys = texts.lines().filter_map(|line| line.strip_prefix('[')?.strip_suffix(']'));
+    keys.filter(|key| !named(key)).map(|key| format!("no code names [{key}]")).collect()
 }
 
 /// The `[page]` lines of the two help files.

@@ -422,7 +422,8 @@ fn json_lines_have_the_object_of_a_single_check_and_the_row() {
     assert_eq!(row["name"], "db");
     assert_eq!(row["expect"], serde_json::json!(["tcp.refused", "tcp.timeout"]));
     assert_eq!(row["expected"], true);
-    let single = Run::new([&*format!("127.0.0.1:{bad}"), "--json"]).run().object();
+    let single = Run::new([&*format!("127.0.0.1:{bad}"), "--json", "name=db"]).run().object();
+    assert_eq!(single["name"], "db");
     for key in single.as_object().unwrap().keys() {
         assert!(row.get(key).is_some(), "{key} is missing: {outcome}");
     }
@@ -482,4 +483,41 @@ fn too_many_jobs_for_the_descriptors_are_cut_and_that_is_said() {
     );
     let outcome = Run::shell(&script).run();
     outcome.status(0).complains("ulimit -n").says_not("local.files");
+}
+
+#[test]
+fn descriptors_are_counted_for_every_question_of_a_lookup() {
+    let names: Vec<_> = (0..3).map(|_| dns::Server::zoo()).collect();
+    let servers: String = names.iter().map(|n| format!(" --dns {}", n.addr())).collect();
+    let script = format!(
+        "ulimit -n 64; seq 1 24 | sed 's/.*/drop.&.zoo.test:80 expect=dns.timeout/' |
+         $REACH -f - --timeout 600ms{servers}"
+    );
+    Run::shell(&script).run().status(0).says("all 24 rows").silent_on_stderr();
+}
+
+#[test]
+fn a_box_without_descriptors_for_a_question_blames_no_name_server() {
+    let names: Vec<_> = (0..3).map(|_| dns::Server::zoo()).collect();
+    let servers: String = names.iter().map(|n| format!(" --dns {}", n.addr())).collect();
+    // One descriptor is left, for which six questions compete.
+    let script = format!("ulimit -n 4; $REACH drop.zoo.test:80 --timeout 500ms{servers}");
+    Run::shell(&script).run().status(70).verdict("local.files").says("(os error 24)");
+}
+
+#[test]
+fn a_name_server_that_nobody_waits_for_keeps_no_descriptor() {
+    let quick = dns::Server::start(|query| match query.kind {
+        dns::A => dns::Answer::new().a("127.0.0.1").act(),
+        _ => dns::Answer::new().act(),
+    });
+    let (dead, held) = (dns::Server::start(|_| dns::Act::Drop), closed());
+    let script = format!(
+        "ulimit -n 64; seq 1 200 | sed 's/.*/n&.zoo.test:{} expect=refused/' |
+         $REACH -f - --dns {} --dns {}",
+        held.1,
+        quick.addr(),
+        dead.addr()
+    );
+    Run::shell(&script).run().status(0).says("all 200 rows");
 }

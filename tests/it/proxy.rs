@@ -515,6 +515,17 @@ fn a_proxy_that_repeats_the_login_is_not_quoted() {
         both(&["shop.example:22", "--proxy", &proxy, "--timeout", "500ms"]);
         assert!(server.visit(0).text().contains(BASIC), "the login was sent");
     }
+    // A user without a password is a token; of nothing nothing can be shown.
+    for (user, line) in [
+        ("tOkEn", "HTTP/1.1 403 Proxy-Authorization: Basic dE9rRW46\r\n"),
+        ("tOkEn", "HTTP/1.1 407 tOkEn has expired\r\n"),
+        ("", "HTTP/1.1 407 who are you?\r\n"),
+    ] {
+        let server = echo(line).serve();
+        let proxy = format!("http://{user}:@{server}");
+        let outcome = Run::new(["shop.example:22", "--proxy", &proxy]).run();
+        outcome.status(30).says_not("tOkEn").says_not("dE9rRW46").harmless();
+    }
     // What says everything back: the start of the request is all that is quoted.
     let server = Script::new()
         .then(|peer| {
@@ -719,6 +730,28 @@ fn the_proxy_header_opens_haproxy_and_nginx() {
     let squid = format!("http://{}", shared::squid().addr("open"));
     let more = [&more[..], &["--send-proxy", "v2"]].concat();
     through_with(&squid, &haproxy.addr("accept-proxy"), "ok", "open", &more);
+}
+
+#[test]
+fn who_hangs_up_on_the_proxy_header_was_sent_something() {
+    let server = Script::new().line().close().serve();
+    let outcome = Run::new([&server.to_string(), "--send-proxy", "v1"]).run();
+    outcome.status(23).verdict("tcp.closed").says_not("before any byte").says_not("no service");
+    outcome.says("the PROXY header was all that was sent").says("expects no PROXY header");
+    let server = Script::new().close().serve();
+    Run::new([server.to_string()]).run().verdict("tcp.closed").says("before any byte was sent");
+}
+
+#[test]
+fn an_ipv4_address_in_ipv6_notation_is_ipv4_in_the_proxy_header() {
+    for (version, start) in
+        [("v1", &b"PROXY TCP4 127.0.0.1 "[..]), ("v2", b"\r\n\r\n\0\r\nQUIT\n!\x11")]
+    {
+        let server = Script::new().recv(28).send("220 ready\r\n").stall().serve();
+        let mapped = format!("[::ffff:127.0.0.1]:{}", server.port());
+        Run::new([&*mapped, "--send-proxy", version]).run().status(0).says("220 ready");
+        assert!(server.visit(0).received.starts_with(start), "{}", server.visit(0).text());
+    }
 }
 
 #[test]

@@ -188,6 +188,23 @@ fn a_missing_client_certificate_shows_in_the_reply_of_nginx() {
 }
 
 #[test]
+fn an_alert_that_is_not_about_certificates_does_not_ask_for_one() {
+    let pki = Pki::new();
+    let identity = pki.good(&["good.test"]);
+    let wanted = || Tls::with(&identity).client_wanted(pki.root.root_der());
+    for tls in [wanted().only_12().build(), wanted().only_13().build()] {
+        let script = Script::new().tls(tls).recv_until("\r\n\r\n").then(|p| p.bad_record());
+        let server = script.stall().serve();
+        let outcome = Run::new([format!("https://{}/", server.named("good.test"))])
+            .args(["--connect-to", "127.0.0.1", "--ca"])
+            .arg(pki.ca_file())
+            .run();
+        outcome.status(60).verdict("reply.closed").tells("TLS alert bad_record_mac (20)");
+        outcome.says_not("wants a client").says_not("--cert");
+    }
+}
+
+#[test]
 fn a_bad_request_counts_as_answered_although_its_body_never_ends() {
     let server = zoo::http("HTTP/1.1 400 Bad Request\r\n\r\nbecause").serve();
     visit(&server, &["--reply-timeout", "500ms"]).status(0).tells("400 Bad Request: the service");

@@ -563,3 +563,35 @@ fn the_whole_lookup_is_bounded_however_many_names_and_servers_there_are() {
     let ja = Run::new(["web:1", "--dns-timeout=700ms", "--lang=ja"]).within(&world).run();
     ja.says("127.0.0.4 は応答しています").says_not("応答がありません");
 }
+
+#[test]
+fn a_container_is_seen_with_its_own_files_and_interfaces() {
+    // Links that begin with a slash: another root has nothing there.
+    let links = "mkdir /run/inner && for f in resolv.conf hosts; do
+        ln -sfn /run/inner/$f /run/etc/$f; done";
+    let Some(world) = Setup::new().script(links).start() else { return };
+    let inside = "mount -t tmpfs tmpfs /run/inner
+        echo nameserver 127.0.0.9 >/run/inner/resolv.conf
+        echo 127.0.0.1 inside.test >/run/inner/hosts
+        ip link set lo up
+        ip link add reach0 type veth peer name reach1
+        ip link set reach0 up && ip link set reach1 up
+        ip -6 addr add fe80::5/64 dev reach0 nodad
+        echo pid $$.
+        exec sleep 30";
+    let inside = Run::program("unshare", ["--net", "--mount", "sh", "-ec", inside])
+        .privileged_at(&world, HERE)
+        .start();
+    inside.says_soon(".\n");
+    let pid = inside.so_far().trim_start_matches("pid ").trim_end_matches(".\n").to_owned();
+    let run = |words: &str| {
+        Run::new(words.split(' ')).args(["--pid", &pid]).privileged_at(&world, HERE).run()
+    };
+    run("inside.test:1").verdict("tcp.refused").says("127.0.0.1:1 refused");
+    run("other.test:1").verdict("dns.unreachable").says("127.0.0.9");
+    run("h:1 --connect-to fe80::5%reach0").verdict("tcp.refused").says("[fe80::5");
+    run("h:1 --proxy http://[fe80::5%reach0]:1").verdict("proxy.connect");
+    run("h:1 --connect-to fe80::5%none0").status(2).complains("no interface none0");
+    // The names of a filter, too, are those of the container, asked for from there.
+    run("watch --once inside.test").status(0);
+}

@@ -1,7 +1,8 @@
 //! `reach selftest`: the proof that the file works on a box.
 
 use crate::support::net::World;
-use crate::support::run::{Outcome, Run, emulated};
+use crate::support::run::{Outcome, Run, emulated, skip, test_name};
+use crate::support::servers::is_root;
 use std::time::Duration;
 
 /// What it must have shown, by the verdict of the real pipeline.
@@ -76,4 +77,22 @@ fn it_takes_a_reader_that_leaves_and_a_full_disk() {
     assert_eq!(Run::shell(script).run().stderr, "0\n");
     Run::shell("$REACH selftest >/dev/full").run().status(70).complains("No space left");
     Run::new(["selftest", "--help"]).run().status(0).says("reach selftest");
+}
+
+#[test]
+fn without_a_thread_for_its_services_this_box_is_at_fault() {
+    // The limit does not bind root.
+    let user = match is_root() {
+        // Somebody who has no other process.
+        true => format!("setpriv --reuid={} --clear-groups", 1_000_000 + std::process::id()),
+        false => String::new(),
+    };
+    if emulated() || Run::shell(&format!("{user} $REACH -V")).run().stdout.is_empty() {
+        return skip(
+            &test_name(),
+            "another user cannot run the file, or the emulator needs threads",
+        );
+    }
+    let outcome = Run::shell(&format!("exec prlimit --nproc=1 {user} $REACH selftest")).run();
+    outcome.status(70).harmless().complains("This box refused: Resource temporarily unavailable");
 }

@@ -59,8 +59,8 @@ fn every_way_to_break_a_handshake_has_its_keyword() {
         ("alert", zoo::alert(2, 200), "tls.alert", "unknown (200)"),
         ("alert", zoo::alert(1, 40), "tls.alert", "handshake_failure (40)"),
         ("alert", zoo::alert(2, 112), "tls.sni", "unrecognized_name (112)"),
-        ("alert", zoo::alert(2, 70), "tls.legacy", "protocol_version (70)"),
-        ("alert", zoo::alert(2, 86), "tls.legacy", "inappropriate_fallback (86)"),
+        ("alert", zoo::alert(2, 70), "tls.alert", "protocol_version (70)"),
+        ("alert", zoo::alert(2, 86), "tls.alert", "inappropriate_fallback (86)"),
         ("version", zoo::old_hello(0x0301), "tls.legacy", "TLS 1.0"),
         ("version", zoo::old_hello(0x0302), "tls.legacy", "TLS 1.1"),
         ("version", zoo::old_hello(0x0300), "tls.legacy", "SSL 3.0"),
@@ -96,6 +96,7 @@ fn every_way_to_break_a_handshake_has_its_keyword() {
         let json = tls(&server, &pki, &["--tls", "--timeout=600ms"]);
         assert_eq!(json["outcome"], *outcome, "{json:#}");
         assert_eq!((&json["version"], &json["flaws"]), (&Value::Null, &Value::Array(vec![])));
+        assert!(*outcome != "plaintext" || json["first"] != "", "{json:#}");
     });
 }
 
@@ -106,10 +107,23 @@ fn what_the_port_speaks_instead_of_tls_comes_with_the_command_to_type() {
     let server = zoo::tls_plain_http().serve();
     let outcome = reach(&server, &pki, &[]);
     outcome.verdict("tls.plaintext").says("does not speak TLS: http").says("400 Bad Request");
-    let (port, ca) = (server.port(), pki.ca_file().display().to_string());
     // What contradicts --no-tls is left out of it, the rest stays.
-    outcome.says(&format!("reach good.test:{port} --connect-to 127.0.0.1 --no-tls"));
-    outcome.says(&format!("--connect-to 127.0.0.1 --ca {ca} --starttls PROTO"));
+    let next = format!("reach good.test:{} --connect-to 127.0.0.1 --no-tls", server.port());
+    outcome.says(&next).says_not("--starttls");
+    // A greeting that has a STARTTLS comes with its name, and an unknown one with what there is.
+    for (script, word) in [
+        (zoo::smtp_554(), "smtp"),
+        (zoo::imap_preauth(), "imap"),
+        (zoo::mysql(true), "mysql"),
+        (zoo::chatterbox(), "PROTO (smtp, imap"),
+    ] {
+        let server = script.serve();
+        for lang in ["en", "ja"] {
+            let outcome = reach(&server, &pki, &["--tls", "--timeout=600ms", "--lang", lang]);
+            outcome.verdict("tls.plaintext").says(&format!("--starttls {word}"));
+            assert!(word.contains("PROTO") || !outcome.stdout.contains("PROTO"), "{outcome}");
+        }
+    }
 }
 
 #[test]
@@ -326,6 +340,7 @@ fn nginx_sends_another_certificate_without_sni_and_with_another_name() {
     let names = |args: &[&str]| {
         let args: Vec<&str> = [&["--json"], args].concat();
         let object = real(nginx, "shop.example", "https", &args).object();
+        assert_eq!(object["paths"][0]["tls"]["first"], "", "{object:#}");
         object["paths"][0]["tls"]["chain"][0]["names"][0].as_str().unwrap().to_owned()
     };
     real(nginx, "shop.example", "https", &[]).status(0).verdict("ok");

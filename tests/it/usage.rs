@@ -58,6 +58,13 @@ const WRONG: &[(&str, &str)] = &[
     ("https://::1/\u{1b}[31m", "instead of https://::1/\\x1b[31m"),
     ("https://h:1/\u{1b}[31m 2", "https://h:1/\\x1b[31m has a port already"),
     ("{} name=a\u{1b}[31m", "a control character"),
+    // a login is not repeated
+    ("https://user:S3CRET@h:1 2", "reach: https://h:1 has a port already"),
+    ("https://user:S3/CR@ET@h:1 2", "reach: https://h:1 has a port already"),
+    ("https://user:S3CRET@::1", "[::1]:443 instead of https://::1"),
+    ("user:S3CRET@h:1/p", "a path needs a scheme: https://h:1/p"),
+    ("https//user:S3CRET@h", "a path needs a scheme: https://h"),
+    ("h:1 -proxy=http://user:S3CRET@p", "-proxy has one dash"),
     // options
     ("{} --bogus", "unknown option --bogus; see: reach help check"),
     ("{} -w", "unknown option -w"),
@@ -98,6 +105,17 @@ const WRONG: &[(&str, &str)] = &[
     ("{} --no-tls --alpn h2", "--no-tls and --alpn contradict each other"),
     ("{} -z --tls", "-z and --tls contradict each other"),
     ("{} -z --tls-version 1.2", "-z and --tls-version contradict each other"),
+    ("{} -z --send hello", "-z and --send contradict each other"),
+    ("{} -z --send-proxy v2", "-z and --send-proxy contradict each other"),
+    ("{} --http --send hello", "--http and --send contradict each other"),
+    ("{} --csv --json", "--csv and --json contradict each other"),
+    ("{} --pem DIR/x --csv", "--pem and --csv contradict each other"),
+    ("{} expect=ok --pem DIR/x", "--pem and expect= contradict each other"),
+    ("{} --pem DIR/x --wait 5s", "--pem and --wait contradict each other"),
+    ("{} --wait 5s --every 1s", "--wait and --every contradict each other"),
+    ("{} --count 2", "--count needs --every"),
+    ("{} --sni-compare a --servername b", "--sni-compare and --servername contradict"),
+    ("{} --sni-compare a --http", "--sni-compare and --http contradict each other"),
     ("{} --servername a --no-servername", "--servername and --no-servername contradict"),
     ("{} -q -v", "-q and -v contradict each other"),
     ("{} -q --json", "-q and --json contradict each other"),
@@ -121,6 +139,11 @@ const WRONG: &[(&str, &str)] = &[
     // the other commands
     ("help nosuchtopic", "no help on nosuchtopic; try: reach help"),
     ("selftest now", "selftest takes no argument but --lang en|ja"),
+    ("selftest --lang xx now", "--lang xx: give en or ja"),
+    ("selftest --lang", "--lang needs a value"),
+    ("compare --lang xx a b", "--lang xx: give en or ja"),
+    ("watch --lang xx", "--lang xx: give en or ja"),
+    ("watch --once --for 1s", "--once and --for contradict each other"),
 ];
 
 #[test]
@@ -132,6 +155,7 @@ fn every_wrong_command_line_gets_one_sentence_and_sends_nothing() {
         let sentence = sentence.replace("DIR", &pki.dir().to_string_lossy());
         outcome.complains(&sentence);
         assert!(outcome.stderr.starts_with("reach: "), "{outcome}");
+        assert!(!outcome.stderr.contains("S3"), "a login is shown\n{outcome}");
     });
     assert_eq!((server.visits(), names.queries().len()), (0, 0), "a socket was opened");
 }
@@ -154,7 +178,9 @@ fn every_wrong_command_line_is_explained_in_japanese_too() {
 #[track_caller]
 fn usage_error(args: &[String], lang: &str, names: &dns::Server) -> Outcome {
     let mut run = Run::new(args);
-    let command = args.first().is_some_and(|first| ["help", "selftest"].contains(&&**first));
+    let command = args
+        .first()
+        .is_some_and(|first| ["help", "selftest", "compare", "watch"].contains(&&**first));
     if !args.is_empty() && !command {
         // First, since a later option may be the wrong one. Names that pass must be seen.
         run = Run::new([format!("--dns={}", names.addr())]).args(args);

@@ -305,12 +305,14 @@ fn a_time_to_live_of_one_shows_the_first_router() {
     if !in_world() {
         return;
     }
+    std::fs::write("/proc/sys/net/ipv4/ip_default_ttl", "1").unwrap();
+    for interface in std::fs::read_dir("/proc/sys/net/ipv6/conf").unwrap() {
+        std::fs::write(interface.unwrap().path().join("hop_limit"), "1").unwrap();
+    }
     for (addr, expected) in
         [("10.7.0.1:8", "icmp 11/0 10.9.0.1"), ("[fd07::1]:8", "icmp 3/0 fd09::1")]
     {
-        let options = SocketOptions { ttl: Some(1), ..Default::default() };
-        let (attempt, _) = connect(addr.parse().unwrap(), &options, after(LIMIT));
-        assert_eq!(short(&attempt.outcome), expected);
+        assert_eq!(short(&attempt(addr, LIMIT).outcome), expected);
     }
 }
 
@@ -341,4 +343,38 @@ fn errno_name(errno: i32) -> &'static str {
         libc::ENETUNREACH => "ENETUNREACH",
         _ => panic!("errno {errno}"),
     }
+}
+
+#[test]
+fn links_below_a_root_stay_below_it() {
+    use std::os::unix::fs::symlink;
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    std::fs::create_dir_all(root.join("run/x")).unwrap();
+    std::fs::create_dir_all(root.join("etc")).unwrap();
+    std::fs::write(root.join("run/x/file"), "").unwrap();
+    for (link, to) in [
+        ("var", "/run"),
+        ("etc/absolute", "/run/x/file"),
+        ("etc/relative", "../run/x/file"),
+        ("etc/through", "/var/x/../x/./file"),
+        ("etc/chain", "through"),
+        ("etc/above", "../../../../run/x/file"),
+        ("etc/folder", "/var/x"),
+        ("etc/self", "self"),
+        ("etc/circle", "/etc/circle"),
+    ] {
+        symlink(to, root.join(link)).unwrap();
+    }
+    let beneath = |path: &str| sys::beneath(root, &root.join(path));
+    for path in ["absolute", "relative", "through", "chain", "above", "folder/file"] {
+        assert_eq!(beneath(&format!("etc/{path}")), root.join("run/x/file"), "{path}");
+    }
+    assert_eq!(beneath("etc/none"), root.join("etc/none"));
+    for path in ["etc/self", "etc/circle"] {
+        assert!(beneath(path).starts_with(root), "{path}");
+    }
+    // The kernel knows links that have no text, such as those of /dev/fd.
+    let own = std::path::Path::new("/dev/fd/0");
+    assert_eq!(sys::beneath("/".as_ref(), own), own);
 }

@@ -86,6 +86,19 @@ fn an_answer_is_open_until_its_last_byte() {
 }
 
 #[test]
+fn a_server_hello_counts_before_the_rest_of_its_record_has_come() {
+    let hello = server_hello(&[0xff, 0x01, 0, 1, 0]);
+    let length = u16::try_from(hello.len() + 12_000).unwrap().to_be_bytes();
+    let whole = [&[22, 3, 1][..], &length, &hello, &[11; 12_000]].concat();
+    let wanted = Outcome::ServerHello { version: 0x0301, suite: 0x002f };
+    assert!(read_answer(&whole[..5 + hello.len()]) == Some(wanted.clone()));
+    let mut peer = Peer { answer: whole, repeat: false, taken: 0, sent: Vec::new() };
+    assert!(first_answer(&mut peer, b"hello") == wanted);
+    // Half an alert says nothing.
+    assert!(read_answer(&record(21, &[2, 40])[..6]).is_none());
+}
+
+#[test]
 fn alerts_are_read_and_warnings_are_not_the_answer() {
     assert!(read_answer(&record(21, &[2, 40])) == Some(Outcome::Alert(40)));
     assert!(read_answer(&record(21, &[1, 0])) == Some(Outcome::Alert(0)));

@@ -120,7 +120,7 @@ fn another_address_of_a_name_speaks_against_a_place() {
 fn a_rule_or_a_route_is_named_for_tcp_only() {
     let pair = |keyword| [row(keyword, "10.2.5.1:8000", ""), row(keyword, "10.2.5.9:8001", "")];
     assert_eq!(groups(&pair("tcp.timeout")), ["2/2 tcp.timeout net 10.2.5.0/24"]);
-    for keyword in ["reply.status", "tls.plaintext", "cert.expired", "starttls.refused"] {
+    for keyword in ["reply.status", "tls.plaintext", "cert.expired", "tcp.refused"] {
         assert_eq!(groups(&pair(keyword)), [format!("2/2 {keyword} same.net 10.2.5.0/24")]);
     }
     // What fails on this box, or at proxies that are not the same, has no place at all.

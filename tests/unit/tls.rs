@@ -6,6 +6,8 @@ use crate::x509::{self, Certificate};
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
 };
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -122,6 +124,7 @@ fn flaw(flaw: &Flaw) -> String {
         Flaw::ClockWrong => "clock".into(),
         Flaw::Expired { cert, .. } => format!("expired {cert}"),
         Flaw::NotYetValid { cert, .. } => format!("notyet {cert}"),
+        Flaw::RootExpired { root, .. } => format!("rootexpired {root}"),
         Flaw::Name => "name".into(),
         Flaw::SelfSigned => "selfsigned".into(),
         Flaw::Incomplete { issuer, sure, .. } => {
@@ -137,6 +140,7 @@ fn flaw(flaw: &Flaw) -> String {
             format!("untrusted {issuer} {why}")
         }
         Flaw::Unproven => "unproven".into(),
+        Flaw::Unchecked { cert, .. } => format!("unchecked {cert}"),
         Flaw::Weak { cert, why } => format!("weak {cert} {}", weak(*why)),
     }
 }
@@ -596,6 +600,44 @@ fn reasons_for_distrust_are_told_apart() {
 }
 
 #[test]
+fn a_signature_that_the_library_does_not_know_is_no_other_key() {
+    let pki = Pki::new();
+    let p256 = "ec -pkeyopt ec_paramgen_curve:P-256";
+    for (name, key, digest, bits, wanted) in [
+        ("p256", p256, "-sha512", 256, "unchecked 0"),
+        ("p521", "ec -pkeyopt ec_paramgen_curve:P-521", "-sha256", 521, "unchecked 0"),
+        ("p384", "ec -pkeyopt ec_paramgen_curve:P-384", "-sha224", 384, "unchecked 0"),
+        ("rsa", "rsa:2048", "-sha224", 2048, "unchecked 0"),
+        // The usual salt is as long as the hash.
+        ("pss", "rsa:2048", "-sha256 -sigopt rsa_padding_mode:pss", 2048, "unchecked 0"),
+        (
+            "salt",
+            "rsa:2048",
+            "-sha256 -sigopt rsa_padding_mode:pss -sigopt rsa_pss_saltlen:32",
+            0,
+            "",
+        ),
+        ("ed448", "ed448", "", 456, "unchecked 0"),
+        ("good", p256, "-sha384", 0, ""),
+    ] {
+        pki.run(&format!("req -x509 -nodes -newkey {key} -subj /CN=Own{name} -days 9 -keyout {name}.key -out {name}.pem"));
+        pki.run(&format!(
+            "req -new -nodes -newkey {p256} -subj /CN=localhost -keyout l.key -out csr"
+        ));
+        std::fs::write(pki.path("ext"), "subjectAltName=DNS:localhost\n").unwrap();
+        pki.run(format!("x509 -req -in csr -CA {name}.pem -CAkey {name}.key -CAcreateserial -days 9 -extfile ext -out l.pem {digest}").trim());
+        let pem = std::fs::read(pki.path("l.pem")).unwrap();
+        let leaf = x509::parse(&CertificateDer::from_pem_slice(&pem).unwrap()).unwrap();
+        let here = trust(Some(&pki.path(&format!("{name}.pem"))));
+        let judged = here.judge(std::slice::from_ref(&leaf), "localhost", now());
+        assert_eq!(flaws(&judged), wanted, "{name}");
+        if let Some(Flaw::Unchecked { key, .. }) = judged.flaws.first() {
+            assert_eq!(key.as_ref().map(|k| k.bits), Some(bits), "{name}");
+        }
+    }
+}
+
+#[test]
 fn a_published_issuer_that_was_not_sent_is_missing() {
     // SEQUENCE { SEQUENCE { caIssuers, URI } }
     let url = b"http://ca.example/int.der";
@@ -611,6 +653,30 @@ fn a_published_issuer_that_was_not_sent_is_missing() {
     assert_eq!(leaf.aia.as_ref().unwrap().to_string(), "http://ca.example/int.der");
     assert_eq!(judged(std::slice::from_ref(&leaf), None), "incomplete CN=Int");
     assert_eq!(judged(&[leaf], Some(&root.certificate)), "incomplete CN=Int!");
+}
+
+#[test]
+fn a_root_that_is_over_is_no_root_unless_it_was_renewed() {
+    let key = KeyPair::generate().unwrap();
+    let made = |until: i32, serial: u64| {
+        let mut params = ca_params("Root");
+        params.serial_number = Some(serial.into());
+        params.not_after = rcgen::date_time_ymd(until, 1, 1);
+        (x509::parse(params.self_signed(&key).unwrap().der()).unwrap(), params)
+    };
+    let ((old, _), (new, params)) = (made(2021, 1), made(2090, 2));
+    let leaf = Ca { issuer: Issuer::new(params, key), certificate: new.clone() }.leaf(|_| {});
+    let with = |roots: &[&Certificate], chain: &[&Certificate]| {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let pem: String = roots.iter().map(|root| rcgen_pem(&root.der)).collect();
+        std::fs::write(file.path(), pem).unwrap();
+        let chain: Vec<_> = chain.iter().map(|c| (*c).clone()).collect();
+        flaws(&trust(Some(file.path())).judge(&chain, "good.test", now()))
+    };
+    assert_eq!(with(&[&old], &[&leaf]), "rootexpired CN=Root");
+    assert_eq!(with(&[&old], &[&leaf, &new]), "rootexpired CN=Root");
+    assert_eq!(with(&[&old, &new], &[&leaf]), "");
+    assert_eq!(with(&[&new], &[&leaf, &old]), "");
 }
 
 #[test]
@@ -630,6 +696,11 @@ fn dates_are_told_apart_from_trust() {
     let old = root.sub(params);
     let leaf = old.leaf(|_| {});
     assert_eq!(judged(&[leaf, old.certificate.clone()], Some(r)), "expired 1");
+    // Younger than its issuer's end: at no moment were both valid.
+    let leaf = old.leaf(|p| p.not_before = rcgen::date_time_ymd(2024, 1, 1));
+    let chain = [leaf, old.certificate.clone()];
+    assert_eq!(judged(&chain, Some(r)), "expired 1");
+    assert_eq!(judged(&chain, None), "expired 1; untrusted CN=Root rootnotsent");
     // A clock that stands in 1970.
     let verdict = trust(None).judge(
         &[root.leaf(|p| {
@@ -761,6 +832,13 @@ fn a_bundle_directory_is_read_once_per_certificate() {
         std::fs::write(directory.join(name), rcgen_pem(&root.certificate.der)).unwrap();
     }
     std::fs::write(directory.join("README"), "not a certificate").unwrap();
+    // As on Debian; what begins with a slash is of the same box.
+    let shared = place.path().join("usr/share");
+    std::fs::create_dir_all(&shared).unwrap();
+    std::fs::rename(directory.join("a.pem"), shared.join("a.crt")).unwrap();
+    std::fs::remove_file(directory.join("0123abcd.0")).unwrap();
+    std::os::unix::fs::symlink("/usr/share/a.crt", directory.join("a.pem")).unwrap();
+    std::os::unix::fs::symlink("a.pem", directory.join("0123abcd.0")).unwrap();
     let trust = Trust::load(None, place.path()).unwrap_or_else(|_| panic!());
     let verdict = trust.judge(&[root.leaf(|_| {})], "good.test", now());
     assert_eq!(flaws(&verdict), "");

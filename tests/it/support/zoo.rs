@@ -439,6 +439,15 @@ impl Conversation {
         }
     }
 
+    /// Answers as if a damaged record had come: with the alert bad_record_mac.
+    pub fn bad_record(&mut self) -> io::Result<()> {
+        let session = self.session.as_mut().ok_or(ErrorKind::NotConnected)?;
+        let record = [&[23, 3, 3, 0, 32][..], &[0x5a; 32]].concat();
+        session.read_tls(&mut record.as_slice())?;
+        let _ = session.process_new_packets();
+        self.send(b"")
+    }
+
     pub fn dribble(&mut self, bytes: &[u8], span: Duration) -> io::Result<()> {
         for byte in bytes {
             self.send(&[*byte])?;
