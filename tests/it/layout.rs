@@ -329,7 +329,9 @@ fn unused_complaints(source: &str, texts: &str) -> Vec<String> {
     let named = |key: &str| {
         let whole = key.strip_suffix(".guess").or(key.strip_suffix(".next")).unwrap_or(key);
         let composed = COMPOSED.iter().find_map(|prefix| key.strip_prefix(prefix));
-        let more = whole.rsplit_once('.').filter(|(keyword, _)| keyword.contains('.'));
+        // `partial` is the only keyword with texts of its own variants and without a dot.
+        let is_keyword = |word: &str| word.contains('.') || word == "partial";
+        let more = whole.rsplit_once('.').filter(|(keyword, _)| is_keyword(keyword));
         [Some(key), Some(whole), composed].into_iter().flatten().any(|word| words.contains(word))
             || more.is_some_and(|(keyword, more)| words.contains(keyword) && words.contains(more))
     };
