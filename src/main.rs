@@ -70,9 +70,9 @@ fn run(args: Vec<OsString>, lang: text::Lang) -> Result<u8, cli::Stop> {
 mod text {
     //! In: bytes from peers, message keys. Out: text that is safe on a terminal or in JSON.
 
+    use std::cmp::Ordering;
     use std::fmt::{self, Display, Write};
     use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-    use std::sync::OnceLock;
 
     /// The language of what a person reads. Keywords, JSON and exit status do not depend on it.
     #[derive(Clone, Copy, PartialEq, Eq)]
@@ -230,22 +230,34 @@ mod text {
             Lang::En => "en ",
             Lang::Ja => "ja ",
         };
-        let entry = match INDEX.get() {
-            Some(all) => all.binary_search_by(|e| e.0.cmp(key)).ok().and_then(|at| all.get(at))?.1,
-            None => MESSAGES.iter().find_map(|file| section(file, key))?,
-        };
+        let entry = MESSAGES.iter().find_map(|file| entry(file, key))?;
         entry.lines().find_map(|line| line.strip_prefix(label))
     }
 
-    /// Makes `message` quick, for whoever needs thousands: one pass costs as much as ten searches.
-    pub fn index() {
-        let mut all: Vec<(&str, &str)> = MESSAGES
-            .iter()
-            .flat_map(|f| f.split("\n["))
-            .filter_map(|e| e.split_once("]\n"))
-            .collect();
-        all.sort_unstable();
-        let _ = INDEX.set(all);
+    /// The lines under `[key]` in a file whose keys stand in the order of their bytes.
+    fn entry(file: &'static str, key: &str) -> Option<&'static str> {
+        let bytes = file.as_bytes();
+        // Between these stands the line break before the heading.
+        let (mut from, mut until) = (0, bytes.len().saturating_sub(1));
+        while from < until {
+            let middle = from + (until - from) / 2;
+            let rest = bytes.get(middle..=until)?;
+            let Some(at) = rest.windows(2).position(|pair| pair == b"\n[") else {
+                until = middle;
+                continue;
+            };
+            let start = middle + at + 2;
+            let name = bytes.get(start..)?.split(|b| *b == b']').next()?;
+            match name.cmp(key.as_bytes()) {
+                Ordering::Less => from = start,
+                Ordering::Greater => until = middle,
+                Ordering::Equal => {
+                    let body = file.get(start + name.len() + "]\n".len()..)?;
+                    return Some(body.split("\n[").next().unwrap_or(body));
+                }
+            }
+        }
+        None
     }
 
     /// The lines under `[name]`, up to the next line that begins with a bracket.
@@ -451,9 +463,6 @@ mod text {
         block || WIDE_SYMBOLS.contains(c)
     }
 
-    /// Every message by its key, where `index` was called.
-    static INDEX: OnceLock<Vec<(&str, &str)>> = OnceLock::new();
-
     const BASE64: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
     /// The wide ones from U+2300 to U+2BFF.
@@ -465,7 +474,7 @@ mod text {
 
     /// Each entry is a key in brackets, then a line for each language. A comment there costs bytes
     /// of the file that is copied onto the box, so what there is to say stands here. One stands
-    /// first, though: `index` finds an entry by the line feed before it.
+    /// first, though: `entry` finds a key by the line feed before it, and in the order of bytes.
     ///
     /// verdicts.txt: the keyword; KEYWORD.guess is what may lie behind it (some); KEYWORD.next what
     /// to run, or a ticket: who: source -> destination, fact. KEYWORD.VARIANT and KEYWORD.VARIANT.next:
@@ -11921,7 +11930,7 @@ mod many {
     use super::resolve::Cache;
     use super::sys;
     use super::tally::{Condition, Moment, Tally};
-    use super::text::{self, Note};
+    use super::text::Note;
     use super::verdict::{self, Digest};
     use std::cmp::Reverse;
     use std::collections::BinaryHeap;
@@ -11945,7 +11954,6 @@ mod many {
             // A wait has told each result; whoever waits for its end must see it was interrupted.
             sys::catch_interrupt();
         }
-        text::index();
         let jobs = jobs(&check);
         let shared = Arc::new(Shared::new(check));
         let mut board = Board::new(&shared);
@@ -13076,9 +13084,6 @@ mod cli {
             self.typed(&mut rows);
             self.lists.iter().for_each(|list| self.list(list, &mut rows));
             let line = |(place, note): &(String, Note)| format!("\n  {place}{}", note.render(lang));
-            if rows.bad.len() > 1 {
-                text::index();
-            }
             match (rows.targets.len(), rows.bad.as_slice()) {
                 (_, [(place, note)]) if place.is_empty() || self.lists.is_empty() => {
                     Err(note.clone())

@@ -269,8 +269,9 @@ fn message_complaints(text: &str) -> Vec<String> {
     let mut language = None;
     for line in text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
         if let Some(key) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-            if messages.iter().any(|(other, _)| *other == key) {
-                complaints.push(format!("[{key}] stands twice"));
+            // What looks a message up relies on it.
+            if let Some((before, _)) = messages.last().filter(|(before, _)| *before >= key) {
+                complaints.push(format!("[{key}] must not stand behind [{before}]"));
             }
             messages.push((key, BTreeMap::new()));
             language = None;

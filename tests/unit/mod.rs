@@ -17,6 +17,7 @@ mod reply;
 mod resolve;
 mod starttls;
 mod sys;
+mod text;
 mod tls;
 mod tunnel;
 mod watch;
