@@ -956,6 +956,16 @@ mod sys {
         Ok(TcpListener::from(OwnedFd::from(stream)))
     }
 
+    /// Takes a TCP port that refuses whoever comes, until the process ends; where it is.
+    pub fn reserve(addr: SocketAddr) -> io::Result<SocketAddr> {
+        let stream = socket(&addr)?;
+        // Without SO_REUSEADDR, with which somebody else could bind and listen there.
+        with_sockaddr(&stream, &addr, libc::bind)?;
+        let taken = stream.local_addr()?;
+        mem::forget(stream);
+        Ok(taken)
+    }
+
     /// What TCP counts on a socket, in any state.
     pub fn tcp_info(socket: &impl AsFd) -> Option<TcpInfo> {
         // SAFETY: integers only.

@@ -129,12 +129,16 @@ fn row(case: &Case, outcome: &Outcome, style: Style) -> String {
 
 /// Starts the service on a free port of 127.0.0.1; its threads end with the process.
 fn start(service: Service) -> io::Result<(SocketAddr, Option<Minted>)> {
-    let place = (Ipv4Addr::LOCALHOST, 0);
-    if let Service::Names(dns) = service {
-        let socket = UdpSocket::bind(place)?;
-        let addr = socket.local_addr()?;
-        sys::in_background(STACK, Box::new(move || serve_names(&socket, dns)))?;
-        return Ok((addr, None));
+    let place = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    match service {
+        Service::Names(dns) => {
+            let socket = name_socket(place)?;
+            let addr = socket.local_addr()?;
+            sys::in_background(STACK, Box::new(move || serve_names(&socket, dns)))?;
+            return Ok((addr, None));
+        }
+        Service::Closed => return Ok((sys::reserve(place)?, None)),
+        _ => {}
     }
     let listener = TcpListener::bind(place)?;
     let addr = listener.local_addr()?;
@@ -147,14 +151,21 @@ fn start(service: Service) -> io::Result<(SocketAddr, Option<Minted>)> {
         _ => None,
     };
     let config = minted.as_ref().and_then(ClientIdentity::minted).and_then(|own| tls::server(&own));
-    match service {
-        Service::Closed => drop(listener),
-        service => {
-            let work = move || serve(&listener, service, config.as_ref());
-            sys::in_background(STACK, Box::new(work))?;
-        }
-    }
+    let work = move || serve(&listener, service, config.as_ref());
+    sys::in_background(STACK, Box::new(work))?;
     Ok((addr, minted))
+}
+
+/// A socket for names whose number is closed to TCP, and stays so.
+fn name_socket(place: SocketAddr) -> io::Result<UdpSocket> {
+    let mut socket = UdpSocket::bind(place)?;
+    for _ in 0..PORT_TRIES {
+        if sys::reserve(socket.local_addr()?).is_ok() {
+            break;
+        }
+        socket = UdpSocket::bind(place)?;
+    }
+    Ok(socket)
 }
 
 /// Plays the service for every visitor, one after the other.
@@ -223,6 +234,9 @@ const DAY: i64 = 86_400;
 
 /// Exit status, as of the check.
 const EXIT_LOCAL: u8 = 70;
+
+/// Numbers to try until one is free for UDP and TCP.
+const PORT_TRIES: usize = 16;
 
 /// Bytes of stack for a service; TLS in a debug build takes most.
 const STACK: usize = 1 << 20;
