@@ -1,7 +1,7 @@
 //! Lists of targets: how they are read, checked side by side, told and counted.
 
 use crate::support::dns;
-use crate::support::run::{Outcome, Run, patience, skip, test_name};
+use crate::support::run::{Outcome, Run, emulated, emulation_cannot, patience, skip, test_name};
 use crate::support::sys;
 use crate::support::zoo::{self, Script};
 use std::io::Read;
@@ -221,6 +221,9 @@ fn every_bad_line_of_every_list_and_every_bad_word_is_told() {
 
 #[test]
 fn endless_lists_of_ports_are_refused_soon_and_cost_little_memory() {
+    if emulated() {
+        return emulation_cannot(&test_name(), "the limit on memory is the emulator's too");
+    }
     let words = "seq 40 | sed 's/.*/127.0.0.&:1-65535/'";
     let word = "echo 127.0.0.1:$(yes 1-65535, | head -400 | tr -d '\\n')";
     for reach in [
