@@ -328,7 +328,7 @@ mod text {
         if s.is_ascii() {
             return s.len();
         }
-        s.chars().map(|c| if is_wide(c) { 2 } else { 1 }).sum()
+        s.chars().map(columns_of).sum()
     }
 
     /// As much of the text as fits into so many columns.
@@ -336,7 +336,7 @@ mod text {
         let mut used = 0;
         let mut chars = s.char_indices();
         let first_too_many = chars.find(|(_, c)| {
-            used += if is_wide(*c) { 2 } else { 1 };
+            used += columns_of(*c);
             used > columns
         });
         first_too_many.and_then(|(at, _)| s.get(..at)).unwrap_or(s)
@@ -452,6 +452,10 @@ mod text {
                 0xad | 0x61c | 0x115f..=0x1160 | 0x180e | 0x200b..=0x200f | 0x2028..=0x202e
                 | 0x2060..=0x206f | 0x3164 | 0xfe00..=0xfe0f | 0xfeff | 0xffa0
                 | 0xfff0..=0xfffb | 0xe000..=0xf8ff | 0xe0000..=0xe0fff)
+    }
+
+    fn columns_of(c: char) -> usize {
+        if is_wide(c) { 2 } else { 1 }
     }
 
     /// The wide blocks and symbols of Unicode's EastAsianWidth.txt that the texts and names use.
@@ -1319,7 +1323,7 @@ mod target {
     use super::sys;
     use super::text::{self, Note, Untrusted, shown};
     use std::fmt::{self, Display};
-    use std::net::{IpAddr, Ipv6Addr, SocketAddrV4};
+    use std::net::{IpAddr, Ipv6Addr};
 
     /// Everything that may differ from one target to the next.
     #[derive(Clone)]
@@ -1518,13 +1522,7 @@ mod target {
     impl Display for Target {
         /// `host:port`, as it can be typed again.
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            match &self.host {
-                Host::Name(name) => text::write_place(f, name, self.port),
-                Host::Ip(IpAddr::V4(ip), _) => {
-                    f.write_str(&text::endpoint(&SocketAddrV4::new(*ip, self.port).into()))
-                }
-                host => text::write_place(f, &host.to_string(), self.port),
-            }
+            text::write_place(f, &self.host.to_string(), self.port)
         }
     }
 
@@ -7964,11 +7962,14 @@ mod verdict {
             Ok(_) => Some(answer.server) == lookup.server,
             Err(failure) => lookup.server.is_none() && dns_keyword(*failure) == keyword,
         };
-        let mut by: Vec<_> =
-            lookup.answers.iter().filter(said).map(|a| show_server(a.server)).collect();
-        by.dedup();
-        by.truncate(SHOWN_SERVERS);
-        by.join(", ")
+        named(lookup.answers.iter().filter(said).map(|a| show_server(a.server)).collect())
+    }
+
+    /// Each server once, as far as one line goes.
+    fn named(mut servers: Vec<String>) -> String {
+        servers.dedup();
+        servers.truncate(SHOWN_SERVERS);
+        servers.join(", ")
     }
 
     /// One type for both families, in the order of their addresses.
@@ -8219,8 +8220,6 @@ mod verdict {
                 (count, slowest) = (count + 1, slowest.max(answer.elapsed));
             }
         }
-        by.dedup();
-        by.truncate(SHOWN_SERVERS);
         kinds.dedup();
         kinds.truncate(2);
         let mut finding = Finding::new(dns_keyword(failure));
@@ -8256,7 +8255,7 @@ mod verdict {
             let note = Note::new("why.dnsslow").with("count", count);
             finding.why.push(note.with("ms", slowest.as_millis()));
         }
-        finding.arg("by", by.join(", ")).arg("host", &lookup.name).arg("detail", detail)
+        finding.arg("by", named(by)).arg("host", &lookup.name).arg("detail", detail)
     }
 
     /// The name of a response code (RFC 1035 section 4.1.1); the field's term in every language.
@@ -8552,7 +8551,7 @@ mod verdict {
     fn of_greeting(greeting: &Greeting, target: &Target) -> Option<Finding> {
         // So late it is a service, or the end of its patience, and not a port without one. Behind a
         // proxy it may be the proxy's.
-        let late = target.service.filter(|_| target.proxy.is_none() && greeting.elapsed >= LATE);
+        let late = target.service.filter(|_| target.proxy.is_none() && greeting.elapsed >= AT_ONCE);
         match (greeting.banner.is_empty(), greeting.end) {
             (true, End::Closed | End::Reset) if late.is_some() => {
                 return Some(hung_up("reply.closed", greeting.elapsed));
@@ -9606,7 +9605,7 @@ mod verdict {
 
     const DAY: i64 = 86_400;
 
-    /// A hang-up later than this may as well be the end of somebody's patience.
+    /// A hang-up later than this was not at once: it may as well be the end of somebody's patience.
     const AT_ONCE: Duration = Duration::from_secs(1);
 
     /// What rows may have in common, what says most first, and which failures it may explain
@@ -9629,9 +9628,6 @@ mod verdict {
 
     /// What is said before STARTTLS: a no to it says nothing about TLS. Or nothing, as after PREAUTH.
     const BEFORE_STARTTLS: [&[u8]; 5] = [b"EHLO", b"LHLO", b"a1 ", b"CAPA", b"<?xml"];
-
-    /// Who hangs up without a word later than that has not done so at once.
-    const LATE: Duration = Duration::from_secs(1);
 
     /// Name servers that a verdict names; resolv.conf has at most three.
     const SHOWN_SERVERS: usize = 3;
@@ -12168,7 +12164,7 @@ mod many {
             let steps = Mutex::new(String::new());
             let watch = |step: Step<'_>| {
                 if whole {
-                    let mut steps = steps.lock().unwrap_or_else(PoisonError::into_inner);
+                    let mut steps = sys::locked(&steps);
                     *steps += &report::step(&step, target, *style);
                 }
             };
@@ -12180,7 +12176,7 @@ mod many {
             let met = tag.expect.met(verdict.keyword, verdict.exit);
             let condition = Condition::of(&digest, at);
             if let Some(tally) = self.tallies.get(row) {
-                let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut tally = sys::locked(tally);
                 tally.add(&probe, &verdict, &condition, met);
             }
             let line = Line { target, tag, digest: Some(&digest), met };
@@ -12458,7 +12454,7 @@ mod many {
             let Check { plan, targets, style, form, .. } = &self.shared.check;
             let mut text = String::new();
             for (row, tally) in self.shared.tallies.iter().enumerate() {
-                let tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
+                let tally = sys::locked(tally);
                 let (Some(target), Some(tag)) = (targets.get(row), plan.tags.get(row)) else {
                     break;
                 };

@@ -109,14 +109,7 @@ fn weak_keys_and_hashes_break_the_rules_of_today() {
             Ok(identity) => identity,
             Err(reason) => return skip(&test_name(), &reason),
         };
-        // Trusted as its own root, so that nothing is left but the rule.
-        pki.file("self.pem", identity.chain_pem());
-        let (chain, key) = pki.files("weak", &identity);
-        let server = s_server(&chain, &key);
-        let outcome = Run::new([format!("{NAME}:{}", server.port("tls")), "--tls".into()])
-            .args(["--connect-to=127.0.0.1", "--ca"])
-            .arg(pki.dir().join("self.pem"))
-            .run();
+        let (server, outcome) = as_own_root(&pki, &identity);
         // A self-signed certificate's own signature proves nothing, so its hash is no weakness.
         match rule {
             "RSA 1024 bit" => outcome.status(51).verdict("cert.policy").says(rule),
@@ -127,6 +120,19 @@ fn weak_keys_and_hashes_break_the_rules_of_today() {
             .run();
         doubted.status(51).verdict("cert.selfsigned");
     }
+}
+
+/// The verdict on a certificate that is trusted as its own root, so that nothing is left but the
+/// rule that it breaks; and its server.
+fn as_own_root(pki: &Pki, identity: &Identity) -> (crate::support::servers::Server, Outcome) {
+    pki.file("self.pem", identity.chain_pem());
+    let (chain, key) = pki.files("own", identity);
+    let server = s_server(&chain, &key);
+    let outcome = Run::new([format!("{NAME}:{}", server.port("tls")), "--tls".into()])
+        .args(["--connect-to=127.0.0.1", "--ca"])
+        .arg(pki.dir().join("self.pem"))
+        .run();
+    (server, outcome)
 }
 
 /// rustls will not serve a weak key; OpenSSL will.
@@ -336,14 +342,11 @@ fn what_reach_cannot_check_is_not_called_wrong() {
         let outcome = reach(&server, NAME, &pki, &["--lang", "ja"]);
         outcome.says("reach では検証できません").says_not("鍵が異なる");
     }
-    let Ok(identity) = pki.openssl("ed448", "sha256", &[NAME]) else { return };
-    pki.file("self.pem", identity.chain_pem());
-    let (chain, key) = pki.files("ed448", &identity);
-    let server = s_server(&chain, &key);
-    let outcome = Run::new([format!("{NAME}:{}", server.port("tls")), "--tls".into()])
-        .args(["--connect-to=127.0.0.1", "--ca"])
-        .arg(pki.dir().join("self.pem"))
-        .run();
+    let identity = match pki.openssl("ed448", "sha256", &[NAME]) {
+        Ok(identity) => identity,
+        Err(reason) => return skip(&test_name(), &reason),
+    };
+    let (_server, outcome) = as_own_root(&pki, &identity);
     outcome.status(51).verdict("cert.unchecked").says("Ed448 456 bit").says_not("reissued");
 }
 
