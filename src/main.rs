@@ -1890,19 +1890,25 @@ mod resolve {
         V6,
     }
 
-    /// Whom this box asks, and how it completes names (resolv.conf(5)).
+    /// Where to look, and whom to ask.
     pub struct Config {
+        /// Where etc/resolv.conf and etc/hosts are: `/` or, for `--pid`, `/proc/PID/root`.
+        root: PathBuf,
+        /// Those of `--dns`; then the hosts file does not answer for them.
+        given: Vec<SocketAddr>,
+        /// Where targets with the same host share one lookup.
+        pub shared: Option<Cache>,
+    }
+
+    /// Whom this box asks now, and how it completes names (resolv.conf(5)).
+    pub struct Settings {
         pub servers: Vec<SocketAddr>,
-        /// The servers are those of `--dns`, so the hosts file does not answer for them.
+        /// The servers are those of `--dns`.
         pub given: bool,
         /// See `Lookup`.
         pub assumed: bool,
         pub search: Vec<String>,
         pub ndots: usize,
-        /// Where etc/resolv.conf and etc/hosts are.
-        root: PathBuf,
-        /// Where targets with the same host share one lookup.
-        pub shared: Option<Cache>,
     }
 
     /// Lookups by host and limit. Whoever comes while a question is under way waits for its answer.
@@ -1922,33 +1928,32 @@ mod resolve {
     }
 
     impl Config {
-        /// Reads the files under `root`, which is `/` or, for `--pid`, `/proc/PID/root`.
-        pub fn load(root: &Path, servers: &[SocketAddr]) -> Self {
-            let text = read_file(root, "etc/resolv.conf");
-            let mut config = Self {
-                servers: servers.to_vec(),
-                given: !servers.is_empty(),
+        pub fn new(root: &Path, given: &[SocketAddr]) -> Self {
+            Self { root: root.to_path_buf(), given: given.to_vec(), shared: None }
+        }
+
+        /// What resolv.conf says now: it comes with a VPN, a lease or the boot, perhaps while
+        /// somebody waits for that.
+        pub fn settings(&self) -> Settings {
+            let text = read_file(&self.root, "etc/resolv.conf");
+            let mut settings = Settings {
+                servers: self.given.clone(),
+                given: !self.given.is_empty(),
                 assumed: false,
                 search: Vec::new(),
                 ndots: 1,
-                root: root.to_path_buf(),
-                shared: None,
             };
-            text.unwrap_or_default().lines().for_each(|line| config.read_line(line));
-            if config.servers.is_empty() {
+            text.unwrap_or_default().lines().for_each(|line| settings.read_line(line));
+            if settings.servers.is_empty() {
                 // resolv.conf(5); musl does the same.
-                config.servers.push((Ipv4Addr::LOCALHOST, DNS_PORT).into());
-                config.assumed = true;
+                settings.servers.push((Ipv4Addr::LOCALHOST, DNS_PORT).into());
+                settings.assumed = true;
             }
-            config
+            settings
         }
+    }
 
-        /// What the file says now: it comes with a VPN, a lease or the boot, perhaps while somebody
-        /// waits for that. `None` where `--dns` names the servers.
-        fn reread(&self) -> Option<Self> {
-            (!self.given).then(|| Self::load(&self.root, &[]))
-        }
-
+    impl Settings {
         /// One line of resolv.conf; of several `search` and `domain` lines the last counts.
         fn read_line(&mut self, line: &str) {
             let mut words = line.split_whitespace();
@@ -2063,7 +2068,7 @@ mod resolve {
             return Some(known(Source::Literal, vec![addr]));
         }
         let name = host.strip_suffix('.').unwrap_or(host);
-        let root = Some(&config.root).filter(|_| !config.given)?;
+        let root = Some(&config.root).filter(|_| config.given.is_empty())?;
         let text = read_file(root, "etc/hosts").unwrap_or_default();
         let line = |line: &str| {
             let mut words = line.split('#').next()?.split_whitespace();
@@ -2083,12 +2088,11 @@ mod resolve {
     /// Tries the names that the search list makes, until one has an address.
     fn ask_dns(host: &str, family: Family, config: &Config, deadline: Deadline) -> Lookup {
         let mut lookup = Lookup::known(host, Source::Dns, Vec::new());
-        let now = config.reread();
-        let config = now.as_ref().unwrap_or(config);
-        (lookup.listed, lookup.assumed) = (!config.given, config.assumed);
+        let settings = config.settings();
+        (lookup.listed, lookup.assumed) = (!settings.given, settings.assumed);
         let (mut latest, mut of_plain) = (Failure::Malformed, None);
-        for name in &config.candidates(host) {
-            let Some((answers, first)) = ask_all(name, family.kinds(), &config.servers, deadline)
+        for name in &settings.candidates(host) {
+            let Some((answers, first)) = ask_all(name, family.kinds(), &settings.servers, deadline)
             else {
                 continue;
             };
@@ -2115,7 +2119,7 @@ mod resolve {
         }
         // As glibc does: what is wrong with the name as it was typed counts most.
         let failure = of_plain.unwrap_or(latest);
-        let nobody = config.assumed && failure >= Failure::Unreachable;
+        let nobody = settings.assumed && failure >= Failure::Unreachable;
         lookup.outcome = Outcome::Failed(if nobody { Failure::NoServer } else { failure });
         lookup
     }
@@ -11990,7 +11994,7 @@ mod many {
     /// How many rows are checked at the same time: no more than there are descriptors for.
     fn jobs(check: &Check) -> usize {
         // A lookup asks every server for both kinds of address at once.
-        let each = (2 * check.options.resolver.servers.len() as u64 + 1).max(FILES_EACH);
+        let each = (2 * check.options.resolver.settings().servers.len() as u64 + 1).max(FILES_EACH);
         let most = sys::raise_file_limit().saturating_sub(FILES_RESERVED) / each;
         let most = usize::try_from(most).unwrap_or(usize::MAX).max(1);
         let wanted = check.plan.jobs.unwrap_or(JOBS);
@@ -13041,7 +13045,7 @@ mod cli {
             };
             let options = Options {
                 family: self.family.or(self.source_family()).unwrap_or(Family::Any),
-                resolver: resolve::Config::load(&root, &self.servers),
+                resolver: resolve::Config::new(&root, &self.servers),
                 socket: SocketOptions { source: self.source, interface: self.interface },
                 connect_only: self.connect_only,
                 extra: !self.no_extra && self.compare.is_empty(),

@@ -276,7 +276,7 @@ fn addresses(host: &str, root: &Path) -> Result<Vec<IpAddr>, Note> {
         Host::Ip(ip, _) => return Ok(vec![ip]),
         Host::Name(name) => name,
     };
-    let config = resolve::Config::load(root, &[]);
+    let config = resolve::Config::new(root, &[]);
     let found = resolve::resolve(&name, Family::Any, &config, Deadline::after(RESOLVE)).addrs;
     match found.is_empty() {
         true => Err(Note::new("usage.watchname").with("host", shown(host))),

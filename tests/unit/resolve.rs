@@ -137,7 +137,7 @@ fn closed() -> SocketAddr {
 // ---- asking
 
 fn config(servers: &[SocketAddr]) -> Config {
-    Config::load(std::path::Path::new("/nonexistent"), servers)
+    Config::new(std::path::Path::new("/nonexistent"), servers)
 }
 
 fn ask(servers: &[SocketAddr], host: &str) -> Lookup {
@@ -660,9 +660,9 @@ fn zone(q: &Query) -> Vec<Vec<u8>> {
 }
 
 fn searching(search: &[&str], ndots: usize, host: &str) -> Lookup {
-    let mut config = config(&[server(zone)]);
-    config.search = search.iter().map(|s| s.to_string()).collect();
-    config.ndots = ndots;
+    let file = format!("search {}\noptions ndots:{ndots}\n", search.join(" "));
+    let dir = root(Some(&file), "");
+    let config = Config::new(dir.path(), &[server(zone)]);
     resolve(host, Family::Any, &config, Deadline::after(LIMIT))
 }
 
@@ -720,7 +720,7 @@ fn resolv_conf_is_read_as_glibc_reads_it() {
         nameserver 10.0.0.1\nnameserver nonsense\nsearch a.test\ndomain b.test\n\
         search c.test. d.test .\noptions timeout:1 ndots:99 attempts:2\n;x\n\nnameserver";
     let dir = root(Some(text), "");
-    let config = Config::load(dir.path(), &[]);
+    let config = Config::new(dir.path(), &[]).settings();
     let servers: Vec<_> = config.servers.iter().map(SocketAddr::to_string).collect();
     assert_eq!(servers, ["10.0.0.1:53", "[fe80::1%7]:53"]);
     assert_eq!(
@@ -729,12 +729,12 @@ fn resolv_conf_is_read_as_glibc_reads_it() {
     );
     assert!(!config.given);
     let given: SocketAddr = "10.9.9.9:5353".parse().unwrap();
-    let config = Config::load(dir.path(), &[given]);
+    let config = Config::new(dir.path(), &[given]).settings();
     assert!(config.given && config.servers == [given] && config.search.len() == 2);
     // Three of them, and this box itself if there is none.
     let four = "nameserver 10.0.0.1\nnameserver ::2\nnameserver 10.0.0.3\nnameserver 10.0.0.4\n";
-    assert_eq!(Config::load(root(Some(four), "").path(), &[]).servers.len(), 3);
-    let none = Config::load(root(Some("search a.test"), "").path(), &[]);
+    assert_eq!(Config::new(root(Some(four), "").path(), &[]).settings().servers.len(), 3);
+    let none = Config::new(root(Some("search a.test"), "").path(), &[]).settings();
     assert!(none.assumed && none.servers == ["127.0.0.1:53".parse().unwrap()]);
 }
 
@@ -742,7 +742,7 @@ fn resolv_conf_is_read_as_glibc_reads_it() {
 fn an_interface_name_becomes_its_number() {
     let dir = root(Some("nameserver ::1%lo\nnameserver fe80::2%nosuch"), "");
     let shown: Vec<_> =
-        Config::load(dir.path(), &[]).servers.iter().map(|s| s.to_string()).collect();
+        Config::new(dir.path(), &[]).settings().servers.iter().map(|s| s.to_string()).collect();
     assert_eq!(shown[1], "[fe80::2]:53");
     if std::fs::read_to_string("/proc/net/if_inet6").unwrap_or_default().contains(" lo") {
         assert_eq!(shown[0], "[::1%1]:53");
@@ -753,7 +753,7 @@ fn an_interface_name_becomes_its_number() {
 fn nobody_to_ask_is_said_at_once() {
     for resolv in [None, Some("search a.test\n"), Some("nameserver what\n")] {
         let dir = root(resolv, "");
-        let config = Config::load(dir.path(), &[]);
+        let config = Config::new(dir.path(), &[]);
         let lookup = resolve("x.test", Family::Any, &config, Deadline::after(LIMIT));
         assert_eq!(outcome(&lookup), "noserver");
         assert!(lookup.elapsed < ms(50));
@@ -765,7 +765,7 @@ fn a_resolv_conf_that_comes_or_goes_counts_from_then_on() {
     let dir = root(None, "");
     let file = dir.path().join("etc/resolv.conf");
     let nobody = "nameserver 127.9.9.9\n";
-    let config = Config::load(dir.path(), &[]);
+    let config = Config::new(dir.path(), &[]);
     let find = |config| outcome(&resolve("x.test", Family::Any, config, Deadline::after(LIMIT)));
     assert_eq!(find(&config), "noserver");
     std::fs::write(&file, nobody).unwrap();
@@ -773,7 +773,7 @@ fn a_resolv_conf_that_comes_or_goes_counts_from_then_on() {
     std::fs::remove_file(&file).unwrap();
     assert_eq!(find(&config), "noserver");
     // Not where the command line says whom to ask.
-    let given = Config::load(dir.path(), &[server(zone)]);
+    let given = Config::new(dir.path(), &[server(zone)]);
     std::fs::write(&file, nobody).unwrap();
     assert_eq!(find(&given), "nxdomain");
 }
@@ -782,7 +782,7 @@ fn a_resolv_conf_that_comes_or_goes_counts_from_then_on() {
 fn the_hosts_file_answers_first_with_all_its_lines() {
     let hosts = "# 10.0.0.9 db\n10.0.0.1  first DB.test db # not.this\n::5 db.TEST.\nx y\n10.0.0.1 db.test\r\n";
     let dir = root(None, hosts);
-    let config = Config::load(dir.path(), &[]);
+    let config = Config::new(dir.path(), &[]);
     let find = |host: &str, family| resolve(host, family, &config, Deadline::after(LIMIT));
     for host in ["db.test", "Db.Test."] {
         let lookup = find(host, Family::Any);
@@ -794,7 +794,7 @@ fn the_hosts_file_answers_first_with_all_its_lines() {
     assert_eq!(addrs(&find("db.test", Family::V6)), ["::5"]);
     assert_eq!(outcome(&find("not.this", Family::Any)), "noserver");
     assert_eq!(outcome(&find("db", Family::V6)), "noserver"); // on to DNS, as glibc does
-    let given = Config::load(dir.path(), &[server(zone)]);
+    let given = Config::new(dir.path(), &[server(zone)]);
     let lookup = resolve("db.test", Family::Any, &given, Deadline::after(LIMIT));
     assert_eq!(outcome(&lookup), "nxdomain");
 }
@@ -821,7 +821,7 @@ fn a_pipe_in_place_of_a_file_does_not_block() {
     let dir = root(None, "");
     let pipe = dir.path().join("etc/resolv.conf");
     let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
-    assert!(made.success() && Config::load(dir.path(), &[]).assumed);
+    assert!(made.success() && Config::new(dir.path(), &[]).settings().assumed);
 }
 
 #[test]
