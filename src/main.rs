@@ -15,6 +15,7 @@
 //!   hello     a hand-made ClientHello, for questions that rustls cannot ask
 //!   x509      enough DER to summarise a certificate
 //!   mint      throw-away certificates for the services that reach plays itself
+//!   proof     the one way to a good certificate, and to sending anything over it
 //!   tls       the handshake, recorded first and judged afterwards
 //!   reply     what the application says when it is asked
 //!   probe     the pipeline: Target -> Probe, facts only
@@ -4744,6 +4745,10 @@ mod x509 {
         pub signature: Cow<'static, str>,
         /// basicConstraints; `None` when the extension is absent.
         pub is_ca: Option<bool>,
+        /// How many CAs may stand between this one and a leaf (pathLenConstraint).
+        pub path_length: Option<usize>,
+        /// keyUsage has keyCertSign; `None` when the extension is absent.
+        pub signs_certificates: Option<bool>,
         /// extendedKeyUsage lists serverAuth; `None` when the extension is absent.
         pub server_auth: Option<bool>,
         /// Where the issuer's own certificate can be fetched (caIssuers).
@@ -4753,7 +4758,6 @@ mod x509 {
         /// Contents of the DER sequences, without their headers: what trust anchors hold.
         pub raw_subject: Vec<u8>,
         pub raw_issuer: Vec<u8>,
-        pub raw_key: Vec<u8>,
         pub sha256: [u8; 32],
     }
 
@@ -4769,7 +4773,7 @@ mod x509 {
         let mut outer = Der(if der.len() > DER_MAX { return None } else { der });
         let mut certificate = outer.expect(SEQUENCE)?;
         let tbs = certificate.expect(SEQUENCE)?;
-        let signature = named(certificate.expect(SEQUENCE)?.expect(OID)?, SIGNATURES);
+        let signature = named(certificate.expect(SEQUENCE)?.oid()?, SIGNATURES);
         certificate.expect(BIT_STRING)?;
         let whole = outer.0.is_empty() && certificate.0.is_empty();
         whole.then(|| summary(der, tbs, signature)).flatten()
@@ -4804,12 +4808,13 @@ mod x509 {
             signature,
             raw_subject: raw_subject.0.to_vec(),
             raw_issuer: raw_issuer.0.to_vec(),
-            raw_key: raw_key.0.to_vec(),
             sha256: sha256.as_ref().try_into().ok()?,
             names: found.names,
             addresses: found.addresses,
             other_names: found.other_names,
             is_ca: found.is_ca,
+            path_length: found.path_length,
+            signs_certificates: found.signs_certificates,
             server_auth: found.server_auth,
             aia: found.aia,
             subject_key_id: found.subject_key_id,
@@ -4852,6 +4857,22 @@ mod x509 {
         pub fn may_issue(&self, other: &Certificate) -> bool {
             let ids = self.subject_key_id.as_ref().zip(other.authority_key_id.as_ref());
             self.raw_subject == other.raw_issuer && ids.is_none_or(|(own, wanted)| own == wanted)
+        }
+
+        /// Whether its dates hold at this moment, in Unix seconds.
+        pub fn is_valid_at(&self, moment: i64) -> bool {
+            (self.not_before..=self.not_after).contains(&moment)
+        }
+
+        /// Whether a trust anchor may stand above `below` CAs: the library asks none of this of
+        /// anchors, other programs do (RFC 5280 section 6.1.4; X.509 version 1 says nothing).
+        pub fn may_anchor(&self, below: usize) -> bool {
+            let old = self.version < 3 && self.self_issued();
+            let says_ca = self.is_ca.or(self.signs_certificates).unwrap_or(old);
+            says_ca
+                && self.signs_certificates != Some(false)
+                && self.server_auth != Some(false)
+                && self.path_length.is_none_or(|most| below <= most)
         }
 
         /// Whether the subjectAltName covers `host`. The CN is not asked (RFC 9525 section 2).
@@ -4900,17 +4921,23 @@ mod x509 {
     struct Der<'a>(&'a [u8]);
 
     impl<'a> Der<'a> {
-        /// The next element: its tag and its contents. Lengths over 4 bytes are refused.
+        /// The next element: its tag and its contents. Only DER: a length over 4 bytes, without
+        /// an end or longer than it has to be, and a tag of several bytes, are refused, because
+        /// two readers could see two things in it (X.690 section 10.1).
         fn element(&mut self) -> Option<(u8, Der<'a>)> {
             let (&[tag, first], mut rest) = self.0.split_first_chunk()?;
             let mut length = usize::from(first);
             if first >= 0x80 {
                 let (bytes, after) = rest.split_at_checked(usize::from(first & 0x7f))?;
-                if bytes.is_empty() || bytes.len() > 4 {
+                length = bytes.iter().fold(0, |sum, byte| (sum << 8) | usize::from(*byte));
+                let shortest = bytes.first().is_some_and(|byte| *byte != 0) && length >= 0x80;
+                if bytes.len() > 4 || !shortest {
                     return None;
                 }
-                length = bytes.iter().fold(0, |sum, byte| (sum << 8) | usize::from(*byte));
                 rest = after;
+            }
+            if tag & 0x1f == 0x1f {
+                return None;
             }
             let (contents, after) = rest.split_at_checked(length)?;
             self.0 = after;
@@ -4927,6 +4954,34 @@ mod x509 {
             self.element().filter(|(found, _)| *found == tag).map(|(_, contents)| contents)
         }
 
+        /// The next element, which must be an object identifier: arcs without padding, the last
+        /// one finished (X.690 section 8.19.2). Its bytes are compared, never its text.
+        fn oid(&mut self) -> Option<&'a [u8]> {
+            let Der(oid) = self.expect(OID)?;
+            let mut begins = true;
+            for byte in oid {
+                if begins && *byte == 0x80 {
+                    return None;
+                }
+                begins = *byte < 0x80;
+            }
+            (begins && !oid.is_empty()).then_some(oid)
+        }
+
+        /// The contents, if nothing follows them.
+        fn alone(mut self, tag: u8) -> Option<Der<'a>> {
+            self.expect(tag).filter(|_| self.0.is_empty())
+        }
+
+        /// The contents as a number; 0 if it is negative, the largest one if it is larger.
+        fn count(self) -> usize {
+            match self.0 {
+                [first, ..] if *first >= 0x80 => 0,
+                bytes if bytes.len() > 4 => usize::MAX,
+                bytes => bytes.iter().fold(0, |sum, byte| (sum << 8) | usize::from(*byte)),
+            }
+        }
+
         /// The contents as a number below 256.
         fn byte(self) -> Option<u8> {
             if let [byte] = self.0 { Some(*byte) } else { None }
@@ -4940,6 +4995,8 @@ mod x509 {
         addresses: Vec<IpAddr>,
         other_names: bool,
         is_ca: Option<bool>,
+        path_length: Option<usize>,
+        signs_certificates: Option<bool>,
         server_auth: Option<bool>,
         aia: Option<Untrusted>,
         subject_key_id: Option<Vec<u8>>,
@@ -4947,33 +5004,48 @@ mod x509 {
     }
 
     impl Extensions {
-        /// Takes the known ones; `None` when one of these is not what it says it is.
+        /// Takes the known ones; `None` when one of these is not what it says it is, or one
+        /// stands there twice (RFC 5280 section 4.2).
         fn read(mut list: Der<'_>) -> Option<Self> {
-            let mut found = Self::default();
+            let (mut found, mut seen) = (Self::default(), Vec::new());
             while !list.0.is_empty() {
                 let mut extension = list.expect(SEQUENCE)?;
-                let oid = dotted(extension.expect(OID)?);
-                extension.optional(BOOLEAN);
-                let mut value = extension.expect(OCTET_STRING)?;
-                match oid.as_str() {
-                    "2.5.29.14" => {
-                        found.subject_key_id = Some(value.expect(OCTET_STRING)?.0.to_vec());
-                    }
-                    "2.5.29.17" => found.alternative_names(value.expect(SEQUENCE)?)?,
-                    "2.5.29.19" => {
-                        let flag = value.expect(SEQUENCE)?.optional(BOOLEAN);
-                        found.is_ca = Some(flag.is_some_and(|f| f.byte() != Some(0)));
-                    }
-                    "2.5.29.35" => {
-                        let id = value.expect(SEQUENCE)?.optional(0x80);
-                        found.authority_key_id = id.map(|id| id.0.to_vec());
-                    }
-                    "2.5.29.37" => found.purposes(value.expect(SEQUENCE)?)?,
-                    "1.3.6.1.5.5.7.1.1" => found.information_access(value.expect(SEQUENCE)?)?,
-                    _ => {}
+                let oid = extension.oid()?;
+                if seen.contains(&oid) {
+                    return None;
                 }
+                seen.push(oid);
+                extension.optional(BOOLEAN);
+                let value = extension.alone(OCTET_STRING)?;
+                found.take(oid, value)?;
             }
             Some(found)
+        }
+
+        fn take(&mut self, oid: &[u8], value: Der<'_>) -> Option<()> {
+            match oid {
+                SUBJECT_KEY_ID => self.subject_key_id = Some(value.alone(OCTET_STRING)?.0.to_vec()),
+                KEY_USAGE => {
+                    // Bit 5 of the string, whose first byte counts the unused bits.
+                    let bits = value.alone(BIT_STRING)?.0.get(1..)?;
+                    self.signs_certificates = Some(bits.first().is_some_and(|b| b & 0x04 != 0));
+                }
+                ALTERNATIVE_NAMES => self.alternative_names(value.alone(SEQUENCE)?)?,
+                BASIC_CONSTRAINTS => {
+                    let mut limits = value.alone(SEQUENCE)?;
+                    let flag = limits.optional(BOOLEAN);
+                    self.is_ca = Some(flag.is_some_and(|f| f.byte() != Some(0)));
+                    self.path_length = limits.optional(INTEGER).map(Der::count);
+                }
+                AUTHORITY_KEY_ID => {
+                    let id = value.alone(SEQUENCE)?.optional(0x80);
+                    self.authority_key_id = id.map(|id| id.0.to_vec());
+                }
+                KEY_PURPOSES => self.purposes(value.alone(SEQUENCE)?)?,
+                INFORMATION_ACCESS => self.information_access(value.alone(SEQUENCE)?)?,
+                _ => {}
+            }
+            Some(())
         }
 
         /// DNS names and addresses; the other kinds name no host.
@@ -4999,7 +5071,7 @@ mod x509 {
         fn purposes(&mut self, mut list: Der<'_>) -> Option<()> {
             let mut server_auth = false;
             while !list.0.is_empty() {
-                server_auth |= dotted(list.expect(OID)?) == "1.3.6.1.5.5.7.3.1";
+                server_auth |= list.oid()? == SERVER_AUTH;
             }
             self.server_auth = Some(server_auth);
             Some(())
@@ -5009,7 +5081,7 @@ mod x509 {
         fn information_access(&mut self, mut list: Der<'_>) -> Option<()> {
             while !list.0.is_empty() {
                 let mut access = list.expect(SEQUENCE)?;
-                let issuers = dotted(access.expect(OID)?) == "1.3.6.1.5.5.7.48.2";
+                let issuers = access.oid()? == CA_ISSUERS;
                 if let (true, None, Some(url)) = (issuers, &self.aia, access.optional(0x86)) {
                     self.aia = Some(Untrusted::new(url.0));
                 }
@@ -5025,7 +5097,7 @@ mod x509 {
             let mut set = name.expect(SET)?;
             while !set.0.is_empty() {
                 let mut attribute = set.expect(SEQUENCE)?;
-                let kind = named(attribute.expect(OID)?, ATTRIBUTES);
+                let kind = named(attribute.oid()?, ATTRIBUTES);
                 let (tag, value) = attribute.element()?;
                 if list.len() == ATTRIBUTES_MAX {
                     return None;
@@ -5108,10 +5180,10 @@ mod x509 {
     /// What kind of key, from the contents of a SubjectPublicKeyInfo.
     fn key(mut info: Der<'_>) -> Option<Key> {
         let mut kind = info.expect(SEQUENCE)?;
-        let mut algorithm = named(kind.expect(OID)?, KEYS);
+        let mut algorithm = named(kind.oid()?, KEYS);
         let bits = info.expect(BIT_STRING)?.0.get(1..)?;
         if algorithm == "EC" {
-            algorithm = kind.optional(OID).map_or(algorithm, |curve| named(curve, CURVES));
+            algorithm = kind.oid().map_or(algorithm, |curve| named(curve, CURVES));
         }
         let bits = match algorithm.as_ref() {
             "RSA" | "RSA-PSS" => modulus_bits(Der(bits))?,
@@ -5133,7 +5205,7 @@ mod x509 {
     }
 
     /// What the table calls this OID, or the OID itself.
-    fn named(oid: Der<'_>, table: &'static str) -> Cow<'static, str> {
+    fn named(oid: &[u8], table: &'static str) -> Cow<'static, str> {
         let dotted = dotted(oid);
         lookup(table, &dotted).map_or(Cow::Owned(dotted), Cow::Borrowed)
     }
@@ -5144,22 +5216,24 @@ mod x509 {
         entries.find_map(|(number, name)| (number == key).then_some(name))
     }
 
-    /// `1.2.840.113549`; a number that does not fit is shown as what fits of it.
-    fn dotted(oid: Der<'_>) -> String {
-        let mut numbers: Vec<u64> = Vec::new();
+    /// `1.2.840.113549`; one with a number that does not fit is shown as its bytes.
+    fn dotted(oid: &[u8]) -> String {
+        let mut text = String::new();
         let mut number = 0_u64;
-        for byte in oid.0.iter().take(OID_MAX) {
-            number = (number << 7) | u64::from(byte & 0x7f);
+        for byte in oid {
+            let Some(shifted) = number.checked_mul(128) else { return format!("OID {}", hex(oid)) };
+            number = shifted | u64::from(byte & 0x7f);
             if byte & 0x80 == 0 {
-                if numbers.is_empty() {
+                if text.is_empty() {
                     let first = (number / 40).min(2);
-                    numbers.push(first);
+                    text.push_str(&first.to_string());
                     number -= first * 40;
                 }
-                numbers.push(std::mem::take(&mut number));
+                text.push('.');
+                text.push_str(&std::mem::take(&mut number).to_string());
             }
         }
-        numbers.iter().map(u64::to_string).collect::<Vec<_>>().join(".")
+        text
     }
 
     /// The largest certificate looked at, in bytes: a TLS handshake message is no longer.
@@ -5168,8 +5242,16 @@ mod x509 {
     /// Parts of one distinguished name; real ones have fewer than ten.
     const ATTRIBUTES_MAX: usize = 64;
 
-    /// Bytes of one object identifier; the longest in use have fewer than twenty.
-    const OID_MAX: usize = 64;
+    // Object identifiers as they stand in DER (RFC 5280 section 4.2).
+    const SUBJECT_KEY_ID: &[u8] = &[0x55, 0x1d, 14];
+    const KEY_USAGE: &[u8] = &[0x55, 0x1d, 15];
+    const ALTERNATIVE_NAMES: &[u8] = &[0x55, 0x1d, 17];
+    const BASIC_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 19];
+    const AUTHORITY_KEY_ID: &[u8] = &[0x55, 0x1d, 35];
+    const KEY_PURPOSES: &[u8] = &[0x55, 0x1d, 37];
+    const SERVER_AUTH: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 3, 1];
+    const INFORMATION_ACCESS: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 1, 1];
+    const CA_ISSUERS: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 0x30, 2];
 
     const BOOLEAN: u8 = 0x01;
     const INTEGER: u8 = 0x02;
@@ -5290,6 +5372,207 @@ mod mint {
     const PRIME256V1: &[u8] = &[0x06, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7];
 }
 
+mod proof {
+    //! In: certificates, one store's anchors, a name, a signature. Out: a `Proof`, or why there is
+    //! none. Nothing else makes a `Proof`, and without one no certificate is good and nothing is
+    //! sent: whatever else is known about a chain can only explain a refusal.
+
+    use crate::x509::{self, Certificate};
+    use rustls::CertificateError;
+    use rustls::RootCertStore;
+    use rustls::client::danger::HandshakeSignatureValid;
+    use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
+    use rustls::crypto::{WebPkiSupportedAlgorithms, ring};
+    use rustls::pki_types::{CertificateDer, ServerName, TrustAnchor, UnixTime};
+    use rustls::server::ParsedCertificate;
+    use std::time::Duration;
+
+    /// That the library verified this leaf up to a trust anchor now, for the name asked for, and
+    /// that the peer has its key.
+    pub struct Proof(());
+
+    /// That a leaf leads to a trust anchor at the present moment.
+    pub struct Vouched<'a>(&'a Certificate);
+
+    /// That the peer has the key of the certificate that it showed, as the library verified it.
+    #[derive(Debug)]
+    pub struct Signed(pub HandshakeSignatureValid);
+
+    /// The right to send application data through a session.
+    pub struct Leave(());
+
+    /// What `--no-verify` says: any certificate will do.
+    #[derive(Clone, Copy)]
+    pub struct NoVerify(());
+
+    /// Why the library does not vouch for a chain.
+    #[derive(Clone, Copy, PartialEq, Eq)]
+    pub enum Refusal {
+        BadSignature,
+        /// A certificate is out of date; then the library has looked at nothing else.
+        Dates,
+        /// A signature of a kind, or by a key, that it does not know.
+        Unchecked,
+        UnknownIssuer,
+        /// One of the rules for certificates.
+        Rule,
+    }
+
+    /// The moment at which a chain is judged, in Unix seconds.
+    #[derive(Clone, Copy)]
+    pub enum Moment {
+        Now(i64),
+        /// The nearest one at which nothing in it is out of date: to explain a refusal.
+        Nearest(i64),
+    }
+
+    impl Proof {
+        /// All three at once: `None` if the certificate is not for this host, for the library too.
+        pub fn new(vouched: Vouched<'_>, _: &Signed, host: &str) -> Option<Self> {
+            is_named(vouched.0, host).then_some(Self(()))
+        }
+    }
+
+    impl Leave {
+        pub fn proven(_: &Proof) -> Self {
+            Self(())
+        }
+
+        pub fn unverified(_: NoVerify) -> Self {
+            Self(())
+        }
+    }
+
+    impl NoVerify {
+        /// Only the option of that name may say so.
+        pub fn asked() -> Self {
+            Self(())
+        }
+    }
+
+    /// Whether the certificate is for this host, by the library and by what reach shows of it.
+    pub fn is_named(leaf: &Certificate, host: &str) -> bool {
+        let der = CertificateDer::from(leaf.der.as_slice());
+        let names = ServerName::try_from(host).ok().zip(ParsedCertificate::try_from(&der).ok());
+        let library =
+            names.is_some_and(|(name, parsed)| verify_server_name(&parsed, &name).is_ok());
+        library && leaf.matches(host)
+    }
+
+    /// Asks the library for a signature chain along `path`, leaf first, to this anchor. Nothing
+    /// else is given to it, so that its answer is about this path.
+    pub fn vouch<'a>(
+        path: &[&'a Certificate],
+        anchor: &Anchor<'_>,
+        now: i64,
+    ) -> Result<Vouched<'a>, Refusal> {
+        let leaf = path.first().ok_or(Refusal::Rule)?;
+        check(path, anchor, Moment::Now(now)).map(|()| Vouched(leaf))
+    }
+
+    /// Whether the leaf is, byte for byte, a certificate that the store trusts.
+    pub fn pinned<'a>(
+        leaf: &'a Certificate,
+        store: &[CertificateDer<'_>],
+        now: i64,
+    ) -> Option<Vouched<'a>> {
+        let same = store.iter().any(|trusted| trusted.as_ref() == leaf.der);
+        (same && leaf.is_valid_at(now)).then_some(Vouched(leaf))
+    }
+
+    /// The same as `vouch` for any moment, and worth nothing but as an explanation.
+    pub fn check(
+        path: &[&Certificate],
+        anchor: &Anchor<'_>,
+        moment: Moment,
+    ) -> Result<(), Refusal> {
+        let at = anchor.moment(path, moment).ok_or(Refusal::Dates)?;
+        let below = path.iter().skip(1).filter(|c| !c.self_issued()).count();
+        if anchor.certificate.as_ref().is_some_and(|root| !root.may_anchor(below)) {
+            return Err(Refusal::Rule);
+        }
+        let unfit = |c: &&Certificate| c.signs_certificates == Some(false);
+        if path.iter().skip(1).any(|c| unfit(c)) {
+            return Err(Refusal::Rule);
+        }
+        ask_library(path, anchor.trusted, at)
+    }
+
+    fn ask_library(
+        path: &[&Certificate],
+        anchor: &TrustAnchor<'static>,
+        at: i64,
+    ) -> Result<(), Refusal> {
+        let mut ders = path.iter().map(|c| CertificateDer::from(c.der.as_slice()));
+        let leaf = ders.next().ok_or(Refusal::Rule)?;
+        let issuers: Vec<_> = ders.collect();
+        let roots = RootCertStore { roots: vec![anchor.clone()] };
+        // It has no time before 1970.
+        let seconds = u64::try_from(at).map_err(|_| Refusal::Dates)?;
+        let at = UnixTime::since_unix_epoch(Duration::from_secs(seconds));
+        let verdict = ParsedCertificate::try_from(&leaf).and_then(|leaf| {
+            let all = algorithms().all;
+            verify_server_cert_signed_by_trust_anchor(&leaf, &roots, &issuers, at, all)
+        });
+        verdict.map_err(|error| match error {
+            rustls::Error::InvalidCertificate(error) => refusal(&error),
+            _ => Refusal::Rule,
+        })
+    }
+
+    /// Which signatures can be checked.
+    pub fn algorithms() -> WebPkiSupportedAlgorithms {
+        ring::default_provider().signature_verification_algorithms
+    }
+
+    fn refusal(error: &CertificateError) -> Refusal {
+        match error {
+            CertificateError::UnknownIssuer => Refusal::UnknownIssuer,
+            CertificateError::Expired
+            | CertificateError::ExpiredContext { .. }
+            | CertificateError::NotValidYet
+            | CertificateError::NotValidYetContext { .. } => Refusal::Dates,
+            CertificateError::BadSignature => Refusal::BadSignature,
+            CertificateError::UnsupportedSignatureAlgorithmContext { .. }
+            | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
+                Refusal::Unchecked
+            }
+            _ => Refusal::Rule,
+        }
+    }
+
+    /// A root of a store, and what is known about it beyond its name and key: nothing of those
+    /// that are built in.
+    pub struct Anchor<'a> {
+        pub trusted: &'a TrustAnchor<'static>,
+        pub certificate: Option<Certificate>,
+    }
+
+    impl<'a> Anchor<'a> {
+        pub fn new(trusted: &'a TrustAnchor<'static>, der: Option<&CertificateDer<'_>>) -> Self {
+            Self { trusted, certificate: der.and_then(|der| x509::parse(der)) }
+        }
+
+        /// Whether it could have signed `top`, by name and key identifier.
+        pub fn may_issue(&self, top: &Certificate) -> bool {
+            let named = self.trusted.subject.as_ref() == top.raw_issuer;
+            named && self.certificate.as_ref().is_none_or(|root| root.may_issue(top))
+        }
+
+        /// The moment wanted, if everything on the path and the anchor itself are valid then.
+        fn moment(&self, path: &[&Certificate], wanted: Moment) -> Option<i64> {
+            let (mut from, mut to) = (i64::MIN, i64::MAX);
+            for c in path.iter().copied().chain(&self.certificate) {
+                (from, to) = (from.max(c.not_before), to.min(c.not_after));
+            }
+            match wanted {
+                Moment::Now(now) => (from..=to).contains(&now).then_some(now),
+                Moment::Nearest(now) => (from <= to).then(|| now.clamp(from, to)),
+            }
+        }
+    }
+}
+
 mod tls {
     //! In: an open connection and what to offer. Out: what the handshake was, although the
     //! certificate may be bad; whether to trust it is judged afterwards, from the record.
@@ -5297,20 +5580,18 @@ mod tls {
     use crate::connect::Wire;
     use crate::deadline::Deadline;
     use crate::mint::Minted;
+    use crate::proof::{self, Anchor, Leave, Moment, NoVerify, Proof, Refusal, Signed, Vouched};
     use crate::sys;
     use crate::text::Untrusted;
     use crate::x509::{self, Certificate, Key};
     use recorder::provider;
     use recorder::{Identity, Recorder, Seen};
-    use rustls::client::{Resumption, verify_server_cert_signed_by_trust_anchor};
+    use rustls::client::Resumption;
     use rustls::pki_types::pem::PemObject;
-    use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, TrustAnchor, UnixTime};
-    use rustls::server::ParsedCertificate;
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, TrustAnchor};
     use rustls::sign::SingleCertAndKey;
-    use rustls::{
-        CertificateError, ClientConfig, ClientConnection, InvalidMessage, RootCertStore,
-        ServerConfig,
-    };
+    use rustls::{ClientConfig, ClientConnection, InvalidMessage, RootCertStore, ServerConfig};
+    use std::ffi::OsStr;
     use std::io::{self, ErrorKind, Read, Write};
     use std::net::{IpAddr, Ipv4Addr};
     use std::path::{Path, PathBuf};
@@ -5386,7 +5667,7 @@ mod tls {
         /// `None` when no certificate came.
         pub judgement: Option<Judgement>,
         pub client_auth: ClientAuth,
-        pub signature_verified: Result<(), Unproven>,
+        pub signed: Result<Signed, Unproven>,
         pub stapled_ocsp: bool,
         /// Without the wait for what the server thinks of the client certificate.
         pub elapsed: Duration,
@@ -5443,8 +5724,7 @@ mod tls {
 
     /// What the chain is worth.
     pub struct Judgement {
-        /// Gravest first; empty is a good certificate.
-        pub flaws: Vec<Flaw>,
+        worth: Worth,
         /// One for each trust store asked. No `Source::Bundle` among them and no
         /// `Source::CaFile`: this box has no bundle.
         pub opinions: Vec<Opinion>,
@@ -5452,11 +5732,20 @@ mod tls {
         pub ordered: bool,
     }
 
+    /// Nothing between these: a chain without flaws is proven, or the handshake ended too soon.
+    enum Worth {
+        Proven(Proof),
+        /// At least one, gravest first.
+        Flawed(Vec<Flaw>),
+        /// Vouched for, but the peer was never asked to prove that it has the key.
+        Unfinished,
+    }
+
     /// In the order of gravity: first what no trust store can change. `cert` counts from the
     /// leaf, which is 0. `ClockWrong`: this box's clock is before the day this program was
     /// written. `Incomplete`: the leaf's issuer was not sent and is no root; `sure` is false
-    /// when it may as well be a root that this side does not know. `RootExpired`: in the only store
-    /// that knows it. `Unchecked`: a signature of a kind, or by a key, that the library lacks.
+    /// when it may as well be a root that this side does not know. `RootExpired`, `RootNotYet`: it
+    /// is out of date in every store that knows it, and all else is well. `Unchecked`: a signature of a kind, or by a key, that the library lacks.
     #[derive(Clone, PartialEq, Eq)]
     pub enum Flaw {
         Malformed,
@@ -5464,6 +5753,7 @@ mod tls {
         Expired { cert: usize, seconds: i64 },
         NotYetValid { cert: usize, seconds: i64 },
         RootExpired { root: Untrusted, until: i64 },
+        RootNotYet { root: Untrusted, from: i64 },
         Name,
         SelfSigned,
         Incomplete { issuer: Untrusted, aia: Option<Untrusted>, sure: bool },
@@ -5480,6 +5770,7 @@ mod tls {
         RootNotSent,   // as is usual for a root
         RootOrMissing, // only the leaf was sent: an unknown root, or an intermediate is missing
         OtherKey,      // a store has a root of that name with another key
+        NeverValid,    // no moment suits all dates, so that no signature could be checked
     }
 
     /// Rules that programs enforce besides trust.
@@ -5492,6 +5783,7 @@ mod tls {
         CaAsLeaf,
         NotForServers, // extendedKeyUsage without serverAuth
         NotCa,         // an issuer that may not issue
+        NoCertSign,    // the same, by its keyUsage
         TooDeep,
         Rule, // name constraints, path length, an unknown critical extension
     }
@@ -5501,8 +5793,8 @@ mod tls {
         pub source: Source,
         pub roots: usize,
         pub trusts: Trusts,
-        /// The root without which there is no trust, and when it ended, if it has.
-        pub over: Option<(Untrusted, i64)>,
+        /// Where only the dates are wrong: the root that is out of date.
+        pub root: Option<Flaw>,
     }
 
     /// Mozilla's roots as built into this file; what other programs on this box use, a file or a
@@ -5521,6 +5813,7 @@ mod tls {
         UnknownIssuer,
         BadSignature, // a root of the right name, and a signature not its own or too weak
         Unchecked,    // a signature of a kind that the library does not know
+        NeverValid,   // at no moment were all dates right, so that nothing was checked
         Rule,
     }
 
@@ -5538,6 +5831,9 @@ mod tls {
         /// in without their dates.
         certificates: Vec<CertificateDer<'static>>,
     }
+
+    /// A session that sends and receives nothing yet: see `Sealed::open`.
+    pub struct Sealed<W: Carrier>(Session<W>);
 
     /// Application data over TLS. Errors are those of `io`; `alert_in` reads the alert out of one.
     /// Behind a pointer: it is large, and 512 threads may wait with it on their stacks.
@@ -5577,15 +5873,55 @@ mod tls {
         }
     }
 
-    /// The whole handshake, and a session if it was completed. Sends no application data, and
-    /// whoever does must look at `judgement` first: here every certificate is good enough.
+    impl<W: Carrier> Sealed<W> {
+        /// The session for whoever may send application data through it.
+        pub fn open(self, _: Leave) -> Session<W> {
+            self.0
+        }
+    }
+
+    impl Judgement {
+        /// Gravest first; empty where there is a proof, or where the handshake did not come so far.
+        pub fn flaws(&self) -> &[Flaw] {
+            if let Worth::Flawed(flaws) = &self.worth { flaws } else { &[] }
+        }
+
+        pub fn proof(&self) -> Option<&Proof> {
+            if let Worth::Proven(proof) = &self.worth { Some(proof) } else { None }
+        }
+    }
+
+    impl Worth {
+        /// Without a flaw and without proof nothing is good: the general flaw stands for it.
+        fn new(proof: Option<Proof>, mut flaws: Vec<Flaw>, finished: bool) -> Self {
+            match proof {
+                _ if !flaws.is_empty() => Self::Flawed(flaws),
+                Some(proof) => Self::Proven(proof),
+                None if !finished => Self::Unfinished,
+                None => {
+                    flaws.push(Flaw::Unproven);
+                    Self::Flawed(flaws)
+                }
+            }
+        }
+    }
+
+    impl Handshake {
+        /// Whether application data may be sent: the certificate is proven good, or any will do.
+        pub fn leave(&self, no_verify: Option<NoVerify>) -> Option<Leave> {
+            let proof = self.judgement.as_ref().and_then(Judgement::proof);
+            no_verify.map(Leave::unverified).or_else(|| proof.map(Leave::proven))
+        }
+    }
+
+    /// The whole handshake, and a session if it was completed. Sends no application data.
     pub fn handshake<W: Carrier>(
         mut wire: W,
         options: &Options,
         trust: &Trust,
         now: i64,
         deadline: Deadline,
-    ) -> (Handshake, Option<Session<W>>) {
+    ) -> (Handshake, Option<Sealed<W>>) {
         let began = deadline.elapsed();
         wire.set_deadline(deadline);
         let (ServerNameChoice::Sni(name) | ServerNameChoice::NoSni { verify_as: name }) =
@@ -5603,17 +5939,18 @@ mod tls {
             session.set_deadline(deadline);
         }
         let mut shake = record(outcome, recorder.take());
+        if outcome.completed() && matches!(shake.signed, Err(Unproven::NotReached)) {
+            shake.signed = Err(Unproven::Wrong);
+        }
         shake.elapsed = took;
         session.describe(&mut shake);
         let said = matches!(options.name, ServerNameChoice::Sni(_)) && dns_name(name);
         shake.sni = said.then(|| name.clone());
         shake.offered = options.versions;
         if shake.sent > 0 {
-            let mut judgement = trust.judge(&shake.chain, name, now);
-            judgement.add_proof(shake.signature_verified);
-            shake.judgement = Some(judgement);
+            shake.judgement = Some(trust.judge(&shake.chain, name, now, &shake.signed));
         }
-        (shake, outcome.completed().then_some(session))
+        (shake, outcome.completed().then_some(Sealed(session)))
     }
 
     /// A client connection that has sent nothing yet. `None`: the library refused the options.
@@ -5658,7 +5995,7 @@ mod tls {
         let parsed: Vec<_> = seen.chain.iter().map(|der| x509::parse(der)).collect();
         let leaf = parsed.first().and_then(Option::as_ref);
         let leaf_known = leaf.is_some();
-        let signature_verified = match seen.signature.unwrap_or(Err(Unproven::NotReached)) {
+        let signed = match seen.signature.unwrap_or(Err(Unproven::NotReached)) {
             // RSA keys too small or too large look like wrong signatures to the library.
             Err(Unproven::Wrong) if !leaf.is_some_and(|c| checkable(&c.key)) => Err(Unproven::Key),
             checked => checked,
@@ -5683,7 +6020,7 @@ mod tls {
             chain: parsed.into_iter().flatten().filter(|_| leaf_known).collect(),
             judgement: None,
             client_auth,
-            signature_verified,
+            signed,
             stapled_ocsp: seen.stapled_ocsp,
             elapsed: Duration::ZERO,
             first: Vec::new(),
@@ -5979,32 +6316,57 @@ mod tls {
         }
 
         /// What is wrong with this chain for this host, leaf first. Trusted is what any store
-        /// trusts; the reasons come from the chain, because the library knows only one at a time.
+        /// trusts now; everything else only says why there is no proof.
         #[inline(never)]
-        pub fn judge(&self, chain: &[Certificate], host: &str, now: i64) -> Judgement {
-            let path = path(chain);
+        pub fn judge(
+            &self,
+            chain: &[Certificate],
+            host: &str,
+            now: i64,
+            signed: &Result<Signed, Unproven>,
+        ) -> Judgement {
             let ordered = chain.windows(2).all(|pair| matches!(pair, [a, b] if b.may_issue(a)));
-            let Some((_, leaf)) = path.first() else {
-                return Judgement { flaws: vec![Flaw::Malformed], opinions: Vec::new(), ordered };
+            let Some(leaf) = chain.first() else {
+                let worth = Worth::Flawed(vec![Flaw::Malformed]);
+                return Judgement { worth, opinions: Vec::new(), ordered };
             };
-            let opinions = self.stores().iter().map(|s| s.opinion(chain, &path, now)).collect();
-            let mut judged = Judgement { flaws: weaknesses(&path), opinions, ordered };
-            let trusts =
-                |which: &[Trusts]| judged.opinions.iter().any(|o| which.contains(&o.trusts));
-            let mut graver = Vec::new();
-            if !trusts(&[Trusts::Yes]) {
-                graver.extend(dates(&path, now));
-                let over = judged.opinions.iter().find_map(|o| o.over.clone());
-                graver.extend(over.map(|(root, until)| Flaw::RootExpired { root, until }));
+            let (mut opinions, mut vouched, mut dated, mut old) = (Vec::new(), None, None, None);
+            for store in self.stores() {
+                let found = store.look(chain, now);
+                opinions.push(store.opinion(&found));
+                match found {
+                    Found::Now(path, proof) => vouched = vouched.or(Some((path, proof))),
+                    Found::Once(path, root) => dated = dated.or(Some((path, root))),
+                    Found::Never(_, root) => old = old.or(root),
+                }
             }
-            if !leaf.matches(host) {
-                graver.push(Flaw::Name);
+            let named = proof::is_named(leaf, host);
+            let mut flaws = Vec::from_iter((!named).then_some(Flaw::Name));
+            let mut proof = None;
+            match (vouched, dated) {
+                (Some((path, vouched)), _) => {
+                    flaws.extend(weaknesses(&path));
+                    let signed = signed.as_ref().ok();
+                    proof = signed.and_then(|signed| Proof::new(vouched, signed, host));
+                }
+                (None, Some((path, root))) => {
+                    let graver = dates(&path, now).into_iter().chain(root);
+                    flaws.splice(0..0, with_clock(graver.collect(), now));
+                    flaws.extend(weaknesses(&path));
+                }
+                (None, None) => {
+                    let path = path(chain);
+                    let weak = weaknesses(&path);
+                    flaws.extend(self.doubt(&path, &opinions, &weak, chain.len() > path.len()));
+                    flaws.extend(weak);
+                    // Evidence and no more: nobody has vouched for anything else in it.
+                    let dates = dates(&path, now).into_iter().chain(old);
+                    flaws.extend(with_clock(dates.collect(), now));
+                }
             }
-            if !trusts(&[Trusts::Yes, Trusts::OutOfDate]) {
-                graver.extend(self.doubt(&path, &judged, chain.len() > path.len()));
-            }
-            judged.flaws.splice(0..0, graver);
-            judged
+            add_unsigned(&mut flaws, signed);
+            let finished = !matches!(signed, Err(Unproven::NotReached));
+            Judgement { worth: Worth::new(proof, flaws, finished), opinions, ordered }
         }
 
         /// Why no store trusts a path. The server's fault and this side's are told apart by
@@ -6014,18 +6376,26 @@ mod tls {
         /// issuer that publishes its own certificate (caIssuers) is an intermediate; so it is
         /// when other certificates were sent, and when the user named the root and that is not
         /// the issuer. Else it is taken for a root that this side does not know.
-        fn doubt(&self, path: &[Link<'_>], judged: &Judgement, others: bool) -> Option<Flaw> {
+        fn doubt(
+            &self,
+            path: &[Link<'_>],
+            opinions: &[Opinion],
+            weak: &[Flaw],
+            others: bool,
+        ) -> Option<Flaw> {
             let (&(_, leaf), &(_, top)) = (path.first()?, path.last()?);
             if leaf.self_signed() {
                 return Some(Flaw::SelfSigned);
             }
             let issuer = top.issuer.clone();
             if path.len() > DEPTH_MAX || path.iter().any(|link| self.knows(&link.1.raw_issuer)) {
-                let said = |trusts| judged.opinions.iter().any(|o| o.trusts == trusts);
+                let said = |trusts| opinions.iter().any(|o| o.trusts == trusts);
+                let dated = said(Trusts::NeverValid);
                 // A weakness is what the library stopped at, and already named.
-                return match self.unchecked(path, said(Trusts::Unchecked)) {
-                    _ if judged.flaws.iter().any(stops_the_library) => None,
+                return match self.unchecked(path, said(Trusts::Unchecked) && !dated) {
+                    _ if weak.iter().any(stops_the_library) => None,
                     Some(flaw) => Some(flaw),
+                    None if dated => Some(Flaw::Untrusted { issuer, why: Unknown::NeverValid }),
                     None if said(Trusts::Rule) => Some(Flaw::Weak { cert: 0, why: Weak::Rule }),
                     None => Some(Flaw::Untrusted { issuer, why: Unknown::OtherKey }),
                 };
@@ -6091,113 +6461,165 @@ mod tls {
             (!roots.is_empty()).then_some(Self { source, roots, certificates })
         }
 
-        /// The root that is over, if every one is that this chain can have led to. The library does
-        /// not look at the dates of roots, but OpenSSL does.
-        fn over(&self, chain: &[&Certificate], now: i64) -> Option<(Untrusted, i64)> {
-            let mut over = None;
-            for (root, der) in self.roots.roots.iter().zip(&self.certificates) {
-                if chain.iter().any(|c| root.subject.as_ref() == c.raw_issuer) {
-                    let root = x509::parse(der).filter(|root| root.not_after < now)?;
-                    over = Some((root.subject.clone(), root.not_after));
+        /// The roots that could have signed `top`.
+        fn anchors(&self, top: &Certificate) -> Vec<Anchor<'_>> {
+            let named = self.roots.roots.iter().enumerate();
+            named
+                .filter(|(_, root)| root.subject.as_ref() == top.raw_issuer)
+                .map(|(at, root)| Anchor::new(root, self.certificates.get(at)))
+                .filter(|anchor| anchor.may_issue(top))
+                .collect()
+        }
+
+        /// Whether this store trusts the leaf now, would if the dates were no matter, or why not.
+        fn look<'a>(&self, chain: &'a [Certificate], now: i64) -> Found<'a> {
+            let Some(leaf) = chain.first() else { return Found::Never(Refusal::Rule, None) };
+            let own = || vec![(0, leaf)];
+            if let Some(vouched) = proof::pinned(leaf, &self.certificates, now) {
+                return Found::Now(own(), vouched);
+            }
+            if proof::pinned(leaf, &self.certificates, leaf.not_after).is_some() {
+                return Found::Once(own(), None);
+            }
+            let mut found = None;
+            self.search(chain, &mut |path, anchor| {
+                found = proof::vouch(path, anchor, now).ok();
+                found.is_some()
+            })
+            .zip(found)
+            .map(|((path, _), vouched)| Found::Now(path, vouched))
+            .or_else(|| {
+                let mut check = |path: &[&Certificate], anchor: &Anchor<'_>| {
+                    proof::check(path, anchor, Moment::Nearest(now)).is_ok()
+                };
+                self.search(chain, &mut check)
+                    .map(|(path, root)| Found::Once(path, dated(&root, now)))
+            })
+            .unwrap_or_else(|| self.refusal(chain, now))
+        }
+
+        /// The first path from the leaf to a root of this store, by names and key identifiers, for
+        /// which `good` is true. The library is asked about one path at a time: given all, it may
+        /// name any of several reasons, and does not say which path it took.
+        fn search<'a>(&self, chain: &'a [Certificate], good: Good<'_, 'a>) -> Option<Way<'a, '_>> {
+            let leaf = chain.first().filter(|leaf| !leaf.self_signed())?;
+            self.extend(&mut vec![(0, leaf)], chain, good, &mut { PLACES_MAX })
+        }
+
+        fn extend<'a>(
+            &self,
+            path: &mut Vec<Link<'a>>,
+            chain: &'a [Certificate],
+            good: Good<'_, 'a>,
+            left: &mut usize,
+        ) -> Option<Way<'a, '_>> {
+            let &(_, top) = path.last()?;
+            *left = left.checked_sub(1)?;
+            let plain: Vec<&Certificate> = path.iter().map(|link| link.1).collect();
+            for anchor in self.anchors(top) {
+                if good(&plain, &anchor) {
+                    return Some((path.clone(), anchor));
                 }
             }
-            over
+            if path.len() == DEPTH_MAX {
+                return None;
+            }
+            for issuer in chain.iter().enumerate().filter(|(_, c)| c.may_issue(top)) {
+                if path.iter().any(|(used, _)| *used == issuer.0) {
+                    continue;
+                }
+                path.push(issuer);
+                if let Some(way) = self.extend(path, chain, good, left) {
+                    return Some(way);
+                }
+                path.pop();
+            }
+            None
         }
 
-        /// Now, and if that fails at a moment when the dates are no reason.
-        fn opinion(&self, chain: &[Certificate], path: &[Link<'_>], now: i64) -> Opinion {
-            // The library tries issuers of one name in every order, which takes seconds for a
-            // dozen of them. Then it gets the one path; else all, to find its own.
-            let many = chain.iter().any(|one| {
-                let twins = chain.iter().filter(|other| other.raw_subject == one.raw_subject);
-                twins.count() > TWINS_MAX
-            });
-            let given: Vec<_> = match many {
-                true => path.iter().map(|link| link.1).collect(),
-                false => chain.iter().collect(),
+        /// Why not, for the path that a reader would take. A certificate that is out of date hides
+        /// all other reasons, so it is asked about when none is.
+        fn refusal(&self, chain: &[Certificate], now: i64) -> Found<'static> {
+            let path = path(chain);
+            let (Some(&(_, leaf)), Some(&(_, top))) = (path.first(), path.last()) else {
+                return Found::Never(Refusal::Rule, None);
             };
-            let moment = common_moment(&given, now);
-            let mut trusts = match verify(&self.roots, &given, now) {
-                Trusts::Yes => Trusts::Yes,
-                refused if moment == now => refused,
-                _ => match verify(&self.roots, &given, moment) {
-                    Trusts::Yes => return self.told(Trusts::OutOfDate, None),
-                    refused => refused,
-                },
-            };
-            // No moment suits all: the library looks at the dates first, and saw nothing else.
-            let known = |top: &Certificate| {
-                self.roots.roots.iter().any(|root| root.subject.as_ref() == top.raw_issuer)
-            };
-            if trusts == Trusts::OutOfDate && !path.last().is_some_and(|link| known(link.1)) {
-                trusts = Trusts::UnknownIssuer;
+            let plain: Vec<_> = path.iter().map(|link| link.1).collect();
+            let refused =
+                |anchor: &Anchor<'_>| proof::check(&plain, anchor, Moment::Nearest(now)).err();
+            match self.anchors(top).first() {
+                Some(anchor) if !leaf.self_signed() => {
+                    Found::Never(refused(anchor).unwrap_or(Refusal::Rule), dated(anchor, now))
+                }
+                _ => Found::Never(Refusal::UnknownIssuer, None),
             }
-            let over = self.over(&given, now).filter(|_| trusts == Trusts::Yes);
-            if over.is_some() {
-                trusts = Trusts::OutOfDate;
-            }
-            self.told(trusts, over)
         }
 
-        fn told(&self, trusts: Trusts, over: Option<(Untrusted, i64)>) -> Opinion {
-            Opinion { source: self.source.clone(), roots: self.roots.len(), trusts, over }
+        fn opinion(&self, found: &Found<'_>) -> Opinion {
+            let (trusts, root) = match found {
+                Found::Now(..) => (Trusts::Yes, None),
+                Found::Once(_, root) => (Trusts::OutOfDate, root.clone()),
+                Found::Never(refusal, _) => (Trusts::from(*refusal), None),
+            };
+            Opinion { source: self.source.clone(), roots: self.roots.len(), trusts, root }
         }
     }
 
-    /// Asks the library, whose path building takes the certificates in any order.
-    fn verify(roots: &RootCertStore, chain: &[&Certificate], now: i64) -> Trusts {
-        let mut ders = chain.iter().map(|c| CertificateDer::from(c.der.as_slice()));
-        let (Some(first), Some(leaf)) = (ders.next(), chain.first()) else {
-            return Trusts::Rule;
-        };
-        // A self-signed leaf that is itself in the store: the library wants a CA above it.
-        let itself = |anchor: &TrustAnchor<'_>| {
-            anchor.subject.as_ref() == leaf.raw_subject
-                && anchor.subject_public_key_info.as_ref() == leaf.raw_key
-        };
-        if leaf.self_signed() && roots.roots.iter().any(itself) {
-            let valid = (leaf.not_before..=leaf.not_after).contains(&now);
-            return if valid { Trusts::Yes } else { Trusts::OutOfDate };
-        }
-        let issuers: Vec<_> = ders.collect();
-        let now = UnixTime::since_unix_epoch(Duration::from_secs(now.try_into().unwrap_or(0)));
-        let verdict = ParsedCertificate::try_from(&first).and_then(|leaf| {
-            let all = recorder::algorithms().all;
-            verify_server_cert_signed_by_trust_anchor(&leaf, roots, &issuers, now, all)
-        });
-        let Err(rustls::Error::InvalidCertificate(error)) = verdict else {
-            return if verdict.is_ok() { Trusts::Yes } else { Trusts::Rule };
-        };
-        match error {
-            CertificateError::UnknownIssuer => Trusts::UnknownIssuer,
-            CertificateError::ExpiredContext { .. }
-            | CertificateError::NotValidYetContext { .. } => Trusts::OutOfDate,
-            CertificateError::BadSignature => Trusts::BadSignature,
-            CertificateError::UnsupportedSignatureAlgorithmContext { .. }
-            | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
-                Trusts::Unchecked
+    /// What one store has to say about a chain.
+    enum Found<'a> {
+        Now(Vec<Link<'a>>, Vouched<'a>),
+        /// But for the dates; and for those of the root, where that is one of the reasons.
+        Once(Vec<Link<'a>>, Option<Flaw>),
+        /// And what the dates of the root say, which is evidence.
+        Never(Refusal, Option<Flaw>),
+    }
+
+    /// A path and the root that it leads to.
+    type Way<'a, 's> = (Vec<Link<'a>>, Anchor<'s>);
+
+    /// What a path is searched for.
+    type Good<'g, 'a> = &'g mut dyn FnMut(&[&'a Certificate], &Anchor<'_>) -> bool;
+
+    impl From<Refusal> for Trusts {
+        fn from(refusal: Refusal) -> Self {
+            match refusal {
+                Refusal::BadSignature => Self::BadSignature,
+                Refusal::Dates => Self::NeverValid,
+                Refusal::Unchecked => Self::Unchecked,
+                Refusal::UnknownIssuer => Self::UnknownIssuer,
+                Refusal::Rule => Self::Rule,
             }
-            // The library minds that it is a CA's before it looks for its issuer.
-            _ if leaf.self_signed() => Trusts::UnknownIssuer,
-            _ => Trusts::Rule,
         }
     }
 
-    impl Judgement {
-        /// A key that was not proven is always a flaw: a wrong signature outweighs weakness, and
-        /// one that could not be checked is weakness, if the certificate is not called weak yet.
-        fn add_proof(&mut self, signature: Result<(), Unproven>) {
-            let flaw = match signature {
-                Ok(()) | Err(Unproven::NotReached) => return,
-                Err(Unproven::Wrong) => Flaw::Unproven,
-                Err(Unproven::Scheme) => Flaw::Weak { cert: 0, why: Weak::OldHash },
-                Err(Unproven::Key) => Flaw::Weak { cert: 0, why: Weak::UnusualKey },
-            };
-            let known = |f: &Flaw| matches!(f, Flaw::Malformed | Flaw::Weak { cert: 0, .. });
-            if flaw == Flaw::Unproven || !self.flaws.iter().any(known) {
-                let at = self.flaws.iter().position(|f| matches!(f, Flaw::Weak { .. }));
-                self.flaws.insert(at.unwrap_or(self.flaws.len()), flaw);
+    /// What the dates of a root say against it.
+    fn dated(anchor: &Anchor<'_>, now: i64) -> Option<Flaw> {
+        let root = anchor.certificate.as_ref()?;
+        let name = || root.subject.clone();
+        match () {
+            () if now > root.not_after => {
+                Some(Flaw::RootExpired { root: name(), until: root.not_after })
             }
+            () if now < root.not_before => {
+                Some(Flaw::RootNotYet { root: name(), from: root.not_before })
+            }
+            () => None,
+        }
+    }
+
+    /// A key that was not proven is always a flaw: a wrong signature outweighs weakness, and
+    /// one that could not be checked is weakness, if the certificate is not called weak yet.
+    fn add_unsigned(flaws: &mut Vec<Flaw>, signed: &Result<Signed, Unproven>) {
+        let flaw = match signed {
+            Ok(_) | Err(Unproven::NotReached) => return,
+            Err(Unproven::Wrong) => Flaw::Unproven,
+            Err(Unproven::Scheme) => Flaw::Weak { cert: 0, why: Weak::OldHash },
+            Err(Unproven::Key) => Flaw::Weak { cert: 0, why: Weak::UnusualKey },
+        };
+        let known = |f: &Flaw| matches!(f, Flaw::Malformed | Flaw::Weak { cert: 0, .. });
+        if flaw == Flaw::Unproven || !flaws.iter().any(known) {
+            let at = flaws.iter().position(|f| matches!(f, Flaw::Weak { .. }));
+            flaws.insert(at.unwrap_or(flaws.len()), flaw);
         }
     }
 
@@ -6221,7 +6643,7 @@ mod tls {
     /// Dates that are over or to come. A root at the end has none that matter.
     fn dates(path: &[Link<'_>], now: i64) -> Vec<Flaw> {
         let judged = path.iter().filter(|(at, c)| *at == 0 || !c.self_signed());
-        let mut flaws: Vec<_> = judged
+        judged
             .filter_map(|&(cert, c)| match () {
                 () if now > c.not_after => Some(Flaw::Expired { cert, seconds: now - c.not_after }),
                 () if now < c.not_before => {
@@ -6229,24 +6651,15 @@ mod tls {
                 }
                 () => None,
             })
-            .collect();
-        if now < BUILD_FLOOR && !flaws.is_empty() {
-            flaws.insert(0, Flaw::ClockWrong);
-        }
-        flaws
+            .collect()
     }
 
-    /// The moment nearest to now at which as many of the certificates as possible are valid, so
-    /// that "expired" can be told from "untrusted".
-    fn common_moment(chain: &[&Certificate], now: i64) -> i64 {
-        let (mut from, mut to) = (i64::MIN, i64::MAX);
-        for certificate in chain {
-            let narrowed = (from.max(certificate.not_before), to.min(certificate.not_after));
-            if narrowed.0 <= narrowed.1 {
-                (from, to) = narrowed;
-            }
+    /// Behind a clock that cannot be right, which explains them, if it is.
+    fn with_clock(mut dates: Vec<Flaw>, now: i64) -> Vec<Flaw> {
+        if now < BUILD_FLOOR && !dates.is_empty() {
+            dates.insert(0, Flaw::ClockWrong);
         }
-        now.clamp(from, to)
+        dates
     }
 
     /// What programs refuse although the chain may lead to a root. A root's own signature and
@@ -6265,6 +6678,7 @@ mod tls {
                 (leaf && !root && c.is_ca == Some(true), Weak::CaAsLeaf),
                 (leaf && c.server_auth == Some(false), Weak::NotForServers),
                 (!leaf && !root && c.is_ca != Some(true), Weak::NotCa),
+                (!leaf && c.signs_certificates == Some(false), Weak::NoCertSign),
             ];
             flaws.extend(checks.iter().filter(|c| c.0).map(|&(_, why)| Flaw::Weak { cert, why }));
         }
@@ -6303,15 +6717,16 @@ mod tls {
             .find_map(|path| Store::new(Source::Bundle(path.clone()), read_bundle(&path, root)))
     }
 
-    /// The certificates of a file, or of the files of a directory, each once: directories for
-    /// OpenSSL hold every file under two names.
+    /// The certificates of a file, or of a directory as OpenSSL reads it (by_dir.c): each once, from
+    /// files that are named after a hash. Others in it are trusted by nobody.
     fn read_bundle(path: &Path, root: &Path) -> Vec<CertificateDer<'static>> {
         let path = sys::beneath(root, path);
         let Ok(directory) = std::fs::read_dir(&path) else {
             return read_file(&path).and_then(|pem| certificates(&pem)).unwrap_or_default();
         };
         let (mut once, mut room) = (Vec::new(), FILE_MAX);
-        for path in directory.flatten().take(DIRECTORY_MAX).map(|entry| entry.path()) {
+        let hashed = directory.flatten().filter(|entry| is_hash_name(&entry.file_name()));
+        for path in hashed.take(DIRECTORY_MAX).map(|entry| entry.path()) {
             let path = sys::beneath(root, &path);
             let size = path.metadata().ok().filter(|m| m.is_file()).map_or(u64::MAX, |m| m.len());
             if let (Some(left), Ok(pem)) = (room.checked_sub(size), read_file(&path)) {
@@ -6324,6 +6739,16 @@ mod tls {
             }
         }
         once
+    }
+
+    /// `5ed36f99.0`: eight hexadecimal digits, a dot, a number.
+    fn is_hash_name(name: &OsStr) -> bool {
+        let Some((hash, number)) = name.to_str().and_then(|name| name.split_once('.')) else {
+            return false;
+        };
+        let hex = hash.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+        let count = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
+        hash.len() == 8 && hex && count
     }
 
     /// The whole file, if it is of a sensible size.
@@ -6387,6 +6812,7 @@ mod tls {
         //! anywhere else: what comes out of a handshake with it must be judged by the caller.
 
         use super::{CHAIN_MAX, ISSUER_BYTES, ISSUERS_MAX, Unproven};
+        use crate::proof::{Signed, algorithms};
         use rustls::client::ResolvesClientCert;
         use rustls::client::danger::{
             HandshakeSignatureValid as Valid, ServerCertVerified, ServerCertVerifier,
@@ -6396,7 +6822,9 @@ mod tls {
             verify_tls13_signature,
         };
         use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-        use rustls::{CertificateError, DigitallySignedStruct as Signed, Error, SignatureScheme};
+        use rustls::{
+            CertificateError, DigitallySignedStruct as Transcript, Error, SignatureScheme,
+        };
         use std::sync::{Arc, Mutex, MutexGuard};
 
         pub use rustls::sign::CertifiedKey as Identity;
@@ -6406,18 +6834,13 @@ mod tls {
             Arc::new(ring::default_provider())
         }
 
-        /// Which signatures can be checked.
-        pub fn algorithms() -> WebPkiSupportedAlgorithms {
-            ring::default_provider().signature_verification_algorithms
-        }
-
         /// What one handshake showed.
         #[derive(Debug, Default)]
         pub struct Seen {
             pub chain: Vec<Vec<u8>>,
             pub sent: usize,
             pub stapled_ocsp: bool,
-            pub signature: Option<Result<(), Unproven>>,
+            pub signature: Option<Result<Signed, Unproven>>,
             /// A CertificateRequest: whether we had an answer, and the issuers it names, as DER.
             pub request: Option<(bool, Vec<Vec<u8>>)>,
         }
@@ -6456,7 +6879,7 @@ mod tls {
                     Error::InvalidCertificate(CertificateError::BadSignature) => Unproven::Wrong,
                     _ => Unproven::Key,
                 };
-                self.seen().signature = Some(checked.map(|_| ()).map_err(why));
+                self.seen().signature = Some(checked.map(Signed).map_err(why));
                 Valid::assertion()
             }
         }
@@ -6482,7 +6905,7 @@ mod tls {
                 &self,
                 message: &[u8],
                 leaf: &CertificateDer<'_>,
-                signed: &Signed,
+                signed: &Transcript,
             ) -> Result<Valid, Error> {
                 let checked = verify_tls12_signature(message, leaf, signed, &self.algorithms);
                 Ok(self.signed(signed.scheme, checked))
@@ -6492,7 +6915,7 @@ mod tls {
                 &self,
                 message: &[u8],
                 leaf: &CertificateDer<'_>,
-                signed: &Signed,
+                signed: &Transcript,
             ) -> Result<Valid, Error> {
                 let checked = verify_tls13_signature(message, leaf, signed, &self.algorithms);
                 Ok(self.signed(signed.scheme, checked))
@@ -6573,9 +6996,9 @@ mod tls {
     /// Bytes read during that wait at most: a server that talks this much has accepted.
     const AFTER_BYTES: usize = 0x1_0000;
 
-    /// Issuers of the same name, with which path building stays cheap; a CA that renews its key
-    /// needs two.
-    const TWINS_MAX: usize = 2;
+    /// Certificates looked at while a path is searched for: a chain has four, a crossed one a few
+    /// more. Each may cost the library's check of all signatures above it.
+    const PLACES_MAX: usize = 64;
 
     /// Bytes of a bundle, as a file or a directory: Mozilla's has 0.2 MiB. Entries of a
     /// directory: Debian's has 300.
@@ -7167,13 +7590,14 @@ mod probe {
     use super::deadline::Deadline;
     use super::greet::{self, Greeting};
     use super::hello::{self, HelloAnswer, Question};
+    use super::proof::NoVerify;
     use super::reply::{self, End, Protocol, Reply};
     use super::resolve::{self, Family, Lookup, Source};
     use super::starttls::{self, Upgrade};
     use super::sys::{self, SocketOptions};
     use super::target::{Dial, First, Host, ProxyKind, Target, TlsMode};
     use super::text::Untrusted;
-    use super::tls::{self, Flaw, Handshake, ServerNameChoice, Session, Trust};
+    use super::tls::{self, Flaw, Handshake, Sealed, ServerNameChoice, Trust};
     use super::tunnel::{self, Tunnel};
     use super::x509::Certificate;
     use std::net::{IpAddr, SocketAddr, SocketAddrV6};
@@ -7194,8 +7618,8 @@ mod probe {
         pub client: Option<tls::ClientIdentity>,
         pub key_log: bool,
         pub trust: Trust,
-        /// `--no-verify` was not given: nothing is asked where the certificate is bad.
-        pub verify: bool,
+        /// With `--no-verify` something is asked although the certificate is bad.
+        pub no_verify: Option<NoVerify>,
         /// `--greet-timeout` was given: then it also binds services that speak first.
         pub greet_limit_given: bool,
         /// The end of all steps, whatever their own limits: that of `--wait`. Lookups know it from
@@ -7259,11 +7683,10 @@ mod probe {
 
     pub type Watch<'a> = &'a (dyn Fn(Step<'_>) + Sync);
 
-    /// A connection for whoever goes on to talk through it. What `Path` says about it must be
-    /// judged first: here every certificate is good enough.
+    /// A connection for whoever goes on to talk through it; TLS still needs leave to do so.
     pub enum Opened {
         Plain(Wire),
-        Secure(Session<Wire>),
+        Secure(Sealed<Wire>),
     }
 
     /// Runs every step for every address of the target, the addresses side by side.
@@ -7517,21 +7940,18 @@ mod probe {
         }
 
         /// Asks inside TLS, unless the certificate, or what ALPN agreed on, forbids it.
-        fn ask_inside(&self, mut session: Session<Wire>, path: &Path) -> Option<Reply> {
+        fn ask_inside(&self, session: Sealed<Wire>, path: &Path) -> Option<Reply> {
             let question = &reply::question(self.target)?;
             let handshake = path.handshake.as_deref()?;
-            let good = handshake.judgement.as_ref().is_some_and(|j| j.flaws.is_empty());
             let other = |alpn: &Untrusted| !alpn.bytes().starts_with(b"http/1.");
             let http = question.protocol == Protocol::Http;
             let limit = self.limit(self.target.timeouts.reply);
-            let reply = match () {
-                () if self.options.verify && !good => {
-                    reply::unasked(question, &[], End::Unverified)
-                }
-                () if http && handshake.alpn.as_ref().is_some_and(other) => {
+            let reply = match handshake.leave(self.options.no_verify) {
+                None => reply::unasked(question, &[], End::Unverified),
+                Some(_) if http && handshake.alpn.as_ref().is_some_and(other) => {
                     reply::unasked(question, &[], End::OtherAlpn)
                 }
-                () => reply::ask(&mut session, question, &[], limit),
+                Some(leave) => reply::ask(&mut session.open(leave), question, &[], limit),
             };
             (self.watch)(Step::Reply(self.addr, &reply));
             Some(reply)
@@ -7712,7 +8132,7 @@ mod probe {
 
     /// Whether the certificate is for somebody else, whatever else it is.
     fn has_wrong_name(handshake: &Handshake) -> bool {
-        handshake.judgement.as_ref().is_some_and(|j| j.flaws.contains(&Flaw::Name))
+        handshake.judgement.as_ref().is_some_and(|j| j.flaws().contains(&Flaw::Name))
     }
 
     impl Probe {
@@ -7902,6 +8322,8 @@ mod verdict {
         pub proxy: String,
         /// Who issued a certificate that is not accepted.
         pub issuer: String,
+        /// What is wrong with certificates, forgiven or not: keywords, each once.
+        pub flaws: String,
     }
 
     impl Verdict {
@@ -7956,8 +8378,22 @@ mod verdict {
                 servers: spokesmen(probe.beyond.as_ref().unwrap_or(&probe.lookup), self.keyword),
                 proxy: target.proxy.as_ref().map_or(String::new(), Proxy::place),
                 issuer: leaf.map_or(String::new(), |c| c.issuer.to_string()),
+                flaws: certificate_flaws(probe),
             }
         }
+    }
+
+    /// The keywords of all flaws, each once.
+    fn certificate_flaws(probe: &Probe) -> String {
+        let mut keywords: Vec<&str> = Vec::new();
+        let shakes = probe.paths.iter().filter_map(|path| path.handshake.as_deref());
+        for flaw in shakes.flat_map(|h| &h.judgement).flat_map(|judgement| judgement.flaws()) {
+            let keyword = flaw_keyword(flaw);
+            if !keywords.contains(&keyword) {
+                keywords.push(keyword);
+            }
+        }
+        keywords.join(" ")
     }
 
     /// The name servers that gave the addresses, or failed in just the way that decided.
@@ -9152,7 +9588,7 @@ mod verdict {
         policy: Policy,
     ) -> Option<Finding> {
         let judgement = handshake.judgement.as_ref().filter(|_| policy.verify)?;
-        let first = judgement.flaws.first()?;
+        let first = judgement.flaws().first()?;
         let mut finding = Finding::new(flaw_keyword(first));
         finding = finding.arg("detail", flaw_detail(first, handshake, now));
         let issuer = match first {
@@ -9160,12 +9596,14 @@ mod verdict {
             _ => None,
         };
         let (by, variant) = match (first, issuer) {
-            (Flaw::RootExpired { root, .. }, _) => (root.to_string(), "root"),
+            (Flaw::RootExpired { root, .. } | Flaw::RootNotYet { root, .. }, _) => {
+                (root.to_string(), "root")
+            }
             (_, Some(issuer)) => (issuer.subject.to_string(), "issuer"),
             _ => (String::new(), ""),
         };
         finding = Finding { variant, ..finding.arg("by", by) };
-        for flaw in &judgement.flaws {
+        for flaw in judgement.flaws() {
             finding = finding.why(flaw_note(flaw, handshake, now));
         }
         let unnamed = path.unnamed.as_deref().and_then(|h| h.chain.first());
@@ -9184,9 +9622,9 @@ mod verdict {
         let mut notes = Vec::new();
         if let Some(judgement) = &handshake.judgement {
             if !policy.verify {
-                notes.extend(judgement.flaws.iter().map(|f| flaw_note(f, handshake, now)));
+                notes.extend(judgement.flaws().iter().map(|f| flaw_note(f, handshake, now)));
             }
-            let urls = judgement.flaws.iter().filter_map(|f| match f {
+            let urls = judgement.flaws().iter().filter_map(|f| match f {
                 Flaw::Incomplete { aia, .. } => aia.as_ref(),
                 _ => None,
             });
@@ -9202,13 +9640,21 @@ mod verdict {
         notes
     }
 
+    /// What `--no-verify` forgives at the address that was reached last: keywords and evidence.
+    pub fn forgiven(probe: &Probe, policy: Policy) -> Vec<(&'static str, Note)> {
+        let handshake = probe.paths.last().and_then(|path| path.handshake.as_deref());
+        let Some(shake) = handshake.filter(|_| !policy.verify) else { return Vec::new() };
+        let flaws = shake.judgement.iter().flat_map(|judgement| judgement.flaws());
+        flaws.map(|f| (flaw_keyword(f), flaw_note(f, shake, probe.started))).collect()
+    }
+
     /// The keyword of a flaw.
     pub fn flaw_keyword(flaw: &Flaw) -> &'static str {
         match flaw {
             Flaw::Malformed => "cert.malformed",
             Flaw::ClockWrong => "cert.clock",
             Flaw::Expired { .. } | Flaw::RootExpired { .. } => "cert.expired",
-            Flaw::NotYetValid { .. } => "cert.notyet",
+            Flaw::NotYetValid { .. } | Flaw::RootNotYet { .. } => "cert.notyet",
             Flaw::Name => "cert.name",
             Flaw::SelfSigned => "cert.selfsigned",
             Flaw::Incomplete { .. } => "cert.incomplete",
@@ -9228,7 +9674,9 @@ mod verdict {
             Flaw::NotYetValid { cert: at, .. } => {
                 cert(at).map_or(String::new(), |c| utc(c.not_before))
             }
-            Flaw::RootExpired { until, .. } => utc(*until),
+            Flaw::RootExpired { until: date, .. } | Flaw::RootNotYet { from: date, .. } => {
+                utc(*date)
+            }
             Flaw::Name => handshake
                 .chain
                 .first()
@@ -9270,6 +9718,10 @@ mod verdict {
                 .with("subject", root)
                 .with("date", detail)
                 .with("days", (now - until) / DAY),
+            Flaw::RootNotYet { root, from } => Note::new("why.notyet")
+                .with("subject", root)
+                .with("date", detail)
+                .with("days", (from - now) / DAY),
             Flaw::Name => {
                 let leaf = handshake.chain.first();
                 match leaf.and_then(|c| c.misplaced()) {
@@ -9291,6 +9743,7 @@ mod verdict {
                 tls::Unknown::RootNotSent => "why.rootnotsent",
                 tls::Unknown::RootOrMissing => "why.rootormissing",
                 tls::Unknown::OtherKey => "why.otherkey",
+                tls::Unknown::NeverValid => "why.nevervalid",
             })
             .with("issuer", detail),
             Flaw::Unproven => Note::new("why.unproven"),
@@ -9312,6 +9765,7 @@ mod verdict {
             Weak::CaAsLeaf => "CA:TRUE".to_string(),
             Weak::NotForServers => "extendedKeyUsage without serverAuth".to_string(),
             Weak::NotCa => "issuer with CA:FALSE".to_string(),
+            Weak::NoCertSign => "issuer whose keyUsage lacks keyCertSign".to_string(),
             Weak::TooDeep => "chain too long".to_string(),
             Weak::Rule => "constraints or an unknown critical extension".to_string(),
         }
@@ -9338,7 +9792,7 @@ mod verdict {
     /// What the trust stores said, where one of them differs from the others or is missing.
     fn opinions(judgement: &Judgement) -> Vec<Note> {
         let once = |o: &tls::Opinion| matches!(o.trusts, Trusts::Yes | Trusts::OutOfDate);
-        let yes = |o: &tls::Opinion| once(o) && o.over.is_none();
+        let yes = |o: &tls::Opinion| once(o) && o.root.is_none();
         let of = |mozilla: bool| {
             judgement.opinions.iter().find(move |o| (o.source == Source::Mozilla) == mozilla)
         };
@@ -10784,7 +11238,7 @@ mod report {
         let mark = if good { Mark::Ok } else { Mark::Fail };
         let mut rows = row("tls", mark, &detail, Some(handshake.elapsed), style);
         let Some(leaf) = handshake.chain.first() else { return rows };
-        let flawed = handshake.judgement.as_ref().is_some_and(|j| !j.flaws.is_empty());
+        let flawed = handshake.judgement.as_ref().is_some_and(|j| !j.flaws().is_empty());
         let mark = if flawed { Mark::Fail } else { Mark::Ok };
         rows += &row("cert", mark, &(whose + &certificate_text(leaf, now, style)), None, style);
         if style.verbose {
@@ -11219,7 +11673,7 @@ mod report {
         // What came first of a good handshake is a ServerHello like any other.
         let first = if outcome == "done" { &[][..] } else { &handshake.first };
         let text_or_null = |s: Option<&str>| opt(s.map(json_string));
-        let flaws = handshake.judgement.iter().flat_map(|j| &j.flaws);
+        let flaws = handshake.judgement.iter().flat_map(|j| j.flaws());
         let opinions = handshake.judgement.iter().flat_map(|j| &j.opinions);
         Object::new()
             .text("outcome", outcome)
@@ -11292,7 +11746,7 @@ mod report {
             Trusts::OutOfDate => "outofdate",
             Trusts::UnknownIssuer => "unknownissuer",
             Trusts::BadSignature => "badsignature",
-            Trusts::Unchecked => "unchecked",
+            Trusts::Unchecked | Trusts::NeverValid => "unchecked",
             Trusts::Rule => "rule",
         };
         Object::new()
@@ -11528,20 +11982,21 @@ mod report {
     /// The heading of the CSV; the byte order mark is for names that a spreadsheet would misread.
     pub fn csv_head<'a>(mut tags: impl Iterator<Item = &'a Tag>) -> String {
         let mark = if tags.any(|tag| !tag.name.is_ascii()) { "\u{feff}" } else { "" };
-        format!("{mark}time,name,target,expect,verdict,expected,exit,ms,address\r\n")
+        format!("{mark}time,name,target,expect,verdict,expected,exit,ms,address,flaws\r\n")
     }
 
     /// One record (RFC 4180).
     pub fn csv_row(row: &Line<'_>, started: i64) -> String {
         let (mut time, mut exit, mut ms) = Default::default();
-        let (mut keyword, mut addr) = ("", "");
+        let (mut keyword, mut addr, mut flaws) = ("", "", "");
         if let Some(digest) = row.digest {
             (time, exit, ms) = (utc(started), digest.exit.to_string(), millis(digest.took, 3));
             (keyword, addr) = (digest.keyword, digest.addr.as_str());
+            flaws = digest.flaws.as_str();
         }
         let met = if row.met { "yes" } else { "no" };
         let (target, expect) = (row.target.to_string(), row.tag.expect.to_string());
-        let cells = [&time, &row.tag.name, &target, &expect, keyword, met, &exit, &ms, addr];
+        let cells = [&time, &row.tag.name, &target, &expect, keyword, met, &exit, &ms, addr, flaws];
         cells.map(csv_cell).join(",") + "\r\n"
     }
 
@@ -12514,6 +12969,7 @@ mod cli {
     use super::check::{Again, Check, Form, Plan};
     use super::deadline::{Timeouts, parse_duration};
     use super::probe::Options;
+    use super::proof::NoVerify;
     use super::reply;
     use super::report::Style;
     use super::resolve::{self, Family};
@@ -13049,7 +13505,7 @@ mod cli {
                 socket: SocketOptions { source: self.source, interface: self.interface },
                 connect_only: self.connect_only,
                 extra: !self.no_extra && self.compare.is_empty(),
-                verify: !self.no_verify,
+                no_verify: self.no_verify.then(NoVerify::asked),
                 alpn: self.alpn,
                 versions: self.versions.unwrap_or(Versions::Any),
                 client,

@@ -4,13 +4,14 @@
 
 use crate::check::{self, Check};
 use crate::cli::{self, Draft, Stop, Typed, Wrong};
+use crate::connect::Wire;
 use crate::deadline::{Deadline, millis};
 use crate::probe::{self, Opened, Probe, Step};
 use crate::report::{self, Style};
 use crate::sys;
 use crate::target::{Target, TlsMode};
 use crate::text::{self, Lang, Note};
-use crate::tls;
+use crate::tls::{self, Session};
 use crate::verdict::{self, Verdict};
 use lexopt::ValueExt;
 use std::fmt::Write as _;
@@ -90,7 +91,7 @@ impl Manner {
 
 /// Opens and judges the connection. `Err` is the exit status when nothing may be sent through
 /// it: then stderr has the rows and the verdict of the check.
-fn open(target: &Target, check: &Check) -> Result<Opened, u8> {
+fn open(target: &Target, check: &Check) -> Result<Peer, u8> {
     let (style, steps) = (check.style, check.form == check::Form::Steps);
     let rows = Mutex::new(String::new());
     let say = |row: &str| match style.verbose {
@@ -102,8 +103,14 @@ fn open(target: &Target, check: &Check) -> Result<Opened, u8> {
     let watch = |step: Step<'_>| say(&report::step(&step, target, style));
     let (probe, opened) = probe::open(target, &check.options, &watch);
     let verdict = verdict::infer(&probe, target, check.policy);
-    let opened = opened.filter(|opened| may_talk(opened, target, check, &probe, &verdict));
-    opened.ok_or_else(|| {
+    let peer = opened.and_then(|opened| peer(opened, target, check, &probe, &verdict));
+    if peer.is_some() {
+        for (keyword, why) in verdict::forgiven(&probe, check.policy) {
+            let note = Note::new("talk.forgiven").with("keyword", keyword);
+            complain(&(note.with("text", why.render(style.lang)).render(style.lang) + "\n"));
+        }
+    }
+    peer.ok_or_else(|| {
         complain(&rows.into_inner().unwrap_or_default());
         complain(&check::conclusion(target, &probe, &verdict, check));
         // Without a connection nothing is ok.
@@ -111,22 +118,30 @@ fn open(target: &Target, check: &Check) -> Result<Opened, u8> {
     })
 }
 
-/// Whether a byte of the user's may be sent: encrypted if that was asked for, to a peer whose
-/// certificate has no flaw unless `--no-verify` forgives it, and no step says otherwise.
-fn may_talk(
-    opened: &Opened,
+/// Whom a byte of the user's may be sent to: encrypted if that was asked for, to a peer whose
+/// certificate is proven good unless `--no-verify` forgives it, and no step says otherwise.
+fn peer(
+    opened: Opened,
     target: &Target,
     check: &Check,
     probe: &Probe,
     verdict: &Verdict,
-) -> bool {
+) -> Option<Peer> {
     let handshake = probe.paths.last().and_then(|path| path.handshake.as_deref());
-    let judgement = handshake.and_then(|handshake| handshake.judgement.as_ref());
-    let as_asked = match opened {
-        Opened::Plain(_) => target.tls == TlsMode::Never,
-        Opened::Secure(_) => !check.policy.verify || judgement.is_some_and(|j| j.flaws.is_empty()),
+    let peer = match opened {
+        Opened::Plain(wire) if target.tls == TlsMode::Never => Peer::Plain(wire),
+        Opened::Plain(_) => return None,
+        Opened::Secure(session) => {
+            Peer::Secure(session.open(handshake?.leave(check.options.no_verify)?))
+        }
     };
-    as_asked && matches!(verdict.keyword, "ok" | "partial")
+    matches!(verdict.keyword, "ok" | "partial").then_some(peer)
+}
+
+/// Whom this is a conversation with.
+enum Peer {
+    Plain(Wire),
+    Secure(Session<Wire>),
 }
 
 /// One conversation.
@@ -134,7 +149,7 @@ struct Talk<'a> {
     target: &'a Target,
     style: Style,
     manner: Manner,
-    peer: Opened,
+    peer: Peer,
     /// `None` when it has ended.
     stdin: Option<File>,
     typed: bool,
@@ -161,7 +176,7 @@ struct Talk<'a> {
 }
 
 impl<'a> Talk<'a> {
-    fn new(peer: Opened, target: &'a Target, manner: Manner, style: Style) -> io::Result<Self> {
+    fn new(peer: Peer, target: &'a Target, manner: Manner, style: Style) -> io::Result<Self> {
         // Files of their own: Rust's stdin would read ahead of what poll tells about.
         let stdin = File::from(io::stdin().as_fd().try_clone_to_owned()?);
         let is_telnet = target.port == TELNET || target.service.is_some_and(|s| s.port == TELNET);
@@ -419,7 +434,7 @@ impl<'a> Talk<'a> {
     }
 }
 
-impl Opened {
+impl Peer {
     fn socket(&self) -> &TcpStream {
         match self {
             Self::Plain(wire) => wire.stream(),

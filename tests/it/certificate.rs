@@ -28,6 +28,11 @@ fn bare(server: &Server, name: &str) -> Run {
     run.arg("--connect-to=127.0.0.1")
 }
 
+/// From before the end of an issuer that ended lately.
+fn before() -> Leaf {
+    Leaf::new(&[NAME]).valid(days(-30), days(90))
+}
+
 fn pki() -> Pki {
     let pki = Pki::new();
     pki.ca_file();
@@ -43,7 +48,7 @@ fn every_flaw_has_its_keyword_and_its_evidence() {
         ("good", pki.good(&[NAME]), "ok", "days left"),
         ("expired", pki.expired(&[NAME]), "cert.expired", "CN=good.test expired on"),
         ("expired for 3 days", pki.expired(&[NAME]), "cert.expired", ", 3 days ago"),
-        ("old issuer", expired_ca.sign(Leaf::new(&[NAME])), "cert.expired", "Old Intermediate"),
+        ("old issuer", expired_ca.sign(before()), "cert.expired", "Old Intermediate"),
         ("not yet", pki.not_yet_valid(&[NAME]), "cert.notyet", "is valid only from"),
         (
             "other name",
@@ -150,11 +155,11 @@ fn several_flaws_are_all_told_and_the_gravest_gives_the_name() {
         .sign(Leaf::new(&["other.example"]).expired(40).client_auth_only());
     let server = serve(&identity);
     let outcome = reach(&server, NAME, &pki, &[]);
-    outcome.status(51).verdict("cert.expired");
+    outcome.status(51).verdict("cert.name");
     outcome.says("40 days ago").says("names in it: other.example").says("Unknown Root");
     outcome.says("extendedKeyUsage without serverAuth");
     let object = reach(&server, NAME, &pki, &["--json"]).object();
-    let flaws = json!(["cert.expired", "cert.name", "cert.untrusted", "cert.policy"]);
+    let flaws = json!(["cert.name", "cert.untrusted", "cert.policy", "cert.expired"]);
     assert_eq!(object["paths"][0]["tls"]["flaws"], flaws);
     // With --no-verify all of them are evidence still.
     let forgiven = bare(&server, NAME).arg("--no-verify").run();
@@ -287,7 +292,7 @@ fn a_root_of_the_right_name_with_another_key_is_named_so() {
 fn an_issuer_that_is_over_is_named_and_not_the_leaf() {
     let pki = pki();
     let old = pki.root.intermediate_until("Old Intermediate", days(-5));
-    let server = serve(&old.sign(Leaf::new(&[NAME])));
+    let server = serve(&old.sign(before()));
     let outcome = reach(&server, NAME, &pki, &[]);
     outcome.verdict("cert.expired").says("certificate of an issuer expired on");
     outcome.says(": CN=Old Intermediate").says("the intermediate CN=Old Intermediate, O=Test");
@@ -301,7 +306,7 @@ fn an_issuer_that_is_over_is_named_and_not_the_leaf() {
 fn a_root_of_this_side_that_is_over_is_no_root() {
     let pki = pki();
     let old = Ca::root_until("Old Root", days(-5));
-    let server = serve(&old.sign(Leaf::new(&[NAME])));
+    let server = serve(&old.sign(before()));
     let file = pki.file("old.pem", old.root_pem());
     for run in [bare(&server, NAME).arg("--ca").arg(&file), {
         bare(&server, NAME).env("SSL_CERT_FILE", &file)
@@ -316,6 +321,17 @@ fn a_root_of_this_side_that_is_over_is_no_root() {
     }
     let outcome = bare(&server, NAME).args(["--lang", "ja", "--ca"]).arg(&file).run();
     outcome.says("こちら側のルート証明書が期限切れ");
+}
+
+#[test]
+fn dates_that_never_met_prove_nothing_about_signatures() {
+    let pki = pki();
+    let old = Ca::root_until("Old Root", days(-5));
+    let server = serve(&old.sign(Leaf::new(&[NAME])));
+    let file = pki.file("old.pem", old.root_pem());
+    let outcome = bare(&server, NAME).arg("--ca").arg(&file).run();
+    outcome.status(51).verdict("cert.untrusted").says("at no time were all certificates");
+    outcome.says("CN=Old Root, O=Test expired on").says_not("renew it").says_not("another key");
 }
 
 #[test]
@@ -495,4 +511,12 @@ fn a_flawed_certificate_gets_no_application_data() {
     reach(&server, NAME, &pki, &[]).status(51);
     server.all_gone();
     assert_eq!(server.visit(0).text(), "");
+}
+
+#[test]
+fn csv_tells_what_no_verify_forgives() {
+    let pki = pki();
+    let server = serve(&pki.wrong_host());
+    let csv = bare(&server, NAME).args(["--csv", "--no-verify"]).run();
+    csv.status(0).says(",ok,yes,0,").says(",cert.name cert.untrusted\r\n");
 }

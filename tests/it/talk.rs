@@ -268,7 +268,8 @@ fn nothing_is_sent_to_a_peer_whose_certificate_is_bad() {
         assert_eq!(server.visit(0).text(), "", "{keyword}");
 
         let anyway = ["--servername", "good.test", "--no-verify", "--idle", "300ms"];
-        talk([&place]).args(anyway).stdin("secret").run().status(0);
+        let run = talk([&place]).args(anyway).stdin("secret").run();
+        run.status(0).complains("--no-verify").complains(keyword);
         server.soon("the secret has come", |visits| visits.iter().any(|v| v.text() == "secret"));
     }
 }

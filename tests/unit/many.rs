@@ -25,6 +25,7 @@ fn row(keyword: &'static str, addr: &str, by: &str) -> Digest {
         servers: of("dns"),
         proxy: of("proxy"),
         issuer: of("cert"),
+        flaws: String::new(),
     }
 }
 
@@ -307,9 +308,9 @@ fn headings_are_understood_by_their_words() {
 
 #[test]
 fn what_csv_wrote_is_a_list() {
-    let list = "time,name,target,expect,verdict,expected,exit,ms,address\r\n\
-        2026-01-01T00:00:00Z,db,h.example:443,\"tcp.refused,tcp.timeout\",ok,no,0,1.0,10.0.0.1:443\r\n\
-        2026-01-01T00:00:00Z,,[::1]:80,ok,tcp.refused,no,20,0.1,[::1]:80\r\n";
+    let list = "time,name,target,expect,verdict,expected,exit,ms,address,flaws\r\n\
+        2026-01-01T00:00:00Z,db,h.example:443,\"tcp.refused,tcp.timeout\",ok,no,0,1.0,10.0.0.1:443,cert.name cert.untrusted\r\n\
+        2026-01-01T00:00:00Z,,[::1]:80,ok,tcp.refused,no,20,0.1,[::1]:80,\r\n";
     assert_eq!(read(list), ["h.example:443 db tcp.refused,tcp.timeout", "[::1]:80  ok"]);
 }
 

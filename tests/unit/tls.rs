@@ -1,6 +1,7 @@
 //! Handshakes with `openssl s_server` and with scripted peers, and chains judged without a peer.
 
 use crate::deadline::Deadline;
+use crate::proof::{NoVerify, Signed};
 use crate::tls::*;
 use crate::x509::{self, Certificate};
 use rcgen::{
@@ -76,11 +77,16 @@ fn now() -> i64 {
     since.unwrap().as_secs() as i64
 }
 
+/// As if the peer had proven that it has the leaf's key.
+fn signed() -> Result<Signed, Unproven> {
+    Ok(Signed(rustls::client::danger::HandshakeSignatureValid::assertion()))
+}
+
 fn trust(ca: Option<&Path>) -> Trust {
     Trust::load(ca, Path::new("/")).unwrap_or_else(|_| panic!("a readable CA file"))
 }
 
-fn ask(port: u16, options: &Options, trust: &Trust) -> (Handshake, Option<Session<Line>>) {
+fn ask(port: u16, options: &Options, trust: &Trust) -> (Handshake, Option<Sealed<Line>>) {
     let began = Instant::now();
     let deadline = Deadline::after(LIMIT);
     let answer = handshake(Line::to(port), options, trust, now(), deadline);
@@ -113,6 +119,7 @@ fn weak(why: Weak) -> &'static str {
         Weak::CaAsLeaf => "caasleaf",
         Weak::NotForServers => "notforservers",
         Weak::NotCa => "notca",
+        Weak::NoCertSign => "nocertsign",
         Weak::TooDeep => "toodeep",
         Weak::Rule => "rule",
     }
@@ -125,6 +132,7 @@ fn flaw(flaw: &Flaw) -> String {
         Flaw::Expired { cert, .. } => format!("expired {cert}"),
         Flaw::NotYetValid { cert, .. } => format!("notyet {cert}"),
         Flaw::RootExpired { root, .. } => format!("rootexpired {root}"),
+        Flaw::RootNotYet { root, .. } => format!("rootnotyet {root}"),
         Flaw::Name => "name".into(),
         Flaw::SelfSigned => "selfsigned".into(),
         Flaw::Incomplete { issuer, sure, .. } => {
@@ -136,6 +144,7 @@ fn flaw(flaw: &Flaw) -> String {
                 Unknown::RootNotSent => "rootnotsent",
                 Unknown::RootOrMissing => "rootormissing",
                 Unknown::OtherKey => "otherkey",
+                Unknown::NeverValid => "nevervalid",
             };
             format!("untrusted {issuer} {why}")
         }
@@ -146,7 +155,7 @@ fn flaw(flaw: &Flaw) -> String {
 }
 
 fn flaws(judgement: &Judgement) -> String {
-    judgement.flaws.iter().map(flaw).collect::<Vec<_>>().join("; ")
+    judgement.flaws().iter().map(flaw).collect::<Vec<_>>().join("; ")
 }
 
 fn demand(shake: &Handshake) -> String {
@@ -291,7 +300,7 @@ fn real_servers_of_every_kind_are_recorded_although_the_certificate_is_bad() {
         if shake.outcome == Outcome::Done {
             assert!(shake.suite.is_some() && shake.group.is_some());
             assert_eq!(shake.sni.as_deref(), Some("localhost"));
-            let proven = shake.signature_verified == Ok(());
+            let proven = shake.signed.is_ok();
             assert_eq!(proven, !["small", "p521", "ed448"].contains(&name), "{name}");
         }
     }
@@ -378,8 +387,10 @@ fn application_data_goes_through_the_session() {
     let pki = Pki::new();
     pki.leaf("rsa", "rsa:2048", "ca", "");
     let server = pki.serve("rsa", "-www");
-    let (_, session) = ask(server.port, &options("localhost"), &trust(None));
-    let mut session = session.unwrap();
+    let (shake, session) = ask(server.port, &options("localhost"), &trust(None));
+    assert!(shake.leave(None).is_none(), "nobody vouched for this certificate");
+    let leave = shake.leave(Some(NoVerify::asked())).unwrap();
+    let mut session = session.unwrap().open(leave);
     session.write_all(b"GET / HTTP/1.0\r\n\r\n").unwrap();
     let mut answer = Vec::new();
     let _ = session.read_to_end(&mut answer);
@@ -542,7 +553,7 @@ fn judged(chain: &[Certificate], ca: Option<&Certificate>) -> String {
         std::fs::write(file.path(), pem).unwrap();
         trust(Some(file.path()))
     });
-    flaws(&trust.judge(chain, "good.test", now()))
+    flaws(&trust.judge(chain, "good.test", now(), &signed()))
 }
 
 fn rcgen_pem(der: &[u8]) -> String {
@@ -569,7 +580,8 @@ fn good_chains_have_no_flaw_in_any_order() {
     ] {
         assert_eq!(judged(&chain, Some(&r)), "");
     }
-    let ordered = |chain: &[Certificate]| trust(None).judge(chain, "good.test", now()).ordered;
+    let ordered =
+        |chain: &[Certificate]| trust(None).judge(chain, "good.test", now(), &signed()).ordered;
     assert!(ordered(&[l.clone(), i.clone(), r.clone()]));
     assert!(!ordered(&[l, r, i]));
 }
@@ -629,9 +641,9 @@ fn a_signature_that_the_library_does_not_know_is_no_other_key() {
         let pem = std::fs::read(pki.path("l.pem")).unwrap();
         let leaf = x509::parse(&CertificateDer::from_pem_slice(&pem).unwrap()).unwrap();
         let here = trust(Some(&pki.path(&format!("{name}.pem"))));
-        let judged = here.judge(std::slice::from_ref(&leaf), "localhost", now());
+        let judged = here.judge(std::slice::from_ref(&leaf), "localhost", now(), &signed());
         assert_eq!(flaws(&judged), wanted, "{name}");
-        if let Some(Flaw::Unchecked { key, .. }) = judged.flaws.first() {
+        if let Some(Flaw::Unchecked { key, .. }) = judged.flaws().first() {
             assert_eq!(key.as_ref().map(|k| k.bits), Some(bits), "{name}");
         }
     }
@@ -671,7 +683,7 @@ fn a_root_that_is_over_is_no_root_unless_it_was_renewed() {
         let pem: String = roots.iter().map(|root| rcgen_pem(&root.der)).collect();
         std::fs::write(file.path(), pem).unwrap();
         let chain: Vec<_> = chain.iter().map(|c| (*c).clone()).collect();
-        flaws(&trust(Some(file.path())).judge(&chain, "good.test", now()))
+        flaws(&trust(Some(file.path())).judge(&chain, "good.test", now(), &signed()))
     };
     assert_eq!(with(&[&old], &[&leaf]), "rootexpired CN=Root");
     assert_eq!(with(&[&old], &[&leaf, &new]), "rootexpired CN=Root");
@@ -690,7 +702,7 @@ fn dates_are_told_apart_from_trust() {
     let r = &root.certificate;
     assert_eq!(judged(&[root.leaf(past)], Some(r)), "expired 0");
     assert_eq!(judged(&[root.leaf(future)], Some(r)), "notyet 0");
-    assert_eq!(judged(&[root.leaf(past)], None), "expired 0; untrusted CN=Root rootormissing");
+    assert_eq!(judged(&[root.leaf(past)], None), "untrusted CN=Root rootormissing; expired 0");
     let mut params = ca_params("Old Int");
     past(&mut params);
     let old = root.sub(params);
@@ -699,8 +711,8 @@ fn dates_are_told_apart_from_trust() {
     // Younger than its issuer's end: at no moment were both valid.
     let leaf = old.leaf(|p| p.not_before = rcgen::date_time_ymd(2024, 1, 1));
     let chain = [leaf, old.certificate.clone()];
-    assert_eq!(judged(&chain, Some(r)), "expired 1");
-    assert_eq!(judged(&chain, None), "expired 1; untrusted CN=Root rootnotsent");
+    assert_eq!(judged(&chain, Some(r)), "untrusted CN=Root nevervalid; expired 1");
+    assert_eq!(judged(&chain, None), "untrusted CN=Root rootnotsent; expired 1");
     // A clock that stands in 1970.
     let verdict = trust(None).judge(
         &[root.leaf(|p| {
@@ -708,8 +720,9 @@ fn dates_are_told_apart_from_trust() {
         })],
         "good.test",
         1000,
+        &signed(),
     );
-    assert!(flaws(&verdict).starts_with("clock; notyet 0; untrusted"));
+    assert!(flaws(&verdict).ends_with("clock; notyet 0"));
     // The library has no time before 1970; openssl would take this one.
     let old = root.leaf(|p| p.not_before = rcgen::date_time_ymd(1960, 1, 1));
     assert_eq!(judged(&[old], Some(r)), "weak 0 rule");
@@ -727,7 +740,7 @@ fn a_self_signed_leaf_is_called_so_and_trusted_when_it_was_given() {
         let other = root("Root").certificate;
         assert_eq!(judged(std::slice::from_ref(&leaf), Some(&other)), "selfsigned");
         // Whatever the library minds first: no store has its issuer.
-        let opinions = trust(None).judge(&[leaf], "good.test", now()).opinions;
+        let opinions = trust(None).judge(&[leaf], "good.test", now(), &signed()).opinions;
         assert!(opinions.iter().all(|o| o.trusts == Trusts::UnknownIssuer));
     }
 }
@@ -803,7 +816,7 @@ fn a_sha_1_signature_and_a_small_issuer_are_weak_not_unknown() {
 fn trust_is_loaded_fast_and_bad_files_are_named() {
     let root = root("Root");
     let began = Instant::now();
-    let verdict = trust(None).judge(&[root.leaf(|_| {})], "good.test", now());
+    let verdict = trust(None).judge(&[root.leaf(|_| {})], "good.test", now(), &signed());
     // 1.5 ms in a release build.
     assert!(began.elapsed() < Duration::from_millis(250), "{:?}", began.elapsed());
     for opinion in &verdict.opinions {
@@ -811,7 +824,7 @@ fn trust_is_loaded_fast_and_bad_files_are_named() {
     }
     let empty = tempfile::tempdir().unwrap();
     let none = Trust::load(None, empty.path()).unwrap_or_else(|_| panic!());
-    let stores = none.judge(&[root.leaf(|_| {})], "good.test", now()).opinions;
+    let stores = none.judge(&[root.leaf(|_| {})], "good.test", now(), &signed()).opinions;
     assert!(stores.len() == 1 && stores[0].source == Source::Mozilla);
     let file = empty.path().join("ca.pem");
     let load = || Trust::load(Some(&file), Path::new("/"));
@@ -840,7 +853,7 @@ fn a_bundle_directory_is_read_once_per_certificate() {
     std::os::unix::fs::symlink("/usr/share/a.crt", directory.join("a.pem")).unwrap();
     std::os::unix::fs::symlink("a.pem", directory.join("0123abcd.0")).unwrap();
     let trust = Trust::load(None, place.path()).unwrap_or_else(|_| panic!());
-    let verdict = trust.judge(&[root.leaf(|_| {})], "good.test", now());
+    let verdict = trust.judge(&[root.leaf(|_| {})], "good.test", now(), &signed());
     assert_eq!(flaws(&verdict), "");
     assert!(verdict.opinions[0].trusts == Trusts::UnknownIssuer);
     assert!(verdict.opinions[1].trusts == Trusts::Yes && verdict.opinions[1].roots == 1);
@@ -884,9 +897,9 @@ fn issuers_of_one_name_in_every_order_cost_no_time() {
     }
     let trust = trust(None);
     let began = Instant::now();
-    let verdict = trust.judge(&chain, "good.test", now());
+    let verdict = trust.judge(&chain, "good.test", now(), &signed());
     assert!(began.elapsed() < Duration::from_millis(250), "{:?}", began.elapsed());
-    assert!(!verdict.flaws.is_empty());
+    assert!(!verdict.flaws().is_empty());
 }
 
 #[test]
@@ -979,4 +992,123 @@ fn the_environment_names_the_bundle_and_the_file_for_secrets() {
     }
     let secrets = std::fs::read_to_string(pki.path("secrets")).unwrap();
     assert!(secrets.contains("CLIENT_HANDSHAKE_TRAFFIC_SECRET"), "{secrets}");
+}
+
+/// A CA that calls itself signed by `above`, with a key of its own and no identifier that tells.
+fn forged(above: &str, mut params: CertificateParams) -> Ca {
+    let key = KeyPair::generate().unwrap();
+    params.use_authority_key_identifier_extension = false;
+    Ca { issuer: Issuer::new(ca_params(above), key), certificate: root(above).certificate }
+        .sub(params)
+}
+
+/// A certificate of this name that nobody signed, valid at another time.
+fn decoy(name: &str, from: i32, until: i32) -> Certificate {
+    let mut params = ca_params(name);
+    params.use_authority_key_identifier_extension = false;
+    params.not_before = rcgen::date_time_ymd(from, 1, 1);
+    params.not_after = rcgen::date_time_ymd(until, 1, 1);
+    x509::parse(params.self_signed(&KeyPair::generate().unwrap()).unwrap().der()).unwrap()
+}
+
+#[test]
+fn no_decoy_makes_a_forged_chain_good_or_a_matter_of_dates() {
+    let root = root("Root");
+    let evil = forged("Root", ca_params("Evil"));
+    let bare = |p: &mut CertificateParams| p.use_authority_key_identifier_extension = false;
+    let late = |p: &mut CertificateParams| {
+        bare(p);
+        p.not_before = rcgen::date_time_ymd(2020, 1, 1);
+        p.not_after = rcgen::date_time_ymd(2021, 1, 1);
+    };
+    let at_root =
+        Ca { issuer: forged("x", ca_params("Root")).issuer, certificate: evil.certificate.clone() };
+    for (from, until) in [(2020, 2021), (2090, 2091), (2020, 2091)] {
+        for name in ["Evil", "Root"] {
+            for leaf in [evil.leaf(bare), evil.leaf(late), at_root.leaf(bare), at_root.leaf(late)] {
+                let (i, d) = (evil.certificate.clone(), decoy(name, from, until));
+                for chain in [
+                    vec![leaf.clone(), i.clone(), d.clone()],
+                    vec![leaf.clone(), d.clone(), i.clone()],
+                    vec![leaf.clone(), d.clone()],
+                    vec![leaf.clone(), d.clone(), i, root.certificate.clone()],
+                ] {
+                    let found = judged(&chain, Some(&root.certificate));
+                    let first = found.split(' ').next().unwrap();
+                    assert!(
+                        ["untrusted", "incomplete"].contains(&first),
+                        "{name} {from} {until}: '{found}'"
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn an_expired_intermediate_and_an_unexpired_forgery_of_its_name_are_expired() {
+    let root = root("Root");
+    let mut params = ca_params("Int");
+    params.not_before = rcgen::date_time_ymd(2020, 1, 1);
+    params.not_after = rcgen::date_time_ymd(2021, 1, 1);
+    let real = root.sub(params);
+    let leaf = real.leaf(|p| p.not_before = rcgen::date_time_ymd(2020, 6, 1));
+    let fake = forged("Root", ca_params("Int")).certificate;
+    for chain in [[&leaf, &real.certificate, &fake], [&leaf, &fake, &real.certificate]] {
+        let chain: Vec<_> = chain.into_iter().cloned().collect();
+        let found = judged(&chain, Some(&root.certificate));
+        assert!(found.starts_with("expired "), "{found}");
+    }
+}
+
+#[test]
+fn an_extension_is_known_by_the_bytes_of_its_identifier() {
+    let root = root("Root");
+    // SEQUENCE { [2] "good.test" }, as a subject alternative name has it.
+    let value = [&[0x30, 11, 0x82, 9][..], b"good.test"].concat();
+    // 2.5.29.(2^64 + 17): another number, although 64 bits show the same one.
+    let wide = [0x55, 0x1d, 0x82, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x11];
+    let with = |oid: &[u8]| {
+        let extension = [&[6, oid.len() as u8][..], oid, &[4, value.len() as u8], &value].concat();
+        let body = [&[0x30, extension.len() as u8][..], &extension].concat();
+        body
+    };
+    let named = |oid: &[u8]| {
+        let leaf = root.leaf(|p| {
+            p.subject_alt_names.clear();
+            // rcgen writes what it is given: the place of a real extension is then overwritten.
+            p.custom_extensions.push(rcgen::CustomExtension::from_oid_content(
+                &[1, 3, 6, 1, 4, 1, 99, 1, 1, 1, 1, 1],
+                value.clone(),
+            ));
+        });
+        let placeholder = with(&[0x2b, 6, 1, 4, 1, 99, 1, 1, 1, 1, 1]);
+        let at = leaf.der.windows(placeholder.len()).position(|w| w == placeholder).unwrap();
+        let mut changed = placeholder.clone();
+        // The same length: the identifier with its own padding where it is shorter.
+        changed.splice(4..4 + 11, oid.iter().copied());
+        let mut der = leaf.der.clone();
+        der.splice(at..at + placeholder.len(), changed);
+        x509::parse(&der).map(|c| c.names.len())
+    };
+    assert_eq!(named(&wide[..11]), None, "an unfinished arc is no identifier");
+    let padded = [0x55, 0x1d, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x11];
+    assert_eq!(named(&padded), None, "nor is a padded one");
+    let long = [0x55, 0x1d, 0x82, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x11];
+    assert_eq!(named(&long), Some(0), "a large number is not the small one at its end");
+}
+
+#[test]
+fn an_issuer_must_be_allowed_to_sign() {
+    let root = root("Root");
+    let mut params = ca_params("Int");
+    params.key_usages = vec![rcgen::KeyUsagePurpose::CrlSign];
+    let int = root.sub(params);
+    let chain = [int.leaf(|_| {}), int.certificate.clone()];
+    assert_eq!(judged(&chain, Some(&root.certificate)), "weak 1 nocertsign");
+    let mut params = ca_params("Int");
+    params.key_usages = vec![rcgen::KeyUsagePurpose::KeyCertSign];
+    let int = root.sub(params);
+    let chain = [int.leaf(|_| {}), int.certificate.clone()];
+    assert_eq!(judged(&chain, Some(&root.certificate)), "");
 }
