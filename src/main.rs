@@ -4751,10 +4751,20 @@ mod x509 {
         pub signs_certificates: Option<bool>,
         /// extendedKeyUsage lists serverAuth; `None` when the extension is absent.
         pub server_auth: Option<bool>,
+        /// keyUsage has what any TLS key exchange needs; `None` when the extension is absent.
+        pub tls_usage: Option<bool>,
+        /// Netscape's certificate type names TLS servers; `None` when the extension is absent.
+        pub netscape_server: Option<bool>,
+        /// A proxy certificate (RFC 3820), which no TLS client accepts.
+        pub is_proxy: bool,
+        /// A critical extension that no program is bound to know.
+        pub unknown_critical: bool,
         /// Where the issuer's own certificate can be fetched (caIssuers).
         pub aia: Option<Untrusted>,
         pub subject_key_id: Option<Vec<u8>>,
         pub authority_key_id: Option<Vec<u8>>,
+        /// The issuer's own issuer and serial number, where the authority key identifier names them.
+        authority: (Option<Vec<u8>>, Option<String>),
         /// Contents of the DER sequences, without their headers: what trust anchors hold.
         pub raw_subject: Vec<u8>,
         pub raw_issuer: Vec<u8>,
@@ -4803,7 +4813,7 @@ mod x509 {
             issuer: written(&issuer),
             not_before: time(&mut validity)?,
             not_after: time(&mut validity)?,
-            serial: hex(serial.strip_prefix(&[0]).filter(|s| !s.is_empty()).unwrap_or(serial)),
+            serial: number_text(serial)?,
             key: key(raw_key)?,
             signature,
             raw_subject: raw_subject.0.to_vec(),
@@ -4816,10 +4826,24 @@ mod x509 {
             path_length: found.path_length,
             signs_certificates: found.signs_certificates,
             server_auth: found.server_auth,
+            tls_usage: found.tls_usage,
+            netscape_server: found.netscape_server,
+            is_proxy: found.is_proxy,
+            unknown_critical: found.unknown_critical,
             aia: found.aia,
             subject_key_id: found.subject_key_id,
             authority_key_id: found.authority_key_id,
+            authority: found.authority,
         })
+    }
+
+    /// An INTEGER in hexadecimal; `None` if it is longer than it has to be (X.690 section 8.3.2).
+    fn number_text(bytes: &[u8]) -> Option<String> {
+        match bytes {
+            [] | [0, ..=0x7f, ..] | [0xff, 0x80..=0xff, ..] => None,
+            [0, rest @ ..] if !rest.is_empty() => Some(hex(rest)),
+            all => Some(hex(all)),
+        }
     }
 
     /// A distinguished name as bytes, from the contents of its DER sequence or from all of it.
@@ -4856,7 +4880,11 @@ mod x509 {
         /// Whether this could be the certificate of `other`'s issuer, by name and key identifier.
         pub fn may_issue(&self, other: &Certificate) -> bool {
             let ids = self.subject_key_id.as_ref().zip(other.authority_key_id.as_ref());
-            self.raw_subject == other.raw_issuer && ids.is_none_or(|(own, wanted)| own == wanted)
+            let (above, serial) = &other.authority;
+            self.raw_subject == other.raw_issuer
+                && ids.is_none_or(|(own, wanted)| own == wanted)
+                && above.as_ref().is_none_or(|above| *above == self.raw_issuer)
+                && serial.as_ref().is_none_or(|serial| *serial == self.serial)
         }
 
         /// Whether its dates hold at this moment, in Unix seconds.
@@ -4864,12 +4892,20 @@ mod x509 {
             (self.not_before..=self.not_after).contains(&moment)
         }
 
+        /// Whether it may be a TLS server's, by its own usages.
+        pub fn may_serve(&self) -> bool {
+            let usages = [self.server_auth, self.tls_usage, self.netscape_server];
+            !self.is_proxy && !usages.contains(&Some(false))
+        }
+
         /// Whether a trust anchor may stand above `below` CAs: the library asks none of this of
         /// anchors, other programs do (RFC 5280 section 6.1.4; X.509 version 1 says nothing).
         pub fn may_anchor(&self, below: usize) -> bool {
             let old = self.version < 3 && self.self_issued();
             let says_ca = self.is_ca.or(self.signs_certificates).unwrap_or(old);
+            let odd = self.unknown_critical || self.is_proxy;
             says_ca
+                && !odd
                 && self.signs_certificates != Some(false)
                 && self.server_auth != Some(false)
                 && self.path_length.is_none_or(|most| below <= most)
@@ -4998,9 +5034,14 @@ mod x509 {
         path_length: Option<usize>,
         signs_certificates: Option<bool>,
         server_auth: Option<bool>,
+        tls_usage: Option<bool>,
+        netscape_server: Option<bool>,
+        is_proxy: bool,
+        unknown_critical: bool,
         aia: Option<Untrusted>,
         subject_key_id: Option<Vec<u8>>,
         authority_key_id: Option<Vec<u8>>,
+        authority: (Option<Vec<u8>>, Option<String>),
     }
 
     impl Extensions {
@@ -5015,21 +5056,31 @@ mod x509 {
                     return None;
                 }
                 seen.push(oid);
-                extension.optional(BOOLEAN);
+                let critical = extension.optional(BOOLEAN).is_some_and(|b| b.byte() != Some(0));
                 let value = extension.alone(OCTET_STRING)?;
-                found.take(oid, value)?;
+                let known =
+                    found.take(oid, value)? || matches!(oid, [0x55, 0x1d, 30..=33 | 36 | 54]);
+                found.unknown_critical |= critical && !known;
             }
             Some(found)
         }
 
-        fn take(&mut self, oid: &[u8], value: Der<'_>) -> Option<()> {
+        /// What one extension says; whether it is one of those that are read here.
+        fn take(&mut self, oid: &[u8], value: Der<'_>) -> Option<bool> {
             match oid {
                 SUBJECT_KEY_ID => self.subject_key_id = Some(value.alone(OCTET_STRING)?.0.to_vec()),
                 KEY_USAGE => {
                     // Bit 5 of the string, whose first byte counts the unused bits.
-                    let bits = value.alone(BIT_STRING)?.0.get(1..)?;
-                    self.signs_certificates = Some(bits.first().is_some_and(|b| b & 0x04 != 0));
+                    let bits = value.alone(BIT_STRING)?.0.get(1).copied().unwrap_or(0);
+                    self.signs_certificates = Some(bits & 0x04 != 0);
+                    // digitalSignature, keyEncipherment or keyAgreement.
+                    self.tls_usage = Some(bits & 0xa8 != 0);
                 }
+                NETSCAPE_TYPE => {
+                    let bits = value.alone(BIT_STRING)?.0.get(1).copied().unwrap_or(0);
+                    self.netscape_server = Some(bits & 0x40 != 0);
+                }
+                PROXY_INFO => self.is_proxy = true,
                 ALTERNATIVE_NAMES => self.alternative_names(value.alone(SEQUENCE)?)?,
                 BASIC_CONSTRAINTS => {
                     let mut limits = value.alone(SEQUENCE)?;
@@ -5038,14 +5089,17 @@ mod x509 {
                     self.path_length = limits.optional(INTEGER).map(Der::count);
                 }
                 AUTHORITY_KEY_ID => {
-                    let id = value.alone(SEQUENCE)?.optional(0x80);
-                    self.authority_key_id = id.map(|id| id.0.to_vec());
+                    let mut parts = value.alone(SEQUENCE)?;
+                    self.authority_key_id = parts.optional(0x80).map(|id| id.0.to_vec());
+                    let name = parts.optional(0xa1).and_then(|mut names| names.optional(0xa4));
+                    let above = name.and_then(|name| name.alone(SEQUENCE)).map(|n| n.0.to_vec());
+                    self.authority = (above, parts.optional(0x82).and_then(|n| number_text(n.0)));
                 }
                 KEY_PURPOSES => self.purposes(value.alone(SEQUENCE)?)?,
                 INFORMATION_ACCESS => self.information_access(value.alone(SEQUENCE)?)?,
-                _ => {}
+                _ => return Some(false),
             }
-            Some(())
+            Some(true)
         }
 
         /// DNS names and addresses; the other kinds name no host.
@@ -5248,6 +5302,8 @@ mod x509 {
     const ALTERNATIVE_NAMES: &[u8] = &[0x55, 0x1d, 17];
     const BASIC_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 19];
     const AUTHORITY_KEY_ID: &[u8] = &[0x55, 0x1d, 35];
+    const NETSCAPE_TYPE: &[u8] = &[0x60, 0x86, 0x48, 0x01, 0x86, 0xf8, 0x42, 1, 1];
+    const PROXY_INFO: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 1, 14];
     const KEY_PURPOSES: &[u8] = &[0x55, 0x1d, 37];
     const SERVER_AUTH: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 3, 1];
     const INFORMATION_ACCESS: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 1, 1];
@@ -5491,7 +5547,7 @@ mod proof {
         if anchor.certificate.as_ref().is_some_and(|root| !root.may_anchor(below)) {
             return Err(Refusal::Rule);
         }
-        let unfit = |c: &&Certificate| c.signs_certificates == Some(false);
+        let unfit = |c: &Certificate| c.signs_certificates == Some(false) || c.is_proxy;
         if path.iter().skip(1).any(|c| unfit(c)) {
             return Err(Refusal::Rule);
         }
@@ -5549,8 +5605,16 @@ mod proof {
     }
 
     impl<'a> Anchor<'a> {
-        pub fn new(trusted: &'a TrustAnchor<'static>, der: Option<&CertificateDer<'_>>) -> Self {
-            Self { trusted, certificate: der.and_then(|der| x509::parse(der)) }
+        /// `None` if there is a certificate, and it cannot be read.
+        pub fn new(
+            trusted: &'a TrustAnchor<'static>,
+            der: Option<&CertificateDer<'_>>,
+        ) -> Option<Self> {
+            let certificate = match der {
+                Some(der) => Some(x509::parse(der)?),
+                None => None,
+            };
+            Some(Self { trusted, certificate })
         }
 
         /// Whether it could have signed `top`, by name and key identifier.
@@ -5781,7 +5845,7 @@ mod tls {
         OldHash,    // signed with SHA-1 or MD5
         OldVersion, // X.509 version 1 or 2: no names, no purposes
         CaAsLeaf,
-        NotForServers, // extendedKeyUsage without serverAuth
+        NotForServers, // by extendedKeyUsage, keyUsage or an older extension
         NotCa,         // an issuer that may not issue
         NoCertSign,    // the same, by its keyUsage
         TooDeep,
@@ -6466,7 +6530,7 @@ mod tls {
             let named = self.roots.roots.iter().enumerate();
             named
                 .filter(|(_, root)| root.subject.as_ref() == top.raw_issuer)
-                .map(|(at, root)| Anchor::new(root, self.certificates.get(at)))
+                .filter_map(|(at, root)| Anchor::new(root, self.certificates.get(at)))
                 .filter(|anchor| anchor.may_issue(top))
                 .collect()
         }
@@ -6676,7 +6740,7 @@ mod tls {
                 (old && !root, Weak::OldHash),
                 (leaf && c.version < 3, Weak::OldVersion),
                 (leaf && !root && c.is_ca == Some(true), Weak::CaAsLeaf),
-                (leaf && c.server_auth == Some(false), Weak::NotForServers),
+                (leaf && !c.may_serve(), Weak::NotForServers),
                 (!leaf && !root && c.is_ca != Some(true), Weak::NotCa),
                 (!leaf && c.signs_certificates == Some(false), Weak::NoCertSign),
             ];
@@ -9763,7 +9827,13 @@ mod verdict {
             Weak::OldHash => certificate.signature.to_string(),
             Weak::OldVersion => format!("X.509 v{}", certificate.version),
             Weak::CaAsLeaf => "CA:TRUE".to_string(),
-            Weak::NotForServers => "extendedKeyUsage without serverAuth".to_string(),
+            Weak::NotForServers if certificate.server_auth == Some(false) => {
+                "extendedKeyUsage without serverAuth".to_string()
+            }
+            Weak::NotForServers if certificate.tls_usage == Some(false) => {
+                "keyUsage without digitalSignature".to_string()
+            }
+            Weak::NotForServers => "not for TLS servers".to_string(),
             Weak::NotCa => "issuer with CA:FALSE".to_string(),
             Weak::NoCertSign => "issuer whose keyUsage lacks keyCertSign".to_string(),
             Weak::TooDeep => "chain too long".to_string(),
