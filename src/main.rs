@@ -4812,7 +4812,7 @@ mod x509 {
             subject: written(&subject),
             issuer: written(&issuer),
             not_before: time(&mut validity)?,
-            not_after: time(&mut validity)?,
+            not_after: time(&mut validity).filter(|_| validity.0.is_empty())?,
             serial: number_text(serial)?,
             key: key(raw_key)?,
             signature,
@@ -4887,9 +4887,10 @@ mod x509 {
                 && serial.as_ref().is_none_or(|serial| *serial == self.serial)
         }
 
-        /// Whether its dates hold at this moment, in Unix seconds.
+        /// Whether its dates hold at this moment, in Unix seconds. The last second counts as over,
+        /// as for OpenSSL.
         pub fn is_valid_at(&self, moment: i64) -> bool {
-            (self.not_before..=self.not_after).contains(&moment)
+            (self.not_before..self.not_after).contains(&moment)
         }
 
         /// Whether it may be a TLS server's, by its own usages.
@@ -5009,12 +5010,12 @@ mod x509 {
             self.expect(tag).filter(|_| self.0.is_empty())
         }
 
-        /// The contents as a number; 0 if it is negative, the largest one if it is larger.
-        fn count(self) -> usize {
+        /// The contents as a number that is not negative; the largest one for those that are larger.
+        fn count(self) -> Option<usize> {
             match self.0 {
-                [first, ..] if *first >= 0x80 => 0,
-                bytes if bytes.len() > 4 => usize::MAX,
-                bytes => bytes.iter().fold(0, |sum, byte| (sum << 8) | usize::from(*byte)),
+                [] | [0x80..=0xff, ..] => None,
+                bytes if bytes.len() > 4 => Some(usize::MAX),
+                bytes => Some(bytes.iter().fold(0, |sum, byte| (sum << 8) | usize::from(*byte))),
             }
         }
 
@@ -5058,8 +5059,14 @@ mod x509 {
                 seen.push(oid);
                 let critical = extension.optional(BOOLEAN).is_some_and(|b| b.byte() != Some(0));
                 let value = extension.alone(OCTET_STRING)?;
-                let known =
-                    found.take(oid, value)? || matches!(oid, [0x55, 0x1d, 30..=33 | 36 | 54]);
+                let read = found.take(oid, value)?;
+                // What OpenSSL knows (X509_supported_extension): key identifiers, for one, are not
+                // among what may be critical.
+                let known = match oid {
+                    SUBJECT_KEY_ID | AUTHORITY_KEY_ID | INFORMATION_ACCESS => false,
+                    [0x55, 0x1d, 30..=33 | 36 | 54] => true,
+                    _ => read,
+                };
                 found.unknown_critical |= critical && !known;
             }
             Some(found)
@@ -5086,7 +5093,8 @@ mod x509 {
                     let mut limits = value.alone(SEQUENCE)?;
                     let flag = limits.optional(BOOLEAN);
                     self.is_ca = Some(flag.is_some_and(|f| f.byte() != Some(0)));
-                    self.path_length = limits.optional(INTEGER).map(Der::count);
+                    let length = limits.optional(INTEGER).map(|n| n.count().ok_or(()));
+                    self.path_length = length.transpose().ok().filter(|_| limits.0.is_empty())?;
                 }
                 AUTHORITY_KEY_ID => {
                     let mut parts = value.alone(SEQUENCE)?;
@@ -5094,6 +5102,7 @@ mod x509 {
                     let name = parts.optional(0xa1).and_then(|mut names| names.optional(0xa4));
                     let above = name.and_then(|name| name.alone(SEQUENCE)).map(|n| n.0.to_vec());
                     self.authority = (above, parts.optional(0x82).and_then(|n| number_text(n.0)));
+                    parts.0.is_empty().then_some(())?;
                 }
                 KEY_PURPOSES => self.purposes(value.alone(SEQUENCE)?)?,
                 INFORMATION_ACCESS => self.information_access(value.alone(SEQUENCE)?)?,
@@ -5153,7 +5162,7 @@ mod x509 {
                 let mut attribute = set.expect(SEQUENCE)?;
                 let kind = named(attribute.oid()?, ATTRIBUTES);
                 let (tag, value) = attribute.element()?;
-                if list.len() == ATTRIBUTES_MAX {
+                if list.len() == ATTRIBUTES_MAX || !attribute.0.is_empty() {
                     return None;
                 }
                 list.push((kind, if tag == BMP_STRING { utf16(value) } else { value.0.to_vec() }));
@@ -5526,14 +5535,15 @@ mod proof {
         check(path, anchor, Moment::Now(now)).map(|()| Vouched(leaf))
     }
 
-    /// Whether the leaf is, byte for byte, a certificate that the store trusts.
+    /// Whether the leaf is, byte for byte, a self-signed certificate that the store trusts. One
+    /// that a CA signed is not enough: OpenSSL goes on looking for that CA.
     pub fn pinned<'a>(
         leaf: &'a Certificate,
         store: &[CertificateDer<'_>],
         now: i64,
     ) -> Option<Vouched<'a>> {
         let same = store.iter().any(|trusted| trusted.as_ref() == leaf.der);
-        (same && leaf.is_valid_at(now)).then_some(Vouched(leaf))
+        (same && leaf.self_signed() && leaf.is_valid_at(now)).then_some(Vouched(leaf))
     }
 
     /// The same as `vouch` for any moment, and worth nothing but as an explanation.
@@ -5627,7 +5637,7 @@ mod proof {
         fn moment(&self, path: &[&Certificate], wanted: Moment) -> Option<i64> {
             let (mut from, mut to) = (i64::MIN, i64::MAX);
             for c in path.iter().copied().chain(&self.certificate) {
-                (from, to) = (from.max(c.not_before), to.min(c.not_after));
+                (from, to) = (from.max(c.not_before), to.min(c.not_after.saturating_sub(1)));
             }
             match wanted {
                 Moment::Now(now) => (from..=to).contains(&now).then_some(now),
@@ -6542,7 +6552,7 @@ mod tls {
             if let Some(vouched) = proof::pinned(leaf, &self.certificates, now) {
                 return Found::Now(own(), vouched);
             }
-            if proof::pinned(leaf, &self.certificates, leaf.not_after).is_some() {
+            if proof::pinned(leaf, &self.certificates, leaf.not_before).is_some() {
                 return Found::Once(own(), None);
             }
             let mut found = None;
@@ -6661,7 +6671,7 @@ mod tls {
         let root = anchor.certificate.as_ref()?;
         let name = || root.subject.clone();
         match () {
-            () if now > root.not_after => {
+            () if now >= root.not_after => {
                 Some(Flaw::RootExpired { root: name(), until: root.not_after })
             }
             () if now < root.not_before => {
@@ -6709,7 +6719,9 @@ mod tls {
         let judged = path.iter().filter(|(at, c)| *at == 0 || !c.self_signed());
         judged
             .filter_map(|&(cert, c)| match () {
-                () if now > c.not_after => Some(Flaw::Expired { cert, seconds: now - c.not_after }),
+                () if now >= c.not_after => {
+                    Some(Flaw::Expired { cert, seconds: now - c.not_after })
+                }
                 () if now < c.not_before => {
                     Some(Flaw::NotYetValid { cert, seconds: c.not_before - now })
                 }
