@@ -2,8 +2,9 @@
 //!
 //! The header of src/main.rs lists its modules in order, a module uses only modules above it, a
 //! companion uses no other companion, `unsafe` stays in `sys`, every message has both languages
-//! and every option is documented. Each rule is a function from text to complaints, and is shown
-//! below to complain about a text that breaks it.
+//! and every option is documented. The same for folders: they stand in the order of the data, and
+//! those that only read or judge touch no socket, clock or file. Each rule is a function from text
+//! to complaints, and is shown below to complain about a text that breaks it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -28,6 +29,21 @@ fn a_companion_uses_no_other_companion() {
 }
 
 #[test]
+fn a_folder_uses_only_folders_above_it() {
+    agree(&folder_complaints(&sources()));
+}
+
+#[test]
+fn a_command_uses_no_other_command() {
+    agree(&command_complaints(&sources()));
+}
+
+#[test]
+fn what_reads_or_judges_touches_neither_socket_nor_clock_nor_file() {
+    agree(&purity_complaints(&sources()));
+}
+
+#[test]
 fn every_message_has_both_languages_and_the_same_placeholders() {
     let mut complaints = Vec::new();
     for path in files("src/text", "txt") {
@@ -44,8 +60,7 @@ fn every_message_has_both_languages_and_the_same_placeholders() {
 #[test]
 fn every_message_that_the_code_names_exists() {
     let texts: String = ["src/text/notes.txt", "src/text/verdicts.txt"].map(read).concat();
-    let mut sources = companions();
-    sources.insert("main".to_owned(), read("src/main.rs"));
+    let sources = sources();
     let complaints = sources.values().flat_map(|source| key_complaints(source, &texts));
     agree(&complaints.collect::<Vec<_>>());
 }
@@ -53,7 +68,7 @@ fn every_message_that_the_code_names_exists() {
 #[test]
 fn every_message_is_named_by_the_code() {
     let texts: String = ["src/text/notes.txt", "src/text/verdicts.txt"].map(read).concat();
-    let sources = companions().into_values().fold(read("src/main.rs"), |all, text| all + &text);
+    let sources = sources().into_values().collect::<String>();
     agree(&unused_complaints(&sources, &texts));
 }
 
@@ -64,21 +79,60 @@ fn the_help_has_the_same_pages_in_both_languages() {
 
 #[test]
 fn unsafe_occurs_only_in_sys() {
-    let mut complaints = unsafe_complaints("main.rs", &read("src/main.rs"));
-    for (name, text) in companions() {
-        complaints.extend(unsafe_complaints(&name, &text));
-    }
-    agree(&complaints);
+    let complaints = sources().into_iter().flat_map(|(path, text)| unsafe_complaints(&path, &text));
+    agree(&complaints.collect::<Vec<_>>());
 }
 
 #[test]
 fn every_option_is_in_both_helps_and_in_both_readmes() {
-    let sources = companions().into_values().fold(read("src/main.rs"), |all, text| all + &text);
+    let sources = sources().into_values().collect::<String>();
     assert!(options(&sources).len() > 30, "the parser is written in another way: {sources}");
     for page in ["src/text/help.en.txt", "src/text/help.ja.txt", "README.md", "README.ja.md"] {
         let complaints = option_complaints(&sources, &read(page));
         assert!(complaints.is_empty(), "{page}: {complaints:#?}");
     }
+}
+
+#[test]
+fn each_rule_about_folders_complains_about_a_tree_that_breaks_it() {
+    let tree = |path: &str, line: &str| {
+        let mut tree: BTreeMap<String, String> = [
+            ("main.rs", "mod base;\nmod step;\nmod verdict;\nmod command;\n"),
+            ("base/mod.rs", "pub mod text;\npub mod time;\n"),
+            ("base/text.rs", "use crate::base::text::A;\n"),
+            ("base/sys/a.rs", "unsafe { f() }\n"),
+            ("step/dns.rs", "use crate::base::{text, time::B};\nuse std::time::Instant;\n"),
+            ("verdict/mod.rs", "use crate::{base, step::dns};\n// crate::command, Instant\n"),
+            ("command/watch.rs", "use crate::command::watch::C;\n"),
+        ]
+        .map(|(path, text)| (path.to_owned(), text.to_owned()))
+        .into();
+        tree.entry(path.to_owned()).or_default().push_str(line);
+        tree
+    };
+    let good = tree("main.rs", "");
+    assert!(folder_complaints(&good).is_empty(), "{:?}", folder_complaints(&good));
+    assert!(command_complaints(&good).is_empty(), "{:?}", command_complaints(&good));
+    assert!(purity_complaints(&good).is_empty(), "{:?}", purity_complaints(&good));
+    for (path, line) in [
+        ("base/text.rs", "use crate::step::dns;"),
+        ("base/text.rs", "use crate::{base::time, command::watch};"),
+        ("base/text.rs", "use crate::base::time;"),
+        ("base/text.rs", "use crate::base::{self, time::{B, C}};"),
+        ("step/dns.rs", "fn f() { crate::verdict::infer() }"),
+        ("step/dns.rs", "use super::super::verdict::infer;"),
+        ("other/a.rs", "fn f() {}"),
+    ] {
+        assert!(!folder_complaints(&tree(path, line)).is_empty(), "{path}: {line}");
+    }
+    assert!(!command_complaints(&tree("command/talk.rs", "use crate::command::watch;")).is_empty());
+    assert!(!command_complaints(&tree("command/talk.rs", "use super::watch::C;")).is_empty());
+    for line in ["use std::time::Instant;", "std::fs::read(a)", "TcpStream::connect(a)"] {
+        assert!(!purity_complaints(&tree("verdict/mod.rs", line)).is_empty(), "{line}");
+        assert!(!purity_complaints(&tree("format/dns.rs", line)).is_empty(), "{line}");
+    }
+    assert!(unsafe_complaints("base/sys/a.rs", "unsafe { f() }").is_empty());
+    assert!(!unsafe_complaints("base/text.rs", "unsafe { f() }").is_empty());
 }
 
 #[test]
@@ -209,6 +263,131 @@ fn companion_complaints(name: &str, text: &str, companions: &[&str]) -> Vec<Stri
     let others = used(text).into_iter().filter(|other| other != name);
     let others = others.filter(|other| companions.contains(&&**other));
     others.map(|other| format!("{name}.rs uses {other}.rs")).collect()
+}
+
+/// The folders in the order of their `mod` lines in main.rs, and in each its files in that of its
+/// mod.rs: a file uses only folders above its own, and of its own folder only files above it.
+fn folder_complaints(sources: &BTreeMap<String, String>) -> Vec<String> {
+    let order = |path: &str| sources.get(path).map_or(vec![], |text| declared(text));
+    let place = |names: &[&str], name: &str| names.iter().position(|other| *other == name);
+    let folders = order("main.rs");
+    let mut complaints = Vec::new();
+    for (path, text) in sources {
+        let Some((folder, file)) = path.split_once('/') else { continue };
+        let Some(own) = place(&folders, folder) else {
+            complaints.push(format!("{path} is in no folder that main.rs has"));
+            continue;
+        };
+        if without_comments(text).contains("super::super::") {
+            complaints.push(format!("{path} says super::super:: instead of crate::"));
+        }
+        let files = order(&format!("{folder}/mod.rs"));
+        let within = place(&files, file.split(['/', '.']).next().unwrap_or_default());
+        for used in used_paths(text) {
+            let (first, second) = used.split_once("::").unwrap_or((&used, ""));
+            let above = match place(&folders, first) {
+                Some(at) if at == own => {
+                    within.is_none_or(|own| place(&files, second).is_none_or(|at| at <= own))
+                }
+                Some(at) => at < own,
+                None => true,
+            };
+            if !above {
+                complaints.push(format!("{path} uses {used}, which is not above it"));
+            }
+        }
+    }
+    complaints
+}
+
+/// What is in command/ stands side by side.
+fn command_complaints(sources: &BTreeMap<String, String>) -> Vec<String> {
+    let mut complaints = Vec::new();
+    for (path, text) in sources {
+        let Some(file) = path.strip_prefix("command/") else { continue };
+        let name = file.split(['/', '.']).next().unwrap_or_default();
+        let others = used_paths(text).into_iter().filter_map(|used| {
+            Some(used.strip_prefix("command::")?.to_owned()).filter(|other| other != name)
+        });
+        complaints.extend(others.map(|other| format!("{path} uses {other}")));
+        if !file.contains('/') && file != "mod.rs" && without_comments(text).contains("use super::")
+        {
+            complaints.push(format!("{path} uses its neighbours"));
+        }
+    }
+    complaints
+}
+
+/// What reads the bytes of strangers or judges can be given any bytes, by a test or by a fuzzer.
+fn purity_complaints(sources: &BTreeMap<String, String>) -> Vec<String> {
+    const IMPURE: [&str; 9] = [
+        "TcpStream",
+        "UdpSocket",
+        "Instant",
+        "SystemTime",
+        "File",
+        "fs",
+        "Read",
+        "Deadline",
+        "Wire",
+    ];
+    let mut complaints = Vec::new();
+    let pure = |path: &&String| path.starts_with("format/") || path.starts_with("verdict/");
+    for path in sources.keys().filter(pure) {
+        let code = without_comments(&sources[path]);
+        let words: BTreeSet<&str> =
+            code.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
+        let impure = IMPURE.iter().filter(|word| words.contains(**word));
+        complaints.extend(impure.map(|word| format!("{path} knows {word}")));
+    }
+    complaints
+}
+
+/// The names of the `mod NAME;` lines.
+fn declared(text: &str) -> Vec<&str> {
+    let name = |line| {
+        let line: &str = str::trim_start(line);
+        line.trim_start_matches("pub ").strip_prefix("mod ")?.strip_suffix(';')
+    };
+    text.lines().filter_map(name).filter(|name| *name != "unit").collect()
+}
+
+/// The two first names of every path behind `crate::`, also in braces.
+fn used_paths(code: &str) -> BTreeSet<String> {
+    let code = without_comments(code);
+    let mut paths = BTreeSet::new();
+    for (at, root) in code.match_indices("crate::") {
+        for first in branches(&code[at + root.len()..]) {
+            let Some(name) = first_word(first) else { continue };
+            match first[name.len()..].strip_prefix("::") {
+                Some(rest) => paths.extend(
+                    branches(rest)
+                        .into_iter()
+                        .filter_map(first_word)
+                        .map(|n| format!("{name}::{n}")),
+                ),
+                None => drop(paths.insert(name)),
+            }
+        }
+    }
+    paths
+}
+
+/// The entries of a `{..}` group, or the text itself if it is none.
+fn branches(text: &str) -> Vec<&str> {
+    let Some(group) = text.strip_prefix('{') else { return vec![text] };
+    let (mut depth, mut from, mut entries) = (1, 0, Vec::new());
+    for (at, c) in group.char_indices() {
+        depth += i32::from(c == '{') - i32::from(c == '}');
+        if depth == 0 || (depth == 1 && c == ',') {
+            entries.push(group[from..at].trim_start());
+            from = at + 1;
+        }
+        if depth == 0 {
+            break;
+        }
+    }
+    entries
 }
 
 /// The first names behind `crate::` and `super::`, also in braces.
@@ -352,6 +531,9 @@ fn page_complaints(en: &str, ja: &str) -> Vec<String> {
 
 fn unsafe_complaints(file: &str, text: &str) -> Vec<String> {
     let mut outside = without_comments(text);
+    if file.starts_with("base/sys/") {
+        return vec![];
+    }
     if file == "main.rs" {
         for (_, body) in modules(text).into_iter().filter(|(name, _)| *name == "sys") {
             outside = without_comments(&text.replace(body, ""));
@@ -390,11 +572,32 @@ fn agree(complaints: &[String]) {
 
 /// The commands that have a file of their own.
 fn companions() -> BTreeMap<String, String> {
-    let all = files("src", "rs").into_iter().map(|path| {
-        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
-        (name, fs::read_to_string(&path).unwrap())
-    });
-    all.filter(|(name, _)| name != "main").collect()
+    let own = |(path, text): (String, String)| Some((path.strip_suffix(".rs")?.to_owned(), text));
+    let all = sources().into_iter().filter_map(own);
+    all.filter(|(name, _)| name != "main" && !name.contains('/')).collect()
+}
+
+/// Every source file, by its path below src/.
+fn sources() -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
+    let mut folders = vec![PathBuf::from("src")];
+    while let Some(folder) = folders.pop() {
+        for path in entries(&folder) {
+            if root().join(&path).is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let name = path.strip_prefix("src").unwrap().to_string_lossy().into_owned();
+                found.insert(name, read(path.to_str().unwrap()));
+            }
+        }
+    }
+    found
+}
+
+/// What is in a folder, by its path from the root.
+fn entries(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(root().join(folder)).unwrap();
+    entries.map(|entry| folder.join(entry.unwrap().file_name())).collect()
 }
 
 fn files(dir: &str, extension: &str) -> Vec<PathBuf> {
