@@ -408,8 +408,8 @@ fn a_scheme_without_tls_goes_before_options_that_only_say_how() {
 
 /// The table KEYWORDS of `verdict`.
 fn keywords() -> BTreeMap<String, i32> {
-    let main = read("src/main.rs");
-    let table = main.split("pub const KEYWORDS: &[(&str, u8)] = &[").nth(1).unwrap();
+    let source = read("src/verdict/mod.rs");
+    let table = source.split("pub const KEYWORDS: &[(&str, u8)] = &[").nth(1).unwrap();
     let rows = table.split("];").next().unwrap().lines();
     rows.filter_map(|row| {
         let (keyword, exit) = row.trim().strip_prefix("(\"")?.split_once("\", ")?;

@@ -1,6 +1,6 @@
 //! The JSON reader of `compare` against files that somebody else, or nobody, wrote.
 
-use crate::compare::Json;
+use crate::command::compare::Json;
 
 fn text(json: &str) -> Option<String> {
     match Json::parse(json.as_bytes()) {

@@ -1,7 +1,7 @@
 //! How the lines of a list are read, what rows have in common, and what rounds add up to.
 
-use crate::rows::Reader;
-use crate::text::{self, Lang};
+use crate::verdict::rows::Reader;
+use crate::base::text::{self, Lang};
 use crate::verdict::{Case, Digest, alike};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -43,7 +43,7 @@ fn groups(rows: &[Digest]) -> Vec<String> {
 }
 
 fn told(cases: &[Case<'_>]) -> Vec<String> {
-    let short = |note: crate::text::Note| {
+    let short = |note: crate::base::text::Note| {
         let value = |name| note.args.iter().find(|(n, _)| *n == name).unwrap().1.clone();
         let (en, ja) = (note.render(Lang::En), note.render(Lang::Ja));
         assert!(en.contains(&value("value")) || note.key == "group.box", "{en}");

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::deadline::Deadline;
-use crate::resolve::*;
+use crate::base::deadline::Deadline;
+use crate::step::resolve::*;
 
 const LIMIT: Duration = Duration::from_millis(600);
 /// What a busy machine may add to a wait.

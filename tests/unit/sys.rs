@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::Duration;
 
-use crate::sys::{block_index, block_size, lend_stack, poll};
+use crate::base::sys::{block_index, block_size, lend_stack, poll};
 
 const STACK: usize = 1 << 20;
 const DEEP: usize = 256 << 10;

@@ -1,6 +1,6 @@
 //! How messages are found.
 
-use crate::text::{Lang, message};
+use crate::base::text::{Lang, message};
 
 const FILES: [&str; 2] =
     [include_str!("../../src/text/verdicts.txt"), include_str!("../../src/text/notes.txt")];

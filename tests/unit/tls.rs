@@ -1,9 +1,9 @@
 //! Handshakes with `openssl s_server` and with scripted peers, and chains judged without a peer.
 
-use crate::deadline::Deadline;
-use crate::proof::{NoVerify, Signed};
-use crate::tls::*;
-use crate::x509::{self, Certificate};
+use crate::base::deadline::Deadline;
+use crate::cert::proof::{NoVerify, Signed};
+use crate::step::tls::*;
+use crate::cert::x509::{self, Certificate};
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
 };
@@ -424,7 +424,7 @@ fn what_is_not_tls_is_told_apart() {
         let (shake, session) = ask(port, &options("localhost"), &trust(None));
         let result = outcome(shake.outcome);
         let same = result == wanted || (wanted == "reset" && result == "closed");
-        assert!(same, "{result}, not {wanted}: {}", crate::text::hex(&shake.first));
+        assert!(same, "{result}, not {wanted}: {}", crate::base::text::hex(&shake.first));
         assert!(session.is_none() && shake.judgement.is_none());
         if wanted == "plaintext" {
             assert!(!shake.first.is_empty());

@@ -6,10 +6,10 @@ use std::thread;
 use std::time::Duration;
 
 use super::starttls::{Canned, mutate, wire};
-use crate::deadline::Deadline;
+use crate::base::deadline::Deadline;
 use crate::target::{Host, Proxy, ProxyHeader, ProxyKind, Target, TlsMode};
-use crate::text::Lang;
-use crate::tunnel::{Outcome, ask, from_environment, open, parse, send_header};
+use crate::base::text::Lang;
+use crate::step::tunnel::{Outcome, ask, from_environment, open, parse, send_header};
 
 const TARGET: &str = "db.example.";
 

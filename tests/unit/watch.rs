@@ -1,7 +1,7 @@
 //! The line parser of `reach watch`: what is no row of /proc/net/tcp is skipped, whatever it is.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-use crate::watch::{End, Filter, Table, What, parse};
+use crate::command::watch::{End, Filter, Table, What, parse};
 use std::fs;
 
 const SYN_SENT: &[u8] = b"  17: A238130A:B0F8 6400A8C0:0438 02 00000001:00000000 01:0000004F \

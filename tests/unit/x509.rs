@@ -1,6 +1,6 @@
 //! Certificates as `openssl x509` shows them, and as nobody should make them.
 
-use crate::x509::{Certificate, parse};
+use crate::cert::x509::{Certificate, parse};
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, DnValue,
     ExtendedKeyUsagePurpose, IsCa, KeyPair, SanType,
@@ -74,9 +74,9 @@ fn every_field_agrees_with_openssl() {
     assert!(c.self_issued() && c.self_signed());
     assert_eq!(format!("serial={}", c.serial.to_uppercase()), shown(&pem, &["-serial"]));
     let print = shown(&pem, &["-fingerprint", "-sha256"]).replace(':', "").to_lowercase();
-    assert!(print.ends_with(&crate::text::hex(&c.sha256)), "{print}");
+    assert!(print.ends_with(&crate::base::text::hex(&c.sha256)), "{print}");
     let key_id = shown(&pem, &["-ext", "subjectKeyIdentifier"]).replace(':', "").to_lowercase();
-    assert!(key_id.ends_with(&crate::text::hex(&c.subject_key_id.clone().unwrap())), "{key_id}");
+    assert!(key_id.ends_with(&crate::base::text::hex(&c.subject_key_id.clone().unwrap())), "{key_id}");
     for (seconds, option) in [(c.not_before, "-startdate"), (c.not_after, "-enddate")] {
         let text = shown(&pem, &[option]);
         let date = text.split_once('=').unwrap().1;

@@ -5,14 +5,14 @@
 //! that a flood may cause are bounded; the count is right all the same.
 
 use crate::cli::{self, Stop, Typed, Wrong};
-use crate::deadline::{Deadline, millis};
-use crate::greet;
-use crate::mint::mint;
-use crate::probe::unix_now;
+use crate::base::deadline::{Deadline, millis};
+use crate::step::greet;
+use crate::cert::mint::mint;
+use crate::step::probe::unix_now;
 use crate::report::{self, Object, Output};
-use crate::sys::{self, Fault};
-use crate::text::{Lang, Note, Untrusted, hex, shown, utc};
-use crate::tls::{self, ClientIdentity, Outcome};
+use crate::base::sys::{self, Fault};
+use crate::base::text::{Lang, Note, Untrusted, hex, shown, utc};
+use crate::step::tls::{self, ClientIdentity, Outcome};
 use crate::verdict::{os_error, version_name};
 use lexopt::{Parser, ValueExt};
 use rustls::{ServerConfig, ServerConnection};

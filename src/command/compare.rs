@@ -3,7 +3,7 @@
 
 use crate::cli::{self, Stop, Typed};
 use crate::report::{self, Style};
-use crate::text::{Lang, Note, shown, width};
+use crate::base::text::{Lang, Note, shown, width};
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::Read;

@@ -1,14 +1,15 @@
 //! `reach selftest`: throw-away services on loopback, and the verdict that the real pipeline
 //! gives on each. The proof that this file works on a strange box, and the demonstration.
 
-use crate::check::Check;
+use crate::cli::check::Check;
 use crate::cli::{self, Command, Stop};
-use crate::mint::{Minted, mint};
+use crate::cert::mint::{Minted, mint};
 use crate::report::{self, Style};
-use crate::sys;
-use crate::text::{Lang, Note};
-use crate::tls::{self, ClientIdentity, Trust};
-use crate::{probe, verdict};
+use crate::base::sys;
+use crate::base::text::{Lang, Note};
+use crate::step::tls::{self, ClientIdentity, Trust};
+use crate::step::probe;
+use crate::verdict;
 use rustls::{ServerConfig, ServerConnection};
 use std::ffi::OsString;
 use std::io::{self, Read, Write};

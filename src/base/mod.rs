@@ -1,0 +1,10 @@
+//! What every room uses: text, time, system calls; nothing of ours is below it.
+//!
+//!   text      untrusted bytes made safe to show; messages by key and language
+//!   deadline  one clock, an absolute deadline for each step
+//!   sys       the only unsafe code: socket, connect, the error queue, poll
+
+pub mod text;
+pub mod deadline;
+#[allow(unsafe_code)]
+pub mod sys;

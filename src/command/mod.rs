@@ -1,0 +1,17 @@
+//! What is not a single check; no command uses another.
+//!
+//!   many      many targets, or one again and again
+//!   compare   `reach compare A.jsonl B.jsonl...`
+//!   listen    the far end before the real service exists
+//!   selftest  throw-away services on loopback, and the verdict that the real
+//!             pipeline gives on each
+//!   talk      stdin to the peer, the peer to stdout, through what the check's own
+//!             pipeline opened and judged
+//!   watch     what the TCP sockets of this box do while somebody tries to connect
+
+pub mod many;
+pub mod compare;
+pub mod listen;
+pub mod selftest;
+pub mod talk;
+pub mod watch;

@@ -1,0 +1,21 @@
+//! The steps of a check, each capability -> (record, next capability).
+//!
+//!   resolve   name -> addresses, with what each name server said
+//!   connect   address -> an open Wire, with what the network said
+//!   tunnel    the same Wire, through a proxy to the target
+//!   greet     what the service says first, and which service that is
+//!   starttls  the dialogue that brings a service to TLS
+//!   hello     a hand-made ClientHello, for questions that rustls cannot ask
+//!   tls       the handshake, recorded first and judged afterwards
+//!   reply     what the application says when it is asked
+//!   probe     the pipeline: Target -> Probe, facts only
+
+pub mod resolve;
+pub mod connect;
+pub mod tunnel;
+pub mod greet;
+pub mod starttls;
+pub mod hello;
+pub mod tls;
+pub mod reply;
+pub mod probe;
