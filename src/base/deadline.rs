@@ -1,92 +1,92 @@
-    //! In: durations from the command line. Out: points in time that steps must not outlive.
+//! In: durations from the command line. Out: points in time that steps must not outlive.
 
-    use std::time::{Duration, Instant};
+use std::time::{Duration, Instant};
 
-    /// When a step began and when it must have ended. Reading the clock happens only here.
-    #[derive(Clone, Copy)]
-    pub struct Deadline {
-        began: Instant,
-        ends: Instant,
+/// When a step began and when it must have ended. Reading the clock happens only here.
+#[derive(Clone, Copy)]
+pub struct Deadline {
+    began: Instant,
+    ends: Instant,
+}
+
+impl Deadline {
+    /// Ends after `limit`, which `parse_duration` has kept below `LONGEST`.
+    pub fn after(limit: Duration) -> Self {
+        let began = Instant::now();
+        let ends = began.checked_add(limit.min(LONGEST)).unwrap_or(began);
+        Self { began, ends }
     }
 
-    impl Deadline {
-        /// Ends after `limit`, which `parse_duration` has kept below `LONGEST`.
-        pub fn after(limit: Duration) -> Self {
-            let began = Instant::now();
-            let ends = began.checked_add(limit.min(LONGEST)).unwrap_or(began);
-            Self { began, ends }
-        }
-
-        /// What is left, never zero; `None` when the time is over.
-        pub fn remaining(&self) -> Option<Duration> {
-            self.ends.checked_duration_since(Instant::now()).filter(|d| !d.is_zero())
-        }
-
-        pub fn elapsed(&self) -> Duration {
-            self.began.elapsed()
-        }
-
-        /// The whole time from beginning to end.
-        pub fn budget(&self) -> Duration {
-            self.ends.saturating_duration_since(self.began)
-        }
-
-        /// The same beginning, ending no later than `other` does.
-        pub fn no_later_than(mut self, other: Deadline) -> Self {
-            self.ends = self.ends.min(other.ends);
-            self
-        }
+    /// What is left, never zero; `None` when the time is over.
+    pub fn remaining(&self) -> Option<Duration> {
+        self.ends.checked_duration_since(Instant::now()).filter(|d| !d.is_zero())
     }
 
-    /// The limit of each step. Every one is an absolute budget, not a time between two bytes.
-    #[derive(Clone, Copy)]
-    pub struct Timeouts {
-        pub dns: Duration,
-        pub connect: Duration,
-        /// Short: many services let the client speak first, so silence is a normal greeting.
-        pub greet: Duration,
-        pub tls: Duration,
-        pub reply: Duration,
+    pub fn elapsed(&self) -> Duration {
+        self.began.elapsed()
     }
 
-    impl Default for Timeouts {
-        fn default() -> Self {
-            let step = Duration::from_secs(3);
-            let greet = Duration::from_millis(300);
-            Self { dns: step, connect: step, greet, tls: step, reply: step }
-        }
+    /// The whole time from beginning to end.
+    pub fn budget(&self) -> Duration {
+        self.ends.saturating_duration_since(self.began)
     }
 
-    /// `3`, `1.5s`, `300ms`, `2m` or `1h`, more than zero and at most 24 hours.
-    pub fn parse_duration(text: &str) -> Option<Duration> {
-        let unit_at = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
-        let (number, unit) = text.split_at_checked(unit_at)?;
-        let unit_us: u64 = match unit {
-            "ms" => 1_000,
-            "" | "s" => 1_000_000,
-            "m" | "min" => 60_000_000,
-            "h" => 3_600_000_000,
-            _ => return None,
-        };
-        let (whole, part) = number.split_once('.').unwrap_or((number, ""));
-        let digits = format!("{whole}{part}");
-        if digits.is_empty() || part.len() > 6 || !digits.bytes().all(|b| b.is_ascii_digit()) {
-            return None;
-        }
-        let scale = 10_u64.pow(part.len() as u32);
-        let micros = digits.parse::<u64>().ok()?.checked_mul(unit_us)? / scale;
-        let duration = Duration::from_micros(micros);
-        (duration >= Duration::from_millis(1) && duration <= LONGEST).then_some(duration)
+    /// The same beginning, ending no later than `other` does.
+    pub fn no_later_than(mut self, other: Deadline) -> Self {
+        self.ends = self.ends.min(other.ends);
+        self
     }
+}
 
-    /// Milliseconds with so many decimals (at most 3, cut off). Integers only: formatting floating
-    /// point would cost the file 15 kB.
-    pub fn millis(duration: Duration, decimals: u32) -> String {
-        let scale = 10_u128.pow(3_u32.saturating_sub(decimals));
-        let shown = duration.as_micros() / scale;
-        let unit = 1000 / scale;
-        format!("{}.{:0width$}", shown / unit, shown % unit, width = decimals as usize)
+/// The limit of each step. Every one is an absolute budget, not a time between two bytes.
+#[derive(Clone, Copy)]
+pub struct Timeouts {
+    pub dns: Duration,
+    pub connect: Duration,
+    /// Short: many services let the client speak first, so silence is a normal greeting.
+    pub greet: Duration,
+    pub tls: Duration,
+    pub reply: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        let step = Duration::from_secs(3);
+        let greet = Duration::from_millis(300);
+        Self { dns: step, connect: step, greet, tls: step, reply: step }
     }
+}
 
-    /// Longer than anybody waits, short enough that adding it to a clock cannot overflow.
-    pub const LONGEST: Duration = Duration::from_secs(24 * 3600);
+/// `3`, `1.5s`, `300ms`, `2m` or `1h`, more than zero and at most 24 hours.
+pub fn parse_duration(text: &str) -> Option<Duration> {
+    let unit_at = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
+    let (number, unit) = text.split_at_checked(unit_at)?;
+    let unit_us: u64 = match unit {
+        "ms" => 1_000,
+        "" | "s" => 1_000_000,
+        "m" | "min" => 60_000_000,
+        "h" => 3_600_000_000,
+        _ => return None,
+    };
+    let (whole, part) = number.split_once('.').unwrap_or((number, ""));
+    let digits = format!("{whole}{part}");
+    if digits.is_empty() || part.len() > 6 || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let scale = 10_u64.pow(part.len() as u32);
+    let micros = digits.parse::<u64>().ok()?.checked_mul(unit_us)? / scale;
+    let duration = Duration::from_micros(micros);
+    (duration >= Duration::from_millis(1) && duration <= LONGEST).then_some(duration)
+}
+
+/// Milliseconds with so many decimals (at most 3, cut off). Integers only: formatting floating
+/// point would cost the file 15 kB.
+pub fn millis(duration: Duration, decimals: u32) -> String {
+    let scale = 10_u128.pow(3_u32.saturating_sub(decimals));
+    let shown = duration.as_micros() / scale;
+    let unit = 1000 / scale;
+    format!("{}.{:0width$}", shown / unit, shown % unit, width = decimals as usize)
+}
+
+/// Longer than anybody waits, short enough that adding it to a clock cannot overflow.
+pub const LONGEST: Duration = Duration::from_secs(24 * 3600);

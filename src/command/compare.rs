@@ -1,9 +1,9 @@
 //! `reach compare A.jsonl B.jsonl...`: which box sees a target differently, and from which step
 //! on. Reads what `--json` wrote there; the name of a file is the name of its box.
 
+use crate::base::text::{Lang, Note, shown, width};
 use crate::cli::{self, Stop, Typed};
 use crate::report::{self, Style};
-use crate::base::text::{Lang, Note, shown, width};
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::Read;

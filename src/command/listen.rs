@@ -4,14 +4,14 @@
 //! One thread and poll(2) over everything. Visitors, the memory that each may take and the lines
 //! that a flood may cause are bounded; the count is right all the same.
 
-use crate::cli::{self, Stop, Typed, Wrong};
 use crate::base::deadline::{Deadline, millis};
-use crate::step::greet;
-use crate::cert::mint::mint;
-use crate::step::probe::unix_now;
-use crate::report::{self, Object, Output};
 use crate::base::sys::{self, Fault};
 use crate::base::text::{Lang, Note, Untrusted, hex, shown, utc};
+use crate::cert::mint::mint;
+use crate::cli::{self, Stop, Typed, Wrong};
+use crate::report::{self, Object, Output};
+use crate::step::greet;
+use crate::step::probe::unix_now;
 use crate::step::tls::{self, ClientIdentity, Outcome};
 use crate::verdict::{os_error, version_name};
 use lexopt::{Parser, ValueExt};

@@ -1,14 +1,14 @@
 //! `reach selftest`: throw-away services on loopback, and the verdict that the real pipeline
 //! gives on each. The proof that this file works on a strange box, and the demonstration.
 
-use crate::cli::check::Check;
-use crate::cli::{self, Command, Stop};
-use crate::cert::mint::{Minted, mint};
-use crate::report::{self, Style};
 use crate::base::sys;
 use crate::base::text::{Lang, Note};
-use crate::step::tls::{self, ClientIdentity, Trust};
+use crate::cert::mint::{Minted, mint};
+use crate::cli::check::Check;
+use crate::cli::{self, Command, Stop};
+use crate::report::{self, Style};
 use crate::step::probe;
+use crate::step::tls::{self, ClientIdentity, Trust};
 use crate::verdict;
 use rustls::{ServerConfig, ServerConnection};
 use std::ffi::OsString;

@@ -2,16 +2,16 @@
 //! opened and judged. One loop over three descriptors and a bounded buffer for each direction:
 //! nothing waits for the other direction, so neither a slow reader nor a slow writer blocks it.
 
+use crate::base::deadline::{Deadline, millis};
+use crate::base::sys;
+use crate::base::text::{self, Lang, Note};
 use crate::cli::check::{self, Check};
 use crate::cli::{self, Draft, Stop, Typed, Wrong};
-use crate::step::connect::Wire;
-use crate::base::deadline::{Deadline, millis};
-use crate::step::probe::{self, Opened, Probe, Step};
 use crate::report::{self, Style};
-use crate::base::sys;
-use crate::target::{Target, TlsMode};
-use crate::base::text::{self, Lang, Note};
+use crate::step::connect::Wire;
+use crate::step::probe::{self, Opened, Probe, Step};
 use crate::step::tls::{self, Session};
+use crate::target::{Target, TlsMode};
 use crate::verdict::{self, Verdict};
 use lexopt::ValueExt;
 use std::fmt::Write as _;

@@ -12,13 +12,13 @@
 //! tenth of a processor, and the interval grows unless `--interval` fixes it; the summary says
 //! how long a state had to last to be seen for certain.
 
-use crate::cli::{self, Stop, Typed, Wrong};
 use crate::base::deadline::{Deadline, millis};
+use crate::base::sys;
+use crate::base::text::{self, Lang, Note, Untrusted, shown};
+use crate::cli::{self, Stop, Typed, Wrong};
 use crate::report::{self, Object, Output, Style};
 use crate::step::resolve::{self, Family};
-use crate::base::sys;
 use crate::target::{self, Host};
-use crate::base::text::{self, Lang, Note, Untrusted, shown};
 use lexopt::ValueExt;
 use std::ffi::OsString;
 use std::fs::{self, File};

@@ -1,274 +1,274 @@
-    //! In: one address. Out: an `Attempt`, what the network said, and an open `Wire` if it said yes.
+//! In: one address. Out: an `Attempt`, what the network said, and an open `Wire` if it said yes.
 
-    use std::io::{self, ErrorKind, Read, Write};
-    use std::net::{Shutdown, SocketAddr, TcpStream, UdpSocket};
-    use std::os::fd::AsFd;
-    use std::time::Duration;
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream, UdpSocket};
+use std::os::fd::AsFd;
+use std::time::Duration;
 
-    use crate::base::deadline::Deadline;
-    use crate::base::sys::{self, Fault, Icmp, Progress, SocketOptions, TcpInfo};
+use crate::base::deadline::Deadline;
+use crate::base::sys::{self, Fault, Icmp, Progress, SocketOptions, TcpInfo};
 
-    /// One SYN and what came of it.
-    #[derive(Clone, Debug)]
-    pub struct Attempt {
-        pub addr: SocketAddr,
-        /// Where the SYN left from; `None` if none left.
-        pub local: Option<SocketAddr>,
-        pub outcome: Outcome,
-        /// SYNs given to the network, the first one included; `Unsent` and `NoNeighbour` say that
-        /// they did not leave this box.
-        pub syns: u32,
-        pub elapsed: Duration,
+/// One SYN and what came of it.
+#[derive(Clone, Debug)]
+pub struct Attempt {
+    pub addr: SocketAddr,
+    /// Where the SYN left from; `None` if none left.
+    pub local: Option<SocketAddr>,
+    pub outcome: Outcome,
+    /// SYNs given to the network, the first one included; `Unsent` and `NoNeighbour` say that
+    /// they did not leave this box.
+    pub syns: u32,
+    pub elapsed: Duration,
+}
+
+/// How the network, or this box, answered a SYN.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Connected,
+    /// A RST answered: a closed port, or a firewall that imitates one.
+    Refused,
+    /// The handshake was complete before a RST came: a synproxy, a balancer.
+    Reset,
+    /// An ICMP error from another box answered.
+    Icmp(Icmp),
+    /// Nothing came until the deadline.
+    Silent,
+    /// No SYN after the first left this box: its own firewall or queue drops them.
+    Unsent,
+    /// The next hop, on this box's own link, answered no ARP or neighbour solicitation; or the
+    /// link took no packet. The SYN is still here.
+    NoNeighbour,
+    /// This box has no route, or no source address for one.
+    NoRoute(i32),
+    /// This box forbids it: a prohibit or blackhole route, a policy, its own firewall's ICMP.
+    Blocked {
+        errno: i32,
+        icmp: Option<Icmp>,
+    },
+    /// This box could not: descriptors, ports, source address, interface.
+    Local(Fault),
+    /// The kernel joined the socket to itself (RFC 9293 3.5, simultaneous open): nobody listens.
+    ToItself,
+    Failed(i32),
+}
+
+/// An open connection with a deadline beneath everything that reads or writes through it.
+pub struct Wire {
+    stream: TcpStream,
+    local: SocketAddr,
+    peer: SocketAddr,
+    deadline: Deadline,
+    /// Bytes given back by a step that read too far.
+    unread: Vec<u8>,
+}
+
+/// How far the bytes that were written have come.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Delivery {
+    /// Bytes that the peer's kernel has not acknowledged, sent or not; a FIN counts as one.
+    pub unacknowledged: u32,
+    pub info: TcpInfo,
+}
+
+/// Connects to one address. Every end is an `Attempt`, this box's own failures too.
+pub fn connect(
+    addr: SocketAddr,
+    options: &SocketOptions,
+    deadline: Deadline,
+) -> (Attempt, Option<Wire>) {
+    let began = deadline.elapsed();
+    let connecting = match sys::connect(addr, options) {
+        Ok(connecting) => connecting,
+        Err(fault) => {
+            let outcome = not_sent(addr, fault);
+            let elapsed = deadline.elapsed().saturating_sub(began);
+            return (Attempt { addr, local: None, outcome, syns: 0, elapsed }, None);
+        }
+    };
+    let local = connecting.local();
+    let progress = connecting.wait(&deadline);
+    let elapsed = deadline.elapsed().saturating_sub(began);
+    // Before that the kernel cannot have sent a second SYN, and asking costs a system call.
+    let asked = progress == Progress::Pending || elapsed >= RETRANSMIT_EARLIEST;
+    let info = if asked { connecting.info() } else { None }.unwrap_or_default();
+    let outcome = match progress {
+        Progress::Connected if is_same(local, addr) => Outcome::ToItself,
+        Progress::Connected => Outcome::Connected,
+        Progress::Failed { errno, icmp: Some(icmp) } => rejected(errno, icmp, local, elapsed),
+        Progress::Failed { errno, icmp: None } => failed(errno),
+        Progress::Pending => unanswered(&info, connecting.is_held()),
+    };
+    let wire = (outcome == Outcome::Connected)
+        .then(|| Wire::new(connecting.into_stream(), local, addr, deadline));
+    let syns = info.total_retrans.saturating_add(1);
+    (Attempt { addr, local: Some(local), outcome, syns, elapsed }, wire)
+}
+
+impl Wire {
+    /// Replaces the deadline: the next step has its own.
+    pub fn set_deadline(&mut self, deadline: Deadline) {
+        self.deadline = deadline;
     }
 
-    /// How the network, or this box, answered a SYN.
-    #[derive(Clone, Debug, PartialEq, Eq)]
-    pub enum Outcome {
-        Connected,
-        /// A RST answered: a closed port, or a firewall that imitates one.
-        Refused,
-        /// The handshake was complete before a RST came: a synproxy, a balancer.
-        Reset,
-        /// An ICMP error from another box answered.
-        Icmp(Icmp),
-        /// Nothing came until the deadline.
-        Silent,
-        /// No SYN after the first left this box: its own firewall or queue drops them.
-        Unsent,
-        /// The next hop, on this box's own link, answered no ARP or neighbour solicitation; or the
-        /// link took no packet. The SYN is still here.
-        NoNeighbour,
-        /// This box has no route, or no source address for one.
-        NoRoute(i32),
-        /// This box forbids it: a prohibit or blackhole route, a policy, its own firewall's ICMP.
-        Blocked {
-            errno: i32,
-            icmp: Option<Icmp>,
-        },
-        /// This box could not: descriptors, ports, source address, interface.
-        Local(Fault),
-        /// The kernel joined the socket to itself (RFC 9293 3.5, simultaneous open): nobody listens.
-        ToItself,
-        Failed(i32),
+    /// Gives bytes back that belong to the next step; they are read again before new ones.
+    pub fn unread(&mut self, bytes: &[u8]) {
+        self.unread.splice(..0, bytes.iter().copied());
     }
 
-    /// An open connection with a deadline beneath everything that reads or writes through it.
-    pub struct Wire {
-        stream: TcpStream,
-        local: SocketAddr,
-        peer: SocketAddr,
+    /// Says that nothing more will be written (FIN), and goes on reading.
+    pub fn shutdown_write(&self) -> io::Result<()> {
+        self.stream.shutdown(Shutdown::Write)
+    }
+
+    /// Asks the kernel how far the written bytes have come.
+    pub fn delivery(&self) -> Delivery {
+        Delivery {
+            unacknowledged: sys::unacknowledged(&self.stream).unwrap_or_default(),
+            info: sys::tcp_info(&self.stream).unwrap_or_default(),
+        }
+    }
+
+    pub fn local(&self) -> SocketAddr {
+        self.local
+    }
+
+    pub fn peer(&self) -> SocketAddr {
+        self.peer
+    }
+
+    /// Reads what is there, WouldBlock if nothing is: for whoever polls, past the deadline.
+    pub fn read_now(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        if self.unread.is_empty() { (&self.stream).read(buf) } else { self.read(buf) }
+    }
+
+    /// The socket, for whoever polls it; reading from it goes past the deadline.
+    pub fn stream(&self) -> &TcpStream {
+        &self.stream
+    }
+
+    fn new(stream: TcpStream, local: SocketAddr, peer: SocketAddr, deadline: Deadline) -> Self {
+        // A flight of TLS is several writes; Nagle (RFC 9293 3.7.4) would hold all but the
+        // first back until the peer's delayed ACK: 40 ms and a round trip that are not its own.
+        let _ = stream.set_nodelay(true);
+        Self { stream, local, peer, deadline, unread: Vec::new() }
+    }
+
+    /// One read or write that ends at `deadline`: tried, and waited for only if it must be.
+    /// By poll and not by SO_RCVTIMEO, which the kernel's coarse timers end late (3 s measured
+    /// up to 240 ms late with HZ=250, kernel/time/timer.c).
+    fn within(
+        &self,
         deadline: Deadline,
-        /// Bytes given back by a step that read too far.
-        unread: Vec<u8>,
-    }
-
-    /// How far the bytes that were written have come.
-    #[derive(Clone, Copy, Debug, Default)]
-    pub struct Delivery {
-        /// Bytes that the peer's kernel has not acknowledged, sent or not; a FIN counts as one.
-        pub unacknowledged: u32,
-        pub info: TcpInfo,
-    }
-
-    /// Connects to one address. Every end is an `Attempt`, this box's own failures too.
-    pub fn connect(
-        addr: SocketAddr,
-        options: &SocketOptions,
-        deadline: Deadline,
-    ) -> (Attempt, Option<Wire>) {
-        let began = deadline.elapsed();
-        let connecting = match sys::connect(addr, options) {
-            Ok(connecting) => connecting,
-            Err(fault) => {
-                let outcome = not_sent(addr, fault);
-                let elapsed = deadline.elapsed().saturating_sub(began);
-                return (Attempt { addr, local: None, outcome, syns: 0, elapsed }, None);
-            }
-        };
-        let local = connecting.local();
-        let progress = connecting.wait(&deadline);
-        let elapsed = deadline.elapsed().saturating_sub(began);
-        // Before that the kernel cannot have sent a second SYN, and asking costs a system call.
-        let asked = progress == Progress::Pending || elapsed >= RETRANSMIT_EARLIEST;
-        let info = if asked { connecting.info() } else { None }.unwrap_or_default();
-        let outcome = match progress {
-            Progress::Connected if is_same(local, addr) => Outcome::ToItself,
-            Progress::Connected => Outcome::Connected,
-            Progress::Failed { errno, icmp: Some(icmp) } => rejected(errno, icmp, local, elapsed),
-            Progress::Failed { errno, icmp: None } => failed(errno),
-            Progress::Pending => unanswered(&info, connecting.is_held()),
-        };
-        let wire = (outcome == Outcome::Connected)
-            .then(|| Wire::new(connecting.into_stream(), local, addr, deadline));
-        let syns = info.total_retrans.saturating_add(1);
-        (Attempt { addr, local: Some(local), outcome, syns, elapsed }, wire)
-    }
-
-    impl Wire {
-        /// Replaces the deadline: the next step has its own.
-        pub fn set_deadline(&mut self, deadline: Deadline) {
-            self.deadline = deadline;
-        }
-
-        /// Gives bytes back that belong to the next step; they are read again before new ones.
-        pub fn unread(&mut self, bytes: &[u8]) {
-            self.unread.splice(..0, bytes.iter().copied());
-        }
-
-        /// Says that nothing more will be written (FIN), and goes on reading.
-        pub fn shutdown_write(&self) -> io::Result<()> {
-            self.stream.shutdown(Shutdown::Write)
-        }
-
-        /// Asks the kernel how far the written bytes have come.
-        pub fn delivery(&self) -> Delivery {
-            Delivery {
-                unacknowledged: sys::unacknowledged(&self.stream).unwrap_or_default(),
-                info: sys::tcp_info(&self.stream).unwrap_or_default(),
-            }
-        }
-
-        pub fn local(&self) -> SocketAddr {
-            self.local
-        }
-
-        pub fn peer(&self) -> SocketAddr {
-            self.peer
-        }
-
-        /// Reads what is there, WouldBlock if nothing is: for whoever polls, past the deadline.
-        pub fn read_now(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-            if self.unread.is_empty() { (&self.stream).read(buf) } else { self.read(buf) }
-        }
-
-        /// The socket, for whoever polls it; reading from it goes past the deadline.
-        pub fn stream(&self) -> &TcpStream {
-            &self.stream
-        }
-
-        fn new(stream: TcpStream, local: SocketAddr, peer: SocketAddr, deadline: Deadline) -> Self {
-            // A flight of TLS is several writes; Nagle (RFC 9293 3.7.4) would hold all but the
-            // first back until the peer's delayed ACK: 40 ms and a round trip that are not its own.
-            let _ = stream.set_nodelay(true);
-            Self { stream, local, peer, deadline, unread: Vec::new() }
-        }
-
-        /// One read or write that ends at `deadline`: tried, and waited for only if it must be.
-        /// By poll and not by SO_RCVTIMEO, which the kernel's coarse timers end late (3 s measured
-        /// up to 240 ms late with HZ=250, kernel/time/timer.c).
-        fn within(
-            &self,
-            deadline: Deadline,
-            event: i16,
-            mut call: impl FnMut(&TcpStream) -> io::Result<usize>,
-        ) -> io::Result<usize> {
-            loop {
-                let left = deadline.remaining().ok_or(ErrorKind::TimedOut)?;
-                match call(&self.stream) {
-                    Err(e) if e.kind() == ErrorKind::Interrupted => {}
-                    Err(e) if e.kind() == ErrorKind::WouldBlock => {
-                        sys::poll(&[(self.stream.as_fd(), event)], Some(left))?;
-                    }
-                    result => return result,
+        event: i16,
+        mut call: impl FnMut(&TcpStream) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        loop {
+            let left = deadline.remaining().ok_or(ErrorKind::TimedOut)?;
+            match call(&self.stream) {
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                Err(e) if e.kind() == ErrorKind::WouldBlock => {
+                    sys::poll(&[(self.stream.as_fd(), event)], Some(left))?;
                 }
+                result => return result,
             }
         }
     }
+}
 
-    impl Read for Wire {
-        /// Bytes given back first, then the peer's; 0 is the peer's FIN, TimedOut the deadline.
-        fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-            if !self.unread.is_empty() {
-                let n = self.unread.as_slice().read(buf)?;
-                self.unread.drain(..n);
-                return Ok(n);
-            }
-            self.within(self.deadline, libc::POLLIN, |mut stream| stream.read(buf))
+impl Read for Wire {
+    /// Bytes given back first, then the peer's; 0 is the peer's FIN, TimedOut the deadline.
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        if !self.unread.is_empty() {
+            let n = self.unread.as_slice().read(buf)?;
+            self.unread.drain(..n);
+            return Ok(n);
         }
+        self.within(self.deadline, libc::POLLIN, |mut stream| stream.read(buf))
+    }
+}
+
+impl Write for Wire {
+    /// Fewer bytes than given when the deadline comes first; then TimedOut.
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        self.within(self.deadline, libc::POLLOUT, |mut stream| stream.write(buf))
     }
 
-    impl Write for Wire {
-        /// Fewer bytes than given when the deadline comes first; then TimedOut.
-        fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-            self.within(self.deadline, libc::POLLOUT, |mut stream| stream.write(buf))
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
+}
 
-    /// Who sent the ICMP error decides. An own firewall's `reject`, and a neighbour that answers
-    /// no ARP (net/ipv4/route.c, ipv4_link_failure), send it from this box to itself.
-    fn rejected(errno: i32, icmp: Icmp, local: SocketAddr, elapsed: Duration) -> Outcome {
-        let own = icmp.local || icmp.from.is_loopback() || icmp.from == local.ip().to_canonical();
-        match own {
-            false => Outcome::Icmp(icmp),
-            true if is_host_unreachable(&icmp) && elapsed > AT_ONCE => Outcome::NoNeighbour,
-            true => Outcome::Blocked { errno, icmp: Some(icmp) },
-        }
+/// Who sent the ICMP error decides. An own firewall's `reject`, and a neighbour that answers
+/// no ARP (net/ipv4/route.c, ipv4_link_failure), send it from this box to itself.
+fn rejected(errno: i32, icmp: Icmp, local: SocketAddr, elapsed: Duration) -> Outcome {
+    let own = icmp.local || icmp.from.is_loopback() || icmp.from == local.ip().to_canonical();
+    match own {
+        false => Outcome::Icmp(icmp),
+        true if is_host_unreachable(&icmp) && elapsed > AT_ONCE => Outcome::NoNeighbour,
+        true => Outcome::Blocked { errno, icmp: Some(icmp) },
     }
+}
 
-    /// What SO_ERROR means when no ICMP error explains it.
-    fn failed(errno: i32) -> Outcome {
-        match errno {
-            libc::ECONNREFUSED => Outcome::Refused,
-            libc::ECONNRESET | libc::EPIPE => Outcome::Reset,
-            libc::ETIMEDOUT => Outcome::Silent,
-            errno => Outcome::Failed(errno),
-        }
+/// What SO_ERROR means when no ICMP error explains it.
+fn failed(errno: i32) -> Outcome {
+    match errno {
+        libc::ECONNREFUSED => Outcome::Refused,
+        libc::ECONNRESET | libc::EPIPE => Outcome::Reset,
+        libc::ETIMEDOUT => Outcome::Silent,
+        errno => Outcome::Failed(errno),
     }
+}
 
-    /// Whether SYNs that nobody answered have left this box at all.
-    fn unanswered(info: &TcpInfo, is_held: bool) -> Outcome {
-        match info.total_retrans {
-            // A SYN that waits here is not sent again (net/ipv4/tcp_output.c, -EBUSY in
-            // tcp_retransmit_skb): its neighbour does not answer, or its link takes nothing.
-            0 if is_held => Outcome::NoNeighbour,
-            0 => Outcome::Silent,
-            // Same place: tried, but netfilter or a queue of this box refused, so none in flight.
-            _ if info.retrans == 0 => Outcome::Unsent,
-            _ => Outcome::Silent,
-        }
+/// Whether SYNs that nobody answered have left this box at all.
+fn unanswered(info: &TcpInfo, is_held: bool) -> Outcome {
+    match info.total_retrans {
+        // A SYN that waits here is not sent again (net/ipv4/tcp_output.c, -EBUSY in
+        // tcp_retransmit_skb): its neighbour does not answer, or its link takes nothing.
+        0 if is_held => Outcome::NoNeighbour,
+        0 => Outcome::Silent,
+        // Same place: tried, but netfilter or a queue of this box refused, so none in flight.
+        _ if info.retrans == 0 => Outcome::Unsent,
+        _ => Outcome::Silent,
     }
+}
 
-    /// What it means that no SYN left (connect(2), and net/ipv4/fib_semantics.c for the routes).
-    fn not_sent(addr: SocketAddr, fault: Fault) -> Outcome {
-        let Fault { call: "connect", errno } = fault else {
-            return Outcome::Local(fault);
-        };
-        match errno {
-            libc::ENETUNREACH | libc::EHOSTUNREACH => Outcome::NoRoute(errno),
-            libc::EACCES | libc::EPERM => Outcome::Blocked { errno, icmp: None },
-            // A blackhole route; but a link-local address without its interface says the same.
-            libc::EINVAL if !lacks_scope(addr) => Outcome::Blocked { errno, icmp: None },
-            // Every port is taken, or (IPv6) no address of this box can be the source. UDP has
-            // ports of its own, and sends nothing when it connects.
-            libc::EADDRNOTAVAIL if !has_source(addr) => Outcome::NoRoute(errno),
-            _ => Outcome::Local(fault),
-        }
+/// What it means that no SYN left (connect(2), and net/ipv4/fib_semantics.c for the routes).
+fn not_sent(addr: SocketAddr, fault: Fault) -> Outcome {
+    let Fault { call: "connect", errno } = fault else {
+        return Outcome::Local(fault);
+    };
+    match errno {
+        libc::ENETUNREACH | libc::EHOSTUNREACH => Outcome::NoRoute(errno),
+        libc::EACCES | libc::EPERM => Outcome::Blocked { errno, icmp: None },
+        // A blackhole route; but a link-local address without its interface says the same.
+        libc::EINVAL if !lacks_scope(addr) => Outcome::Blocked { errno, icmp: None },
+        // Every port is taken, or (IPv6) no address of this box can be the source. UDP has
+        // ports of its own, and sends nothing when it connects.
+        libc::EADDRNOTAVAIL if !has_source(addr) => Outcome::NoRoute(errno),
+        _ => Outcome::Local(fault),
     }
+}
 
-    /// ICMP 3/1 (RFC 792) or ICMPv6 1/3 (RFC 4443): what ipv4_link_failure() and NDP send.
-    fn is_host_unreachable(icmp: &Icmp) -> bool {
-        (icmp.kind, icmp.code) == if icmp.from.is_ipv4() { (3, 1) } else { (1, 3) }
-    }
+/// ICMP 3/1 (RFC 792) or ICMPv6 1/3 (RFC 4443): what ipv4_link_failure() and NDP send.
+fn is_host_unreachable(icmp: &Icmp) -> bool {
+    (icmp.kind, icmp.code) == if icmp.from.is_ipv4() { (3, 1) } else { (1, 3) }
+}
 
-    fn is_same(a: SocketAddr, b: SocketAddr) -> bool {
-        a.port() == b.port() && a.ip().to_canonical() == b.ip().to_canonical()
-    }
+fn is_same(a: SocketAddr, b: SocketAddr) -> bool {
+    a.port() == b.port() && a.ip().to_canonical() == b.ip().to_canonical()
+}
 
-    fn lacks_scope(addr: SocketAddr) -> bool {
-        matches!(addr, SocketAddr::V6(a) if a.ip().is_unicast_link_local() && a.scope_id() == 0)
-    }
+fn lacks_scope(addr: SocketAddr) -> bool {
+    matches!(addr, SocketAddr::V6(a) if a.ip().is_unicast_link_local() && a.scope_id() == 0)
+}
 
-    fn has_source(addr: SocketAddr) -> bool {
-        UdpSocket::bind(sys::unspecified(&addr)).and_then(|socket| socket.connect(addr)).is_ok()
-    }
+fn has_source(addr: SocketAddr) -> bool {
+    UdpSocket::bind(sys::unspecified(&addr)).and_then(|socket| socket.connect(addr)).is_ok()
+}
 
-    /// The first retransmission of a SYN comes after 1 s (RFC 6298 2.1, TCP_TIMEOUT_INIT).
-    const RETRANSMIT_EARLIEST: Duration = Duration::from_millis(900);
+/// The first retransmission of a SYN comes after 1 s (RFC 6298 2.1, TCP_TIMEOUT_INIT).
+const RETRANSMIT_EARLIEST: Duration = Duration::from_millis(900);
 
-    /// An own firewall answers while connect() runs, in some 0.1 ms; a neighbour is given up 3 s
-    /// after somebody, perhaps an earlier connection, first asked for it.
-    const AT_ONCE: Duration = Duration::from_millis(2);
+/// An own firewall answers while connect() runs, in some 0.1 ms; a neighbour is given up 3 s
+/// after somebody, perhaps an earlier connection, first asked for it.
+const AT_ONCE: Duration = Duration::from_millis(2);

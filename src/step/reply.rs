@@ -1,529 +1,529 @@
-    //! In: an open connection and a question. Out: what the application answered, as it came.
+//! In: an open connection and a question. Out: what the application answered, as it came.
 
-    use crate::step::connect::{Delivery, Wire};
-    use crate::base::deadline::Deadline;
-    use crate::step::greet;
-    use crate::target::{Host, Target, TlsMode};
-    use crate::base::text::Untrusted;
-    use crate::step::tls::{self, Session};
-    use std::fmt::Write as _;
-    use std::io::{self, ErrorKind, Read, Write};
-    use std::net::IpAddr;
-    use std::time::Duration;
+use crate::base::deadline::Deadline;
+use crate::base::text::Untrusted;
+use crate::step::connect::{Delivery, Wire};
+use crate::step::greet;
+use crate::step::tls::{self, Session};
+use crate::target::{Host, Target, TlsMode};
+use std::fmt::Write as _;
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::IpAddr;
+use std::time::Duration;
 
-    /// What to ask, and what the answer must hold.
-    pub struct Question {
-        pub protocol: Protocol,
-        /// Empty: only listen.
-        request: Vec<u8>,
-        expect: Option<Vec<u8>>,
-        /// A greeting comes first, which nobody has read yet (TLS from the first byte).
-        listens: bool,
+/// What to ask, and what the answer must hold.
+pub struct Question {
+    pub protocol: Protocol,
+    /// Empty: only listen.
+    request: Vec<u8>,
+    expect: Option<Vec<u8>>,
+    /// A greeting comes first, which nobody has read yet (TLS from the first byte).
+    listens: bool,
+}
+
+/// Whose rules tell whether an answer is complete and good.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    Http,
+    Redis,
+    Postgres,
+    /// The user's own words.
+    Text,
+}
+
+/// What was asked and what came.
+pub struct Reply {
+    pub protocol: Protocol,
+    pub request: Untrusted,
+    /// Everything that the service said, its greeting included; at most `KEPT` bytes.
+    pub text: Untrusted,
+    /// Where the answer begins in `text`.
+    pub from: usize,
+    pub end: End,
+    pub head: Option<Head>,
+    /// Whether the expected text came; `None`: none was expected.
+    pub met: Option<bool>,
+    /// Bytes of the request that the kernel took.
+    pub sent: usize,
+    pub first_byte: Option<Duration>,
+    pub elapsed: Duration,
+    /// How far the request had come when nothing more was heard.
+    pub delivery: Delivery,
+}
+
+/// Why reading stopped.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// All that was wanted has come.
+    Complete,
+    Closed,
+    Reset,
+    /// An ICMP error, or another one of the kernel's.
+    Failed(i32),
+    /// TLS: the alert that ended the session.
+    Alert(u8),
+    Timeout,
+    /// More than `KEPT` bytes without an end.
+    TooLong,
+    /// Not what the protocol allows, and which part of it.
+    Malformed(&'static str),
+    /// Nothing was asked: the certificate failed verification.
+    Unverified,
+    /// Nothing was asked: ALPN agreed on a protocol that is not HTTP/1.1.
+    OtherAlpn,
+}
+
+/// The head of an HTTP answer, as far as it matters.
+pub struct Head {
+    /// The status line.
+    pub line: Untrusted,
+    pub status: u16,
+    pub location: Option<Untrusted>,
+    pub server: Option<Untrusted>,
+    length: Option<u64>,
+    /// Bytes up to the body.
+    size: usize,
+}
+
+/// A connection that can be asked through. Not `Read` and `Write` as such: whoever is called
+/// through a table brings every method of those along, 4 kB of them.
+pub trait Channel {
+    fn set_deadline(&mut self, deadline: Deadline);
+    fn receive(&mut self, buffer: &mut [u8]) -> io::Result<usize>;
+    /// Sends what it can, at once.
+    fn send(&mut self, bytes: &[u8]) -> io::Result<usize>;
+    fn delivery(&self) -> Delivery;
+}
+
+impl Channel for Wire {
+    fn set_deadline(&mut self, deadline: Deadline) {
+        Wire::set_deadline(self, deadline);
     }
 
-    /// Whose rules tell whether an answer is complete and good.
-    #[derive(Clone, Copy, PartialEq, Eq)]
-    pub enum Protocol {
-        Http,
-        Redis,
-        Postgres,
-        /// The user's own words.
-        Text,
+    fn receive(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.read(buffer)
     }
 
-    /// What was asked and what came.
-    pub struct Reply {
-        pub protocol: Protocol,
-        pub request: Untrusted,
-        /// Everything that the service said, its greeting included; at most `KEPT` bytes.
-        pub text: Untrusted,
-        /// Where the answer begins in `text`.
-        pub from: usize,
-        pub end: End,
-        pub head: Option<Head>,
-        /// Whether the expected text came; `None`: none was expected.
-        pub met: Option<bool>,
-        /// Bytes of the request that the kernel took.
-        pub sent: usize,
-        pub first_byte: Option<Duration>,
-        pub elapsed: Duration,
-        /// How far the request had come when nothing more was heard.
-        pub delivery: Delivery,
+    fn send(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.write(bytes)
     }
 
-    /// Why reading stopped.
-    #[derive(Clone, Copy, PartialEq, Eq)]
-    pub enum End {
-        /// All that was wanted has come.
-        Complete,
-        Closed,
-        Reset,
-        /// An ICMP error, or another one of the kernel's.
-        Failed(i32),
-        /// TLS: the alert that ended the session.
-        Alert(u8),
-        Timeout,
-        /// More than `KEPT` bytes without an end.
-        TooLong,
-        /// Not what the protocol allows, and which part of it.
-        Malformed(&'static str),
-        /// Nothing was asked: the certificate failed verification.
-        Unverified,
-        /// Nothing was asked: ALPN agreed on a protocol that is not HTTP/1.1.
-        OtherAlpn,
+    fn delivery(&self) -> Delivery {
+        Wire::delivery(self)
+    }
+}
+
+impl Channel for Session<Wire> {
+    fn set_deadline(&mut self, deadline: Deadline) {
+        Session::set_deadline(self, deadline);
     }
 
-    /// The head of an HTTP answer, as far as it matters.
-    pub struct Head {
-        /// The status line.
-        pub line: Untrusted,
-        pub status: u16,
-        pub location: Option<Untrusted>,
-        pub server: Option<Untrusted>,
-        length: Option<u64>,
-        /// Bytes up to the body.
-        size: usize,
+    fn receive(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.read(buffer)
     }
 
-    /// A connection that can be asked through. Not `Read` and `Write` as such: whoever is called
-    /// through a table brings every method of those along, 4 kB of them.
-    pub trait Channel {
-        fn set_deadline(&mut self, deadline: Deadline);
-        fn receive(&mut self, buffer: &mut [u8]) -> io::Result<usize>;
-        /// Sends what it can, at once.
-        fn send(&mut self, bytes: &[u8]) -> io::Result<usize>;
-        fn delivery(&self) -> Delivery;
+    fn send(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let sent = self.write(bytes)?;
+        self.flush().map(|()| sent)
     }
 
-    impl Channel for Wire {
-        fn set_deadline(&mut self, deadline: Deadline) {
-            Wire::set_deadline(self, deadline);
-        }
+    fn delivery(&self) -> Delivery {
+        self.carrier().delivery()
+    }
+}
 
-        fn receive(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-            self.read(buffer)
+/// What the target says shall be asked: the user's words first, then its path, then the least
+/// that proves its service. `None`: nothing.
+pub fn question(target: &Target) -> Option<Question> {
+    let service = target.service.map_or("", |s| s.name);
+    let (protocol, request) = match (&target.send, &target.path, service) {
+        (Some(text), _, _) => (Protocol::Text, text.clone()),
+        (None, Some(path), _) => (Protocol::Http, get(target, path)),
+        (_, _, "redis" | "rediss") => (Protocol::Redis, PING.to_vec()),
+        (_, _, "postgres" | "postgresql") if target.tls == TlsMode::Never => {
+            (Protocol::Postgres, SSL_REQUEST.to_vec())
         }
+        _ if target.expect.is_some() => (Protocol::Text, Vec::new()),
+        _ => return None,
+    };
+    let listens = target.tls == TlsMode::Implicit && target.greets();
+    Some(Question { protocol, request, expect: target.expect.clone(), listens })
+}
 
-        fn send(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.write(bytes)
-        }
-
-        fn delivery(&self) -> Delivery {
-            Wire::delivery(self)
-        }
+impl Question {
+    /// Whether to ask without waiting for a greeting: the service lets the client speak first.
+    pub fn goes_first(&self, target: &Target) -> bool {
+        !self.request.is_empty() && !target.greets()
     }
 
-    impl Channel for Session<Wire> {
-        fn set_deadline(&mut self, deadline: Deadline) {
-            Session::set_deadline(self, deadline);
-        }
-
-        fn receive(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-            self.read(buffer)
-        }
-
-        fn send(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            let sent = self.write(bytes)?;
-            self.flush().map(|()| sent)
-        }
-
-        fn delivery(&self) -> Delivery {
-            self.carrier().delivery()
-        }
-    }
-
-    /// What the target says shall be asked: the user's words first, then its path, then the least
-    /// that proves its service. `None`: nothing.
-    pub fn question(target: &Target) -> Option<Question> {
-        let service = target.service.map_or("", |s| s.name);
-        let (protocol, request) = match (&target.send, &target.path, service) {
-            (Some(text), _, _) => (Protocol::Text, text.clone()),
-            (None, Some(path), _) => (Protocol::Http, get(target, path)),
-            (_, _, "redis" | "rediss") => (Protocol::Redis, PING.to_vec()),
-            (_, _, "postgres" | "postgresql") if target.tls == TlsMode::Never => {
-                (Protocol::Postgres, SSL_REQUEST.to_vec())
-            }
-            _ if target.expect.is_some() => (Protocol::Text, Vec::new()),
-            _ => return None,
+    /// Why reading may stop; `None`: more must come. `text[from..]` is the answer itself.
+    fn end(&self, text: &[u8], from: usize) -> Option<End> {
+        let answer = text.get(from..).unwrap_or_default();
+        let unmet = self.met(text) == Some(false);
+        let complete = match self.protocol {
+            Protocol::Http => match head(answer) {
+                Err(part) => return Some(End::Malformed(part)),
+                Ok(None) => false,
+                // Why a request is bad stands in the body.
+                Ok(Some(head)) if unmet || head.status == 400 => head.has_body(answer),
+                Ok(Some(_)) => true,
+            },
+            Protocol::Postgres => matches!(answer, b"S" | b"N"),
+            Protocol::Text if self.expect.is_some() => !unmet,
+            Protocol::Redis | Protocol::Text => answer.ends_with(b"\n"),
         };
-        let listens = target.tls == TlsMode::Implicit && target.greets();
-        Some(Question { protocol, request, expect: target.expect.clone(), listens })
-    }
-
-    impl Question {
-        /// Whether to ask without waiting for a greeting: the service lets the client speak first.
-        pub fn goes_first(&self, target: &Target) -> bool {
-            !self.request.is_empty() && !target.greets()
-        }
-
-        /// Why reading may stop; `None`: more must come. `text[from..]` is the answer itself.
-        fn end(&self, text: &[u8], from: usize) -> Option<End> {
-            let answer = text.get(from..).unwrap_or_default();
-            let unmet = self.met(text) == Some(false);
-            let complete = match self.protocol {
-                Protocol::Http => match head(answer) {
-                    Err(part) => return Some(End::Malformed(part)),
-                    Ok(None) => false,
-                    // Why a request is bad stands in the body.
-                    Ok(Some(head)) if unmet || head.status == 400 => head.has_body(answer),
-                    Ok(Some(_)) => true,
-                },
-                Protocol::Postgres => matches!(answer, b"S" | b"N"),
-                Protocol::Text if self.expect.is_some() => !unmet,
-                Protocol::Redis | Protocol::Text => answer.ends_with(b"\n"),
-            };
-            match complete {
-                true => Some(End::Complete),
-                false => (text.len() >= KEPT).then_some(End::TooLong),
-            }
-        }
-
-        /// Whether the expected text is there.
-        fn met(&self, text: &[u8]) -> Option<bool> {
-            let expected = self.expect.as_deref().filter(|e| !e.is_empty())?;
-            Some(text.windows(expected.len()).any(|w| w == expected))
-        }
-
-        /// Whether silence after some bytes ends an answer: nothing else does.
-        fn ends_with_silence(&self) -> bool {
-            match self.protocol {
-                Protocol::Http => false,
-                Protocol::Redis | Protocol::Postgres => true,
-                Protocol::Text => self.expect.is_none(),
-            }
+        match complete {
+            true => Some(End::Complete),
+            false => (text.len() >= KEPT).then_some(End::TooLong),
         }
     }
 
-    /// The record of a question that nobody can be asked, with what was heard before.
-    pub fn unasked(question: &Question, heard: &[u8], end: End) -> Reply {
-        Reply {
-            protocol: question.protocol,
-            request: Untrusted::new(question.request.as_slice()),
-            text: Untrusted::new(heard),
-            from: 0,
-            end,
-            head: None,
-            met: question.met(heard),
-            sent: 0,
-            first_byte: None,
-            elapsed: Duration::ZERO,
-            delivery: Delivery::default(),
+    /// Whether the expected text is there.
+    fn met(&self, text: &[u8]) -> Option<bool> {
+        let expected = self.expect.as_deref().filter(|e| !e.is_empty())?;
+        Some(text.windows(expected.len()).any(|w| w == expected))
+    }
+
+    /// Whether silence after some bytes ends an answer: nothing else does.
+    fn ends_with_silence(&self) -> bool {
+        match self.protocol {
+            Protocol::Http => false,
+            Protocol::Redis | Protocol::Postgres => true,
+            Protocol::Text => self.expect.is_none(),
+        }
+    }
+}
+
+/// The record of a question that nobody can be asked, with what was heard before.
+pub fn unasked(question: &Question, heard: &[u8], end: End) -> Reply {
+    Reply {
+        protocol: question.protocol,
+        request: Untrusted::new(question.request.as_slice()),
+        text: Untrusted::new(heard),
+        from: 0,
+        end,
+        head: None,
+        met: question.met(heard),
+        sent: 0,
+        first_byte: None,
+        elapsed: Duration::ZERO,
+        delivery: Delivery::default(),
+    }
+}
+
+/// Asks, and reads until the answer is complete. `heard` is what the service said before.
+pub fn ask(
+    channel: &mut dyn Channel,
+    question: &Question,
+    heard: &[u8],
+    deadline: Deadline,
+) -> Reply {
+    channel.set_deadline(deadline);
+    let mut reply = unasked(question, heard, End::Timeout);
+    let mut text = heard.to_vec();
+    let mut end = if question.listens { read(channel, &mut text) } else { None };
+    if end.is_none() {
+        reply.from = text.len();
+        reply.sent = send(channel, &question.request);
+    }
+    while end.is_none() {
+        end = question.end(&text, reply.from).or_else(|| read(channel, &mut text));
+        if reply.first_byte.is_none() && text.len() > reply.from {
+            reply.first_byte = Some(deadline.elapsed());
+            if question.ends_with_silence() {
+                channel.set_deadline(Deadline::after(GRACE).no_later_than(deadline));
+            }
+        }
+    }
+    let enough = question.ends_with_silence() && reply.first_byte.is_some();
+    reply.end = match end {
+        Some(End::Timeout) | None if enough => End::Complete,
+        end => end.unwrap_or(End::Timeout),
+    };
+    if matches!(reply.end, End::Timeout | End::Failed(_)) {
+        reply.delivery = channel.delivery();
+    }
+    reply.met = question.met(&text);
+    reply.text = Untrusted::new(text);
+    if question.protocol == Protocol::Http {
+        reply.head = head(reply.answer()).ok().flatten();
+    }
+    reply.elapsed = deadline.elapsed();
+    reply
+}
+
+/// Writes the request; how much of it the kernel took. Why it did not take all shows when the
+/// answer is read, which may be there although the peer has closed.
+fn send(channel: &mut dyn Channel, request: &[u8]) -> usize {
+    let mut sent = 0;
+    while let Some(rest @ [_, ..]) = request.get(sent..) {
+        match channel.send(rest) {
+            Ok(n @ 1..) => sent += n,
+            _ => break,
+        }
+    }
+    sent
+}
+
+/// Reads once, up to `KEPT` bytes in all; `None`: something came.
+fn read(channel: &mut dyn Channel, text: &mut Vec<u8>) -> Option<End> {
+    let mut chunk = [0; CHUNK];
+    match channel.receive(&mut chunk) {
+        Ok(0) => return Some(End::Closed),
+        Ok(n) => text.extend(chunk.iter().take(n.min(KEPT.saturating_sub(text.len())))),
+        Err(error) => return Some(failure(&error)),
+    }
+    None
+}
+
+/// Why a read failed. A peer that ends TLS without saying so has closed.
+fn failure(error: &io::Error) -> End {
+    match (tls::alert_in(error), error.raw_os_error(), error.kind()) {
+        (Some(alert), _, _) => End::Alert(alert),
+        (_, Some(libc::ECONNRESET | libc::EPIPE), _) => End::Reset,
+        (_, Some(errno), _) => End::Failed(errno),
+        (_, _, ErrorKind::TimedOut) => End::Timeout,
+        (_, _, ErrorKind::UnexpectedEof) => End::Closed,
+        _ => End::Malformed("TLS"),
+    }
+}
+
+impl Reply {
+    /// What came after the question.
+    pub fn answer(&self) -> &[u8] {
+        self.text.bytes().get(self.from..).unwrap_or_default()
+    }
+
+    /// The part of the answer that says most; of everything heard if there is no answer.
+    pub fn headline(&self) -> Untrusted {
+        match (&self.head, self.answer()) {
+            (Some(head), _) => head.line.clone(),
+            (None, []) => greet::headline(self.text.bytes()),
+            (None, answer) => greet::headline(answer),
         }
     }
 
-    /// Asks, and reads until the answer is complete. `heard` is what the service said before.
-    pub fn ask(
-        channel: &mut dyn Channel,
-        question: &Question,
-        heard: &[u8],
-        deadline: Deadline,
-    ) -> Reply {
-        channel.set_deadline(deadline);
-        let mut reply = unasked(question, heard, End::Timeout);
-        let mut text = heard.to_vec();
-        let mut end = if question.listens { read(channel, &mut text) } else { None };
-        if end.is_none() {
-            reply.from = text.len();
-            reply.sent = send(channel, &question.request);
-        }
-        while end.is_none() {
-            end = question.end(&text, reply.from).or_else(|| read(channel, &mut text));
-            if reply.first_byte.is_none() && text.len() > reply.from {
-                reply.first_byte = Some(deadline.elapsed());
-                if question.ends_with_silence() {
-                    channel.set_deadline(Deadline::after(GRACE).no_later_than(deadline));
-                }
-            }
-        }
-        let enough = question.ends_with_silence() && reply.first_byte.is_some();
-        reply.end = match end {
-            Some(End::Timeout) | None if enough => End::Complete,
-            end => end.unwrap_or(End::Timeout),
+    /// The protocol that was spoken instead of the one that was asked for.
+    pub fn other_protocol(&self) -> Option<&'static str> {
+        let asked = match self.protocol {
+            Protocol::Http => "http",
+            Protocol::Redis => "redis",
+            Protocol::Postgres => "postgres",
+            Protocol::Text => return None,
         };
-        if matches!(reply.end, End::Timeout | End::Failed(_)) {
-            reply.delivery = channel.delivery();
-        }
-        reply.met = question.met(&text);
-        reply.text = Untrusted::new(text);
-        if question.protocol == Protocol::Http {
-            reply.head = head(reply.answer()).ok().flatten();
-        }
-        reply.elapsed = deadline.elapsed();
-        reply
+        greet::recognise(self.answer(), 0).filter(|seen| *seen != asked)
     }
 
-    /// Writes the request; how much of it the kernel took. Why it did not take all shows when the
-    /// answer is read, which may be there although the peer has closed.
-    fn send(channel: &mut dyn Channel, request: &[u8]) -> usize {
-        let mut sent = 0;
-        while let Some(rest @ [_, ..]) = request.get(sent..) {
-            match channel.send(rest) {
-                Ok(n @ 1..) => sent += n,
-                _ => break,
-            }
-        }
-        sent
+    /// Whether the body of an HTTP answer has these words, in any case.
+    pub fn mentions(&self, words: &str) -> bool {
+        let body = self.answer().get(self.head.as_ref().map_or(0, |h| h.size)..);
+        let mut windows = body.unwrap_or_default().windows(words.len());
+        windows.any(|w| w.eq_ignore_ascii_case(words.as_bytes()))
     }
 
-    /// Reads once, up to `KEPT` bytes in all; `None`: something came.
-    fn read(channel: &mut dyn Channel, text: &mut Vec<u8>) -> Option<End> {
-        let mut chunk = [0; CHUNK];
-        match channel.receive(&mut chunk) {
-            Ok(0) => return Some(End::Closed),
-            Ok(n) => text.extend(chunk.iter().take(n.min(KEPT.saturating_sub(text.len())))),
-            Err(error) => return Some(failure(&error)),
-        }
-        None
+    /// Whether the network lost the request: it was sent again and again, which a peer that
+    /// merely has no room for it does not cause (net/ipv4/tcp_timer.c, tcp_probe_timer).
+    pub fn is_lost(&self) -> bool {
+        self.delivery.unacknowledged > 0 && self.delivery.info.retransmits > 0
+    }
+}
+
+impl Head {
+    /// Whether as much of the body has come as the head announces; without a length the end
+    /// of the connection ends it.
+    fn has_body(&self, answer: &[u8]) -> bool {
+        let came = answer.len().saturating_sub(self.size) as u64;
+        self.length.is_some_and(|length| came >= length)
     }
 
-    /// Why a read failed. A peer that ends TLS without saying so has closed.
-    fn failure(error: &io::Error) -> End {
-        match (tls::alert_in(error), error.raw_os_error(), error.kind()) {
-            (Some(alert), _, _) => End::Alert(alert),
-            (_, Some(libc::ECONNRESET | libc::EPIPE), _) => End::Reset,
-            (_, Some(errno), _) => End::Failed(errno),
-            (_, _, ErrorKind::TimedOut) => End::Timeout,
-            (_, _, ErrorKind::UnexpectedEof) => End::Closed,
-            _ => End::Malformed("TLS"),
-        }
-    }
-
-    impl Reply {
-        /// What came after the question.
-        pub fn answer(&self) -> &[u8] {
-            self.text.bytes().get(self.from..).unwrap_or_default()
-        }
-
-        /// The part of the answer that says most; of everything heard if there is no answer.
-        pub fn headline(&self) -> Untrusted {
-            match (&self.head, self.answer()) {
-                (Some(head), _) => head.line.clone(),
-                (None, []) => greet::headline(self.text.bytes()),
-                (None, answer) => greet::headline(answer),
-            }
-        }
-
-        /// The protocol that was spoken instead of the one that was asked for.
-        pub fn other_protocol(&self) -> Option<&'static str> {
-            let asked = match self.protocol {
-                Protocol::Http => "http",
-                Protocol::Redis => "redis",
-                Protocol::Postgres => "postgres",
-                Protocol::Text => return None,
-            };
-            greet::recognise(self.answer(), 0).filter(|seen| *seen != asked)
-        }
-
-        /// Whether the body of an HTTP answer has these words, in any case.
-        pub fn mentions(&self, words: &str) -> bool {
-            let body = self.answer().get(self.head.as_ref().map_or(0, |h| h.size)..);
-            let mut windows = body.unwrap_or_default().windows(words.len());
-            windows.any(|w| w.eq_ignore_ascii_case(words.as_bytes()))
-        }
-
-        /// Whether the network lost the request: it was sent again and again, which a peer that
-        /// merely has no room for it does not cause (net/ipv4/tcp_timer.c, tcp_probe_timer).
-        pub fn is_lost(&self) -> bool {
-            self.delivery.unacknowledged > 0 && self.delivery.info.retransmits > 0
-        }
-    }
-
-    impl Head {
-        /// Whether as much of the body has come as the head announces; without a length the end
-        /// of the connection ends it.
-        fn has_body(&self, answer: &[u8]) -> bool {
-            let came = answer.len().saturating_sub(self.size) as u64;
-            self.length.is_some_and(|length| came >= length)
-        }
-
-        /// One line `name: value` (RFC 9112 section 5); those that begin with a blank go on with
-        /// the one before, which is obsolete and says nothing here.
-        fn field(&mut self, line: &[u8]) -> Result<(), &'static str> {
-            let Some(colon) = line.iter().position(|b| *b == b':') else {
-                return if matches!(line, [b' ' | b'\t', ..]) { Ok(()) } else { Err("header") };
-            };
-            let (name, value) = line.split_at_checked(colon).ok_or("header")?;
-            let value = value.get(1..).unwrap_or_default().trim_ascii();
-            match name.to_ascii_lowercase().as_slice() {
-                b"location" => self.location = Some(Untrusted::new(value)),
-                b"server" => self.server = Some(Untrusted::new(value)),
-                // Two that differ are an attack or a broken proxy (RFC 9112 section 6.3).
-                b"content-length" => {
-                    for one in value.split(|b| *b == b',') {
-                        let text = std::str::from_utf8(one.trim_ascii()).ok();
-                        let number = text.and_then(|t| t.parse().ok()).ok_or("Content-Length")?;
-                        if self.length.is_some_and(|length| length != number) {
-                            return Err("Content-Length");
-                        }
-                        self.length = Some(number);
+    /// One line `name: value` (RFC 9112 section 5); those that begin with a blank go on with
+    /// the one before, which is obsolete and says nothing here.
+    fn field(&mut self, line: &[u8]) -> Result<(), &'static str> {
+        let Some(colon) = line.iter().position(|b| *b == b':') else {
+            return if matches!(line, [b' ' | b'\t', ..]) { Ok(()) } else { Err("header") };
+        };
+        let (name, value) = line.split_at_checked(colon).ok_or("header")?;
+        let value = value.get(1..).unwrap_or_default().trim_ascii();
+        match name.to_ascii_lowercase().as_slice() {
+            b"location" => self.location = Some(Untrusted::new(value)),
+            b"server" => self.server = Some(Untrusted::new(value)),
+            // Two that differ are an attack or a broken proxy (RFC 9112 section 6.3).
+            b"content-length" => {
+                for one in value.split(|b| *b == b',') {
+                    let text = std::str::from_utf8(one.trim_ascii()).ok();
+                    let number = text.and_then(|t| t.parse().ok()).ok_or("Content-Length")?;
+                    if self.length.is_some_and(|length| length != number) {
+                        return Err("Content-Length");
                     }
-                }
-                _ => {}
-            }
-            Ok(())
-        }
-    }
-
-    /// Reads the head of an HTTP/1 answer (RFC 9112), without the interim ones (1xx) before it.
-    /// `Ok(None)`: it goes on; `Err`: the part that no HTTP answer has.
-    pub fn head(bytes: &[u8]) -> Result<Option<Head>, &'static str> {
-        let mut rest = bytes;
-        let mut head: Option<Head> = None;
-        while let Some(end) = rest.iter().position(|b| *b == b'\n') {
-            let (line, after) = rest.split_at_checked(end + 1).unwrap_or((rest, &[]));
-            rest = after;
-            let line = line.strip_suffix(b"\n").unwrap_or(line);
-            let line = line.strip_suffix(b"\r").unwrap_or(line);
-            match &mut head {
-                None => head = Some(status_line(line)?),
-                Some(whole) if line.is_empty() => match whole.status {
-                    100 | 102..=199 => head = None,
-                    _ => {
-                        whole.size = bytes.len() - rest.len();
-                        return Ok(head);
-                    }
-                },
-                Some(open) => open.field(line)?,
-            }
-        }
-        let begins = HTTP.starts_with(rest) || rest.starts_with(HTTP);
-        if head.is_none() && !begins { Err("status line") } else { Ok(None) }
-    }
-
-    /// `HTTP/1.1 200 OK` without control bytes (RFC 9112 section 4); the reason may be missing.
-    fn status_line(line: &[u8]) -> Result<Head, &'static str> {
-        let mut words = line.splitn(3, |b| *b == b' ');
-        let version = words.next().and_then(|v| v.strip_prefix(HTTP));
-        let digits = words.next().filter(|d| d.len() == 3 && d.iter().all(u8::is_ascii_digit));
-        let status = digits.and_then(|d| std::str::from_utf8(d).ok()?.parse().ok());
-        let known = version.is_some_and(|v| matches!(v, [b'0'..=b'9'] | [b'1', b'.', b'0'..=b'9']));
-        let clean = !line.iter().any(|b| b.is_ascii_control() && *b != b'\t');
-        match status.filter(|s| known && clean && *s >= 100) {
-            Some(status) => Ok(Head {
-                line: Untrusted::new(line.trim_ascii_end()),
-                status,
-                location: None,
-                server: None,
-                length: None,
-                size: 0,
-            }),
-            None => Err("status line"),
-        }
-    }
-
-    /// One request as curl writes it: the port only where it is not the scheme's own, an IPv6
-    /// address in brackets and without its scope (RFC 9110 section 7.2, RFC 6874 section 4).
-    fn get(target: &Target, path: &str) -> Vec<u8> {
-        let host = match &target.host {
-            Host::Ip(IpAddr::V6(ip), _) => format!("[{ip}]"),
-            host => host.to_string(),
-        };
-        let usual = if target.tls == TlsMode::Never { 80 } else { 443 };
-        let port = if target.port == usual { String::new() } else { format!(":{}", target.port) };
-        let (path, version) = (encode(path), env!("CARGO_PKG_VERSION"));
-        let fields = format!("User-Agent: reach/{version}\r\nAccept: */*\r\nConnection: close");
-        format!("GET {path} HTTP/1.1\r\nHost: {host}{port}\r\n{fields}\r\n\r\n").into_bytes()
-    }
-
-    /// Where a redirect leads, to be typed behind `reach`; `None`: reach cannot go there.
-    pub fn redirect(location: &Untrusted, target: &Target) -> Option<String> {
-        let text = std::str::from_utf8(location.bytes()).ok().filter(|t| t.len() <= URL_MAX)?;
-        let own = if target.tls == TlsMode::Never { "http" } else { "https" };
-        let (scheme, rest) = match (text.strip_prefix("//"), text.split_once("://")) {
-            (Some(rest), _) => (own, rest.to_string()),
-            (None, _) if text.starts_with('/') => (own, format!("{target}{text}")),
-            (None, Some((scheme, rest))) => {
-                (*["http", "https"].iter().find(|s| scheme.eq_ignore_ascii_case(s))?, rest.into())
-            }
-            _ => return None,
-        };
-        // A scope would be looked up on this box; no public address has one.
-        let authority = rest.split(['/', '?', '#']).next().filter(|a| !a.contains('%'))?;
-        let path = rest.get(authority.len()..).unwrap_or_default();
-        let there = Target::parse(&format!("{scheme}://{authority}{path}"), None).ok()?;
-        // What was dialled for this host is nothing to another one, or to another port.
-        let same = there.host == target.host
-            && target.dial.as_ref().is_none_or(|dial| dial.port.is_none());
-        Some(url(scheme, &there) + &options(target, if same { "m" } else { "mna" }))
-    }
-
-    /// The target as it is typed to check it again on the same way: all that was given, but no
-    /// login, and nothing that the advice replaces, by its letters in `target::KEPT`; `p`: the
-    /// proxy. With another mode of TLS the scheme goes as well.
-    pub fn again(target: &Target, without: &str) -> String {
-        let bare = without.contains('m');
-        let place = match (&target.path, target.service.filter(|_| !bare)) {
-            (Some(_), _) if bare || target.tls == TlsMode::Never => url("http", target),
-            (Some(_), _) => url("https", target),
-            (None, Some(service)) => format!("{}://{target}", service.name),
-            (None, None) => target.to_string(),
-        };
-        place + &options(target, without)
-    }
-
-    /// The options alone.
-    pub fn options(target: &Target, without: &str) -> String {
-        let proxy = target.proxy.as_ref().filter(|_| !without.contains('p'));
-        let mut words = proxy.map_or(String::new(), |proxy| format!(" --proxy {proxy}"));
-        for (letter, word) in target.given.lines().filter_map(|line| line.split_at_checked(1)) {
-            words += if without.contains(letter) { "" } else { word };
-        }
-        words
-    }
-
-    /// One word of a shell and nothing else, safe to show.
-    pub fn quoted(typed: &str) -> String {
-        let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~/:@%+=,".contains(&b);
-        if typed.bytes().all(plain) {
-            return typed.to_string();
-        }
-        let mut word = String::from("'");
-        for b in typed.bytes() {
-            let _ = match b {
-                b'\'' => word.write_str("'\\''"),
-                b' '..=b'~' => word.write_char(char::from(b)),
-                // As `--send` takes it; a file of such a name must be typed by hand.
-                _ => write!(word, "\\x{b:02x}"),
-            };
-        }
-        word + "'"
-    }
-
-    /// The target as a URL that a shell takes for one word and nothing else.
-    pub fn url(scheme: &str, target: &Target) -> String {
-        let path = target.path.as_deref().unwrap_or("/");
-        quoted(&format!("{scheme}://{target}{}", encode(path)))
-    }
-
-    /// Percent-encodes what no URL has (RFC 3986 section 2), and the single quote.
-    fn encode(path: &str) -> String {
-        path.bytes().fold(String::new(), |mut out, b| {
-            match b.is_ascii_alphanumeric() || b"-._~:/?#[]@!$&()*+,;=%".contains(&b) {
-                true => out.push(char::from(b)),
-                false => {
-                    let _ = write!(out, "%{b:02X}");
+                    self.length = Some(number);
                 }
             }
-            out
-        })
+            _ => {}
+        }
+        Ok(())
     }
+}
 
-    const HTTP: &[u8] = b"HTTP/";
+/// Reads the head of an HTTP/1 answer (RFC 9112), without the interim ones (1xx) before it.
+/// `Ok(None)`: it goes on; `Err`: the part that no HTTP answer has.
+pub fn head(bytes: &[u8]) -> Result<Option<Head>, &'static str> {
+    let mut rest = bytes;
+    let mut head: Option<Head> = None;
+    while let Some(end) = rest.iter().position(|b| *b == b'\n') {
+        let (line, after) = rest.split_at_checked(end + 1).unwrap_or((rest, &[]));
+        rest = after;
+        let line = line.strip_suffix(b"\n").unwrap_or(line);
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        match &mut head {
+            None => head = Some(status_line(line)?),
+            Some(whole) if line.is_empty() => match whole.status {
+                100 | 102..=199 => head = None,
+                _ => {
+                    whole.size = bytes.len() - rest.len();
+                    return Ok(head);
+                }
+            },
+            Some(open) => open.field(line)?,
+        }
+    }
+    let begins = HTTP.starts_with(rest) || rest.starts_with(HTTP);
+    if head.is_none() && !begins { Err("status line") } else { Ok(None) }
+}
 
-    /// The inline form of a Redis command, which needs no login to be answered.
-    const PING: &[u8] = b"PING\r\n";
+/// `HTTP/1.1 200 OK` without control bytes (RFC 9112 section 4); the reason may be missing.
+fn status_line(line: &[u8]) -> Result<Head, &'static str> {
+    let mut words = line.splitn(3, |b| *b == b' ');
+    let version = words.next().and_then(|v| v.strip_prefix(HTTP));
+    let digits = words.next().filter(|d| d.len() == 3 && d.iter().all(u8::is_ascii_digit));
+    let status = digits.and_then(|d| std::str::from_utf8(d).ok()?.parse().ok());
+    let known = version.is_some_and(|v| matches!(v, [b'0'..=b'9'] | [b'1', b'.', b'0'..=b'9']));
+    let clean = !line.iter().any(|b| b.is_ascii_control() && *b != b'\t');
+    match status.filter(|s| known && clean && *s >= 100) {
+        Some(status) => Ok(Head {
+            line: Untrusted::new(line.trim_ascii_end()),
+            status,
+            location: None,
+            server: None,
+            length: None,
+            size: 0,
+        }),
+        None => Err("status line"),
+    }
+}
 
-    /// PostgreSQL's SSLRequest: length 8, code 80877103. Answered by `S` or `N` before any login.
-    const SSL_REQUEST: &[u8] = &[0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
+/// One request as curl writes it: the port only where it is not the scheme's own, an IPv6
+/// address in brackets and without its scope (RFC 9110 section 7.2, RFC 6874 section 4).
+fn get(target: &Target, path: &str) -> Vec<u8> {
+    let host = match &target.host {
+        Host::Ip(IpAddr::V6(ip), _) => format!("[{ip}]"),
+        host => host.to_string(),
+    };
+    let usual = if target.tls == TlsMode::Never { 80 } else { 443 };
+    let port = if target.port == usual { String::new() } else { format!(":{}", target.port) };
+    let (path, version) = (encode(path), env!("CARGO_PKG_VERSION"));
+    let fields = format!("User-Agent: reach/{version}\r\nAccept: */*\r\nConnection: close");
+    format!("GET {path} HTTP/1.1\r\nHost: {host}{port}\r\n{fields}\r\n\r\n").into_bytes()
+}
 
-    /// Bytes of an answer that are read and searched: web servers limit their own heads to 8 KiB.
-    const KEPT: usize = 16 << 10;
+/// Where a redirect leads, to be typed behind `reach`; `None`: reach cannot go there.
+pub fn redirect(location: &Untrusted, target: &Target) -> Option<String> {
+    let text = std::str::from_utf8(location.bytes()).ok().filter(|t| t.len() <= URL_MAX)?;
+    let own = if target.tls == TlsMode::Never { "http" } else { "https" };
+    let (scheme, rest) = match (text.strip_prefix("//"), text.split_once("://")) {
+        (Some(rest), _) => (own, rest.to_string()),
+        (None, _) if text.starts_with('/') => (own, format!("{target}{text}")),
+        (None, Some((scheme, rest))) => {
+            (*["http", "https"].iter().find(|s| scheme.eq_ignore_ascii_case(s))?, rest.into())
+        }
+        _ => return None,
+    };
+    // A scope would be looked up on this box; no public address has one.
+    let authority = rest.split(['/', '?', '#']).next().filter(|a| !a.contains('%'))?;
+    let path = rest.get(authority.len()..).unwrap_or_default();
+    let there = Target::parse(&format!("{scheme}://{authority}{path}"), None).ok()?;
+    // What was dialled for this host is nothing to another one, or to another port.
+    let same =
+        there.host == target.host && target.dial.as_ref().is_none_or(|dial| dial.port.is_none());
+    Some(url(scheme, &there) + &options(target, if same { "m" } else { "mna" }))
+}
 
-    /// Bytes read at once.
-    const CHUNK: usize = 2048;
+/// The target as it is typed to check it again on the same way: all that was given, but no
+/// login, and nothing that the advice replaces, by its letters in `target::KEPT`; `p`: the
+/// proxy. With another mode of TLS the scheme goes as well.
+pub fn again(target: &Target, without: &str) -> String {
+    let bare = without.contains('m');
+    let place = match (&target.path, target.service.filter(|_| !bare)) {
+        (Some(_), _) if bare || target.tls == TlsMode::Never => url("http", target),
+        (Some(_), _) => url("https", target),
+        (None, Some(service)) => format!("{}://{target}", service.name),
+        (None, None) => target.to_string(),
+    };
+    place + &options(target, without)
+}
 
-    /// How long an answer without a recognisable end may go on after its first byte.
-    const GRACE: Duration = Duration::from_millis(300);
+/// The options alone.
+pub fn options(target: &Target, without: &str) -> String {
+    let proxy = target.proxy.as_ref().filter(|_| !without.contains('p'));
+    let mut words = proxy.map_or(String::new(), |proxy| format!(" --proxy {proxy}"));
+    for (letter, word) in target.given.lines().filter_map(|line| line.split_at_checked(1)) {
+        words += if without.contains(letter) { "" } else { word };
+    }
+    words
+}
 
-    /// Longest redirect that is made into a command, in bytes; longer ones are tokens nobody types.
-    const URL_MAX: usize = 1024;
+/// One word of a shell and nothing else, safe to show.
+pub fn quoted(typed: &str) -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~/:@%+=,".contains(&b);
+    if typed.bytes().all(plain) {
+        return typed.to_string();
+    }
+    let mut word = String::from("'");
+    for b in typed.bytes() {
+        let _ = match b {
+            b'\'' => word.write_str("'\\''"),
+            b' '..=b'~' => word.write_char(char::from(b)),
+            // As `--send` takes it; a file of such a name must be typed by hand.
+            _ => write!(word, "\\x{b:02x}"),
+        };
+    }
+    word + "'"
+}
+
+/// The target as a URL that a shell takes for one word and nothing else.
+pub fn url(scheme: &str, target: &Target) -> String {
+    let path = target.path.as_deref().unwrap_or("/");
+    quoted(&format!("{scheme}://{target}{}", encode(path)))
+}
+
+/// Percent-encodes what no URL has (RFC 3986 section 2), and the single quote.
+fn encode(path: &str) -> String {
+    path.bytes().fold(String::new(), |mut out, b| {
+        match b.is_ascii_alphanumeric() || b"-._~:/?#[]@!$&()*+,;=%".contains(&b) {
+            true => out.push(char::from(b)),
+            false => {
+                let _ = write!(out, "%{b:02X}");
+            }
+        }
+        out
+    })
+}
+
+const HTTP: &[u8] = b"HTTP/";
+
+/// The inline form of a Redis command, which needs no login to be answered.
+const PING: &[u8] = b"PING\r\n";
+
+/// PostgreSQL's SSLRequest: length 8, code 80877103. Answered by `S` or `N` before any login.
+const SSL_REQUEST: &[u8] = &[0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
+
+/// Bytes of an answer that are read and searched: web servers limit their own heads to 8 KiB.
+const KEPT: usize = 16 << 10;
+
+/// Bytes read at once.
+const CHUNK: usize = 2048;
+
+/// How long an answer without a recognisable end may go on after its first byte.
+const GRACE: Duration = Duration::from_millis(300);
+
+/// Longest redirect that is made into a command, in bytes; longer ones are tokens nobody types.
+const URL_MAX: usize = 1024;

@@ -1,504 +1,495 @@
-    //! In: an open Wire to a proxy. Out: the same Wire, reaching the target.
+//! In: an open Wire to a proxy. Out: the same Wire, reaching the target.
 
-    use crate::step::connect::Wire;
-    use crate::base::deadline::Deadline;
-    use crate::target::{
-        Dial, Host, Proxy, ProxyHeader, ProxyKind, Target, TlsMode, usual_service,
+use crate::base::deadline::Deadline;
+use crate::base::text::{self, Note, Untrusted, shown};
+use crate::step::connect::Wire;
+use crate::target::{Dial, Host, Proxy, ProxyHeader, ProxyKind, Target, TlsMode, usual_service};
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+/// What a proxy made of the request for a tunnel.
+#[derive(Clone)]
+pub struct Tunnel {
+    /// `scheme://host:port`, never the login.
+    pub proxy: String,
+    pub outcome: Outcome,
+    /// The HTTP status or the SOCKS reply code.
+    pub status: Option<u16>,
+    /// The status line with the proxy's reason, or the name of the SOCKS reply.
+    pub said: Untrusted,
+    pub elapsed: Duration,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    Open,
+    /// It wants a login, or another one.
+    Auth,
+    /// Its rules forbid this target or this client.
+    Denied,
+    /// The target refused the proxy.
+    Refused,
+    /// The proxy cannot resolve or reach the target.
+    Unreachable,
+    /// No answer; with a status, the proxy says so of the target.
+    Timeout,
+    Closed,
+    /// What answers is no proxy of this kind.
+    Malformed,
+}
+
+/// The outcome, the status, and the proxy's words.
+pub type Answer = (Outcome, Option<u16>, Vec<u8>);
+
+/// Asks the proxy for a tunnel. `addr` is the target as resolved here, for `socks5://`; without
+/// it the proxy gets the name. The Wire goes on only if the tunnel is open.
+// Inlined, its buffers would lie on the stack of every thread that needs no proxy.
+#[inline(never)]
+pub fn open(
+    mut wire: Wire,
+    proxy: &Proxy,
+    host: &Host,
+    addr: Option<IpAddr>,
+    port: u16,
+    deadline: Deadline,
+) -> (Tunnel, Option<Wire>) {
+    let began = deadline.elapsed();
+    wire.set_deadline(deadline);
+    let local = addr.filter(|_| proxy.kind == ProxyKind::Socks5);
+    let host = local.map_or_else(|| host.clone(), |ip| Host::Ip(ip, 0));
+    let mut surplus = Vec::new();
+    let (outcome, status, said) = ask(&mut wire, proxy, &host, port, &mut surplus);
+    wire.unread(&surplus);
+    let said = if shows_login(&said, proxy) { Vec::new() } else { said };
+    let proxy = proxy.to_string();
+    let elapsed = deadline.elapsed().saturating_sub(began);
+    let tunnel = Tunnel { proxy, outcome, status, said: Untrusted::new(said), elapsed };
+    (tunnel, (outcome == Outcome::Open).then_some(wire))
+}
+
+/// The request and its answer, on anything that ends them in time. What came behind the answer
+/// is the target's, and goes to `surplus`.
+pub fn ask(
+    stream: &mut (impl Read + Write),
+    proxy: &Proxy,
+    host: &Host,
+    port: u16,
+    surplus: &mut Vec<u8>,
+) -> Answer {
+    let answer = match proxy.kind {
+        ProxyKind::Http => http(stream, &connect_request(proxy, host, port), surplus),
+        ProxyKind::Socks4a => socks4(stream, proxy, host, port),
+        ProxyKind::Socks5 | ProxyKind::Socks5h => socks5(stream, proxy, host, port),
     };
-    use crate::base::text::{self, Note, Untrusted, shown};
-    use std::io::{self, ErrorKind, Read, Write};
-    use std::net::{IpAddr, SocketAddr};
-    use std::time::Duration;
+    answer.unwrap_or_else(|e| match e.kind() {
+        ErrorKind::TimedOut => (Outcome::Timeout, None, Vec::new()),
+        _ => (Outcome::Closed, None, Vec::new()),
+    })
+}
 
-    /// What a proxy made of the request for a tunnel.
-    #[derive(Clone)]
-    pub struct Tunnel {
-        /// `scheme://host:port`, never the login.
-        pub proxy: String,
-        pub outcome: Outcome,
-        /// The HTTP status or the SOCKS reply code.
-        pub status: Option<u16>,
-        /// The status line with the proxy's reason, or the name of the SOCKS reply.
-        pub said: Untrusted,
-        pub elapsed: Duration,
+/// Whether a proxy's words have the password in them, or what Basic makes of it: some answer
+/// with the request. A user without a password is a token.
+fn shows_login(said: &[u8], proxy: &Proxy) -> bool {
+    let Some((user, password)) = &proxy.login else { return false };
+    let secret = if password.is_empty() { user } else { password };
+    let token = text::base64(format!("{user}:{password}").as_bytes());
+    let words = [secret, &token].into_iter().filter(|word| !word.is_empty());
+    words.map(String::as_bytes).any(|word| said.windows(word.len()).any(|part| part == word))
+}
+
+/// Writes the PROXY protocol header with the two ends of this Wire (haproxy,
+/// doc/proxy-protocol.txt sections 2.1 and 2.2).
+pub fn send_header(wire: &mut Wire, header: ProxyHeader) -> io::Result<()> {
+    let bytes = header_bytes(header, wire.local(), wire.peer());
+    wire.write_all(&bytes)
+}
+
+/// Reads `[scheme://][user[:password]@]host[:port][/]`; without a scheme it is `http://` and
+/// without a port 1080, whatever the scheme: as curl has it. No error shows the login.
+pub fn parse(url: &str) -> Result<Proxy, Note> {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
+    let (login, place) = match rest.rsplit_once('@') {
+        Some((login, place)) => (Some(login), place),
+        None => (None, rest),
+    };
+    let place = place.split(['/', '?', '#']).next().unwrap_or(place);
+    // What is no port may be the password of a login whose host was forgotten.
+    let named = match place.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') && port.parse::<u16>().is_err() => host,
+        _ => place,
+    };
+    let complain = |key| Err(Note::new(key).with("host", shown(named)));
+    let kind = match scheme.to_ascii_lowercase().as_str() {
+        "http" => ProxyKind::Http,
+        "socks4a" => ProxyKind::Socks4a,
+        "socks5" => ProxyKind::Socks5,
+        "socks5h" => ProxyKind::Socks5h,
+        "https" => return complain("usage.proxyhttps"),
+        "socks" | "socks4" => return complain("usage.proxysocks4"),
+        _ => return complain("usage.proxyscheme"),
+    };
+    let Ok(dial) = Dial::parse(place) else { return complain("usage.proxyplace") };
+    let login = match login.map(login_parts) {
+        Some(None) => return complain("usage.proxylogin"),
+        login => login.flatten(),
+    };
+    Ok(Proxy { kind, host: dial.host, port: dial.port.unwrap_or(PORT), login })
+}
+
+/// Those of the usual variables that are set, read once for all targets.
+pub fn variables() -> Vec<(&'static str, String)> {
+    let get = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+    VARIABLES.iter().filter_map(|name| Some((*name, get(name)?))).collect()
+}
+
+/// The proxy that the usual variables name for this target, as curl reads them: lower case
+/// first, an empty variable is none, `HTTP_PROXY` does not count (in a CGI program it is the
+/// client's header "Proxy:"). The variable is named first.
+pub fn from_environment(
+    variables: &[(&str, String)],
+    target: &Target,
+) -> Option<(String, Result<Proxy, Note>)> {
+    let get = |name: &str| {
+        let given = variables.iter().find(|(known, _)| *known == name);
+        given.map(|(_, value)| value.as_str())
+    };
+    let exempt = get("no_proxy").or_else(|| get("NO_PROXY"));
+    if exempt.is_some_and(|list| is_exempt(&target.host, list)) {
+        return None;
     }
+    let service = target.service.or_else(|| usual_service(target.port));
+    let own: &[&str] = match target.tls {
+        TlsMode::Implicit => &["https_proxy", "HTTPS_PROXY"],
+        _ if service.is_some_and(|s| s.name == "http") => &["http_proxy"],
+        _ => &[],
+    };
+    let mut names = own.iter().chain(&["all_proxy", "ALL_PROXY"]);
+    let (name, url) = names.find_map(|name| Some((name, get(name)?)))?;
+    Some((name.to_string(), parse(url)))
+}
 
-    #[derive(Clone, Copy, PartialEq, Eq)]
-    pub enum Outcome {
-        Open,
-        /// It wants a login, or another one.
-        Auth,
-        /// Its rules forbid this target or this client.
-        Denied,
-        /// The target refused the proxy.
-        Refused,
-        /// The proxy cannot resolve or reach the target.
-        Unreachable,
-        /// No answer; with a status, the proxy says so of the target.
-        Timeout,
-        Closed,
-        /// What answers is no proxy of this kind.
-        Malformed,
+/// HTTP CONNECT (RFC 9110 section 9.3.6).
+fn http(
+    stream: &mut (impl Read + Write),
+    request: &str,
+    surplus: &mut Vec<u8>,
+) -> io::Result<Answer> {
+    stream.write_all(request.as_bytes())?;
+    let mut bytes = Vec::new();
+    loop {
+        let start = bytes.get(..HTTP.len()).unwrap_or(&bytes);
+        if !HTTP.starts_with(start) || bytes.len() > HEADER_MAX {
+            return Ok((Outcome::Malformed, None, first_line(&bytes).to_vec()));
+        }
+        if let Some(end) = header_end(&bytes) {
+            *surplus = bytes.split_off(end);
+            // RFC 9110 section 15.2: interim answers come before the one that counts.
+            if bytes.get(9) != Some(&b'1') {
+                return Ok(judge(&bytes, surplus));
+            }
+            bytes = std::mem::take(surplus);
+            continue;
+        }
+        let mut chunk = [0; 1024];
+        match stream.read(&mut chunk)? {
+            0 => return Ok((Outcome::Closed, None, first_line(&bytes).to_vec())),
+            n => bytes.extend_from_slice(chunk.get(..n).unwrap_or_default()),
+        }
     }
+}
 
-    /// The outcome, the status, and the proxy's words.
-    pub type Answer = (Outcome, Option<u16>, Vec<u8>);
-
-    /// Asks the proxy for a tunnel. `addr` is the target as resolved here, for `socks5://`; without
-    /// it the proxy gets the name. The Wire goes on only if the tunnel is open.
-    // Inlined, its buffers would lie on the stack of every thread that needs no proxy.
-    #[inline(never)]
-    pub fn open(
-        mut wire: Wire,
-        proxy: &Proxy,
-        host: &Host,
-        addr: Option<IpAddr>,
-        port: u16,
-        deadline: Deadline,
-    ) -> (Tunnel, Option<Wire>) {
-        let began = deadline.elapsed();
-        wire.set_deadline(deadline);
-        let local = addr.filter(|_| proxy.kind == ProxyKind::Socks5);
-        let host = local.map_or_else(|| host.clone(), |ip| Host::Ip(ip, 0));
-        let mut surplus = Vec::new();
-        let (outcome, status, said) = ask(&mut wire, proxy, &host, port, &mut surplus);
-        wire.unread(&surplus);
-        let said = if shows_login(&said, proxy) { Vec::new() } else { said };
-        let proxy = proxy.to_string();
-        let elapsed = deadline.elapsed().saturating_sub(began);
-        let tunnel = Tunnel { proxy, outcome, status, said: Untrusted::new(said), elapsed };
-        (tunnel, (outcome == Outcome::Open).then_some(wire))
-    }
-
-    /// The request and its answer, on anything that ends them in time. What came behind the answer
-    /// is the target's, and goes to `surplus`.
-    pub fn ask(
-        stream: &mut (impl Read + Write),
-        proxy: &Proxy,
-        host: &Host,
-        port: u16,
-        surplus: &mut Vec<u8>,
-    ) -> Answer {
-        let answer = match proxy.kind {
-            ProxyKind::Http => http(stream, &connect_request(proxy, host, port), surplus),
-            ProxyKind::Socks4a => socks4(stream, proxy, host, port),
-            ProxyKind::Socks5 | ProxyKind::Socks5h => socks5(stream, proxy, host, port),
-        };
-        answer.unwrap_or_else(|e| match e.kind() {
-            ErrorKind::TimedOut => (Outcome::Timeout, None, Vec::new()),
-            _ => (Outcome::Closed, None, Vec::new()),
-        })
-    }
-
-    /// Whether a proxy's words have the password in them, or what Basic makes of it: some answer
-    /// with the request. A user without a password is a token.
-    fn shows_login(said: &[u8], proxy: &Proxy) -> bool {
-        let Some((user, password)) = &proxy.login else { return false };
-        let secret = if password.is_empty() { user } else { password };
+/// The request, with Basic credentials if there are any (RFC 7617).
+fn connect_request(proxy: &Proxy, host: &Host, port: u16) -> String {
+    let login = proxy.login.as_ref().map_or_else(String::new, |(user, password)| {
         let token = text::base64(format!("{user}:{password}").as_bytes());
-        let words = [secret, &token].into_iter().filter(|word| !word.is_empty());
-        words.map(String::as_bytes).any(|word| said.windows(word.len()).any(|part| part == word))
-    }
+        format!("Proxy-Authorization: Basic {token}\r\n")
+    });
+    let at = authority(host, port);
+    format!("CONNECT {at} HTTP/1.1\r\nHost: {at}\r\nUser-Agent: {AGENT}\r\n{login}\r\n")
+}
 
-    /// Writes the PROXY protocol header with the two ends of this Wire (haproxy,
-    /// doc/proxy-protocol.txt sections 2.1 and 2.2).
-    pub fn send_header(wire: &mut Wire, header: ProxyHeader) -> io::Result<()> {
-        let bytes = header_bytes(header, wire.local(), wire.peer());
-        wire.write_all(&bytes)
+/// What an HTTP answer to CONNECT means.
+fn judge(header: &[u8], body: &[u8]) -> Answer {
+    let line = first_line(header);
+    let mut words = line.split(|b| *b == b' ').skip(1);
+    let status = words.next().and_then(|w| std::str::from_utf8(w).ok()?.parse::<u16>().ok());
+    let outcome = match status {
+        // RFC 9110 section 9.3.6: Content-Length means nothing in a 2xx to CONNECT, and a
+        // service in the tunnel may speak first. But this is a web server with a page.
+        Some(200..=299) if body.starts_with(b"<") && !is_bare(header) => Outcome::Malformed,
+        Some(200..=299) => Outcome::Open,
+        Some(407) => Outcome::Auth,
+        Some(408 | 504) => Outcome::Timeout,
+        Some(500 | 502 | 503) => Outcome::Unreachable,
+        // What a web server says that is no proxy.
+        None | Some(400 | 501 | 505) => Outcome::Malformed,
+        Some(_) => Outcome::Denied,
+    };
+    // squid's own header, and RFC 9209: they say more than the status.
+    let reason = ["x-squid-error", "proxy-status"].iter().find_map(|name| field(header, name));
+    match reason.filter(|_| outcome != Outcome::Open) {
+        Some(reason) => (outcome, status, [line, b" (", reason, b")"].concat()),
+        None => (outcome, status, line.to_vec()),
     }
+}
 
-    /// Reads `[scheme://][user[:password]@]host[:port][/]`; without a scheme it is `http://` and
-    /// without a port 1080, whatever the scheme: as curl has it. No error shows the login.
-    pub fn parse(url: &str) -> Result<Proxy, Note> {
-        let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
-        let (login, place) = match rest.rsplit_once('@') {
-            Some((login, place)) => (Some(login), place),
-            None => (None, rest),
-        };
-        let place = place.split(['/', '?', '#']).next().unwrap_or(place);
-        // What is no port may be the password of a login whose host was forgotten.
-        let named = match place.rsplit_once(':') {
-            Some((host, port)) if !port.ends_with(']') && port.parse::<u16>().is_err() => host,
-            _ => place,
-        };
-        let complain = |key| Err(Note::new(key).with("host", shown(named)));
-        let kind = match scheme.to_ascii_lowercase().as_str() {
-            "http" => ProxyKind::Http,
-            "socks4a" => ProxyKind::Socks4a,
-            "socks5" => ProxyKind::Socks5,
-            "socks5h" => ProxyKind::Socks5h,
-            "https" => return complain("usage.proxyhttps"),
-            "socks" | "socks4" => return complain("usage.proxysocks4"),
-            _ => return complain("usage.proxyscheme"),
-        };
-        let Ok(dial) = Dial::parse(place) else { return complain("usage.proxyplace") };
-        let login = match login.map(login_parts) {
-            Some(None) => return complain("usage.proxylogin"),
-            login => login.flatten(),
-        };
-        Ok(Proxy { kind, host: dial.host, port: dial.port.unwrap_or(PORT), login })
-    }
+/// Whether the header announces no body.
+fn is_bare(header: &[u8]) -> bool {
+    let page = field(header, "content-type").is_some_and(|t| t.starts_with(b"text/"));
+    !page && field(header, "content-length").is_none_or(|n| n == b"0")
+}
 
-    /// Those of the usual variables that are set, read once for all targets.
-    pub fn variables() -> Vec<(&'static str, String)> {
-        let get = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
-        VARIABLES.iter().filter_map(|name| Some((*name, get(name)?))).collect()
-    }
-
-    /// The proxy that the usual variables name for this target, as curl reads them: lower case
-    /// first, an empty variable is none, `HTTP_PROXY` does not count (in a CGI program it is the
-    /// client's header "Proxy:"). The variable is named first.
-    pub fn from_environment(
-        variables: &[(&str, String)],
-        target: &Target,
-    ) -> Option<(String, Result<Proxy, Note>)> {
-        let get = |name: &str| {
-            let given = variables.iter().find(|(known, _)| *known == name);
-            given.map(|(_, value)| value.as_str())
-        };
-        let exempt = get("no_proxy").or_else(|| get("NO_PROXY"));
-        if exempt.is_some_and(|list| is_exempt(&target.host, list)) {
-            return None;
-        }
-        let service = target.service.or_else(|| usual_service(target.port));
-        let own: &[&str] = match target.tls {
-            TlsMode::Implicit => &["https_proxy", "HTTPS_PROXY"],
-            _ if service.is_some_and(|s| s.name == "http") => &["http_proxy"],
-            _ => &[],
-        };
-        let mut names = own.iter().chain(&["all_proxy", "ALL_PROXY"]);
-        let (name, url) = names.find_map(|name| Some((name, get(name)?)))?;
-        Some((name.to_string(), parse(url)))
-    }
-
-    /// HTTP CONNECT (RFC 9110 section 9.3.6).
-    fn http(
-        stream: &mut (impl Read + Write),
-        request: &str,
-        surplus: &mut Vec<u8>,
-    ) -> io::Result<Answer> {
-        stream.write_all(request.as_bytes())?;
-        let mut bytes = Vec::new();
-        loop {
-            let start = bytes.get(..HTTP.len()).unwrap_or(&bytes);
-            if !HTTP.starts_with(start) || bytes.len() > HEADER_MAX {
-                return Ok((Outcome::Malformed, None, first_line(&bytes).to_vec()));
-            }
-            if let Some(end) = header_end(&bytes) {
-                *surplus = bytes.split_off(end);
-                // RFC 9110 section 15.2: interim answers come before the one that counts.
-                if bytes.get(9) != Some(&b'1') {
-                    return Ok(judge(&bytes, surplus));
-                }
-                bytes = std::mem::take(surplus);
-                continue;
-            }
-            let mut chunk = [0; 1024];
-            match stream.read(&mut chunk)? {
-                0 => return Ok((Outcome::Closed, None, first_line(&bytes).to_vec())),
-                n => bytes.extend_from_slice(chunk.get(..n).unwrap_or_default()),
+/// SOCKS5 (RFC 1928) with user and password (RFC 1929) if there are any. Reads to the byte.
+fn socks5(
+    stream: &mut (impl Read + Write),
+    proxy: &Proxy,
+    host: &Host,
+    port: u16,
+) -> io::Result<Answer> {
+    let methods: &[u8] = if proxy.login.is_some() { &[5, 2, 0, 2] } else { &[5, 1, 0] };
+    stream.write_all(methods)?;
+    match (read_array(stream)?, &proxy.login) {
+        ([5, 0], _) => {}
+        ([5, 2], Some((user, password))) => {
+            let (user, password) = (counted(user), counted(password));
+            stream.write_all(&[&[1], user.as_slice(), &password].concat())?;
+            let [_, status] = read_array(stream)?;
+            if status != 0 {
+                return Ok((Outcome::Auth, Some(status.into()), "login rejected".into()));
             }
         }
+        ([5, _], _) => return Ok((Outcome::Auth, Some(0xff), "no method accepted".into())),
+        (start, _) => return not_socks(stream, &start),
     }
-
-    /// The request, with Basic credentials if there are any (RFC 7617).
-    fn connect_request(proxy: &Proxy, host: &Host, port: u16) -> String {
-        let login = proxy.login.as_ref().map_or_else(String::new, |(user, password)| {
-            let token = text::base64(format!("{user}:{password}").as_bytes());
-            format!("Proxy-Authorization: Basic {token}\r\n")
-        });
-        let at = authority(host, port);
-        format!("CONNECT {at} HTTP/1.1\r\nHost: {at}\r\nUser-Agent: {AGENT}\r\n{login}\r\n")
+    let address = match host {
+        Host::Ip(IpAddr::V4(ip), _) => [&[1], ip.octets().as_slice()].concat(),
+        Host::Ip(IpAddr::V6(ip), _) => [&[4], ip.octets().as_slice()].concat(),
+        Host::Name(name) => [vec![3], counted(bare(name))].concat(),
+    };
+    stream.write_all(&[&[5, 1, 0], address.as_slice(), &port.to_be_bytes()].concat())?;
+    let [version, reply] = read_array(stream)?;
+    if version != 5 {
+        return not_socks(stream, &[version, reply]);
     }
+    if reply == 0 && !skip_bound_address(stream)? {
+        return Ok((Outcome::Malformed, Some(0), "unknown address type".into()));
+    }
+    Ok(socks_answer(reply, &SOCKS5_REPLIES))
+}
 
-    /// What an HTTP answer to CONNECT means.
-    fn judge(header: &[u8], body: &[u8]) -> Answer {
-        let line = first_line(header);
-        let mut words = line.split(|b| *b == b' ').skip(1);
-        let status = words.next().and_then(|w| std::str::from_utf8(w).ok()?.parse::<u16>().ok());
-        let outcome = match status {
-            // RFC 9110 section 9.3.6: Content-Length means nothing in a 2xx to CONNECT, and a
-            // service in the tunnel may speak first. But this is a web server with a page.
-            Some(200..=299) if body.starts_with(b"<") && !is_bare(header) => Outcome::Malformed,
-            Some(200..=299) => Outcome::Open,
-            Some(407) => Outcome::Auth,
-            Some(408 | 504) => Outcome::Timeout,
-            Some(500 | 502 | 503) => Outcome::Unreachable,
-            // What a web server says that is no proxy.
-            None | Some(400 | 501 | 505) => Outcome::Malformed,
-            Some(_) => Outcome::Denied,
-        };
-        // squid's own header, and RFC 9209: they say more than the status.
-        let reason = ["x-squid-error", "proxy-status"].iter().find_map(|name| field(header, name));
-        match reason.filter(|_| outcome != Outcome::Open) {
-            Some(reason) => (outcome, status, [line, b" (", reason, b")"].concat()),
-            None => (outcome, status, line.to_vec()),
+/// Reads the rest of a SOCKS5 reply; false if it has an address type that nobody defined.
+fn skip_bound_address(stream: &mut impl Read) -> io::Result<bool> {
+    let [_, kind] = read_array(stream)?;
+    let length = match kind {
+        1 => 4,
+        3 => u64::from(u8::from_be_bytes(read_array(stream)?)),
+        4 => 16,
+        _ => return Ok(false),
+    };
+    match io::copy(&mut stream.take(length + 2), &mut io::sink())? == length + 2 {
+        true => Ok(true),
+        false => Err(ErrorKind::UnexpectedEof.into()),
+    }
+}
+
+/// SOCKS4 with the name behind the address 0.0.0.1 (SOCKS 4A, Ying-Da Lee). An IPv6 address
+/// goes as a name: the protocol has no other place for it.
+fn socks4(
+    stream: &mut (impl Read + Write),
+    proxy: &Proxy,
+    host: &Host,
+    port: u16,
+) -> io::Result<Answer> {
+    let user = proxy.login.as_ref().map_or("", |(user, _)| user.as_str());
+    let (ip, name) = match host {
+        Host::Ip(IpAddr::V4(ip), _) => (ip.octets(), String::new()),
+        host => ([0, 0, 0, 1], format!("{}\0", bare(&host.to_string()))),
+    };
+    let mut request = [&[4, 1], port.to_be_bytes().as_slice(), &ip].concat();
+    request.extend([user.as_bytes(), &[0], name.as_bytes()].concat());
+    stream.write_all(&request)?;
+    match read_array(stream)? {
+        [0 | 4, code] => {
+            let [_, _, _, _, _, _] = read_array(stream)?;
+            Ok(socks_answer(code, &SOCKS4_REPLIES))
+        }
+        start => not_socks(stream, &start),
+    }
+}
+
+/// Looks a reply code up; one that no document names is still a no.
+fn socks_answer(code: u8, table: &[(u8, Outcome, &str)]) -> Answer {
+    let known = table.iter().find(|(c, ..)| *c == code);
+    let (outcome, said) = known.map_or((Outcome::Unreachable, ""), |(_, o, s)| (*o, *s));
+    (outcome, Some(code.into()), said.into())
+}
+
+/// The first line of something that does not speak SOCKS, as far as it comes at once.
+fn not_socks(stream: &mut impl Read, start: &[u8]) -> io::Result<Answer> {
+    let mut bytes = start.to_vec();
+    let mut chunk = [0; 256];
+    let n = if start.is_ascii() { stream.read(&mut chunk).unwrap_or(0) } else { 0 };
+    bytes.extend_from_slice(chunk.get(..n).unwrap_or_default());
+    Ok((Outcome::Malformed, None, first_line(&bytes).into()))
+}
+
+/// The header of the PROXY protocol; both ends of one Wire are of one family.
+fn header_bytes(header: ProxyHeader, from: SocketAddr, to: SocketAddr) -> Vec<u8> {
+    let (from_ip, to_ip) = (from.ip().to_canonical(), to.ip().to_canonical());
+    let (name, family, ips) = match (from_ip, to_ip) {
+        (IpAddr::V4(a), IpAddr::V4(b)) => ("TCP4", 0x11, [a.octets(), b.octets()].concat()),
+        (IpAddr::V6(a), IpAddr::V6(b)) => ("TCP6", 0x21, [a.octets(), b.octets()].concat()),
+        _ => return b"PROXY UNKNOWN\r\n".to_vec(),
+    };
+    let (from_port, to_port) = (from.port(), to.port());
+    if header == ProxyHeader::V1 {
+        let words = format!("PROXY {name} {from_ip} {to_ip} {from_port} {to_port}\r\n");
+        return words.into_bytes();
+    }
+    let length = if from_ip.is_ipv4() { 12 } else { 36 };
+    let ports = [from_port.to_be_bytes(), to_port.to_be_bytes()].concat();
+    [V2_SIGNATURE, &[0x21, family, 0, length], &ips, &ports].concat()
+}
+
+/// User and password, percent-decoded; `None` if no protocol could carry them (RFC 1929: at
+/// most 255 bytes; RFC 7617: no controls).
+fn login_parts(login: &str) -> Option<(String, String)> {
+    let (user, password) = login.split_once(':').unwrap_or((login, ""));
+    let parts = (percent_decoded(user)?, percent_decoded(password)?);
+    let fits = |s: &str| s.len() <= LOGIN_MAX && !s.chars().any(char::is_control);
+    (fits(&parts.0) && fits(&parts.1)).then_some(parts)
+}
+
+/// `%40` is `@` (RFC 3986 section 2.1); without two digits the sign stays, as in curl.
+fn percent_decoded(text: &str) -> Option<String> {
+    let mut pieces = text.split('%');
+    let mut out = pieces.next()?.as_bytes().to_vec();
+    for piece in pieces {
+        let digits = piece.get(..2).filter(|d| d.bytes().all(|b| b.is_ascii_hexdigit()));
+        match digits.and_then(|d| u8::from_str_radix(d, 16).ok()) {
+            Some(byte) => out.extend([&[byte], piece.as_bytes().get(2..)?].concat()),
+            None => out.extend([b"%", piece.as_bytes()].concat()),
         }
     }
+    String::from_utf8(out).ok()
+}
 
-    /// Whether the header announces no body.
-    fn is_bare(header: &[u8]) -> bool {
-        let page = field(header, "content-type").is_some_and(|t| t.starts_with(b"text/"));
-        !page && field(header, "content-length").is_none_or(|n| n == b"0")
-    }
-
-    /// SOCKS5 (RFC 1928) with user and password (RFC 1929) if there are any. Reads to the byte.
-    fn socks5(
-        stream: &mut (impl Read + Write),
-        proxy: &Proxy,
-        host: &Host,
-        port: u16,
-    ) -> io::Result<Answer> {
-        let methods: &[u8] = if proxy.login.is_some() { &[5, 2, 0, 2] } else { &[5, 1, 0] };
-        stream.write_all(methods)?;
-        match (read_array(stream)?, &proxy.login) {
-            ([5, 0], _) => {}
-            ([5, 2], Some((user, password))) => {
-                let (user, password) = (counted(user), counted(password));
-                stream.write_all(&[&[1], user.as_slice(), &password].concat())?;
-                let [_, status] = read_array(stream)?;
-                if status != 0 {
-                    return Ok((Outcome::Auth, Some(status.into()), "login rejected".into()));
-                }
-            }
-            ([5, _], _) => return Ok((Outcome::Auth, Some(0xff), "no method accepted".into())),
-            (start, _) => return not_socks(stream, &start),
-        }
-        let address = match host {
-            Host::Ip(IpAddr::V4(ip), _) => [&[1], ip.octets().as_slice()].concat(),
-            Host::Ip(IpAddr::V6(ip), _) => [&[4], ip.octets().as_slice()].concat(),
-            Host::Name(name) => [vec![3], counted(bare(name))].concat(),
-        };
-        stream.write_all(&[&[5, 1, 0], address.as_slice(), &port.to_be_bytes()].concat())?;
-        let [version, reply] = read_array(stream)?;
-        if version != 5 {
-            return not_socks(stream, &[version, reply]);
-        }
-        if reply == 0 && !skip_bound_address(stream)? {
-            return Ok((Outcome::Malformed, Some(0), "unknown address type".into()));
-        }
-        Ok(socks_answer(reply, &SOCKS5_REPLIES))
-    }
-
-    /// Reads the rest of a SOCKS5 reply; false if it has an address type that nobody defined.
-    fn skip_bound_address(stream: &mut impl Read) -> io::Result<bool> {
-        let [_, kind] = read_array(stream)?;
-        let length = match kind {
-            1 => 4,
-            3 => u64::from(u8::from_be_bytes(read_array(stream)?)),
-            4 => 16,
-            _ => return Ok(false),
-        };
-        match io::copy(&mut stream.take(length + 2), &mut io::sink())? == length + 2 {
-            true => Ok(true),
-            false => Err(ErrorKind::UnexpectedEof.into()),
-        }
-    }
-
-    /// SOCKS4 with the name behind the address 0.0.0.1 (SOCKS 4A, Ying-Da Lee). An IPv6 address
-    /// goes as a name: the protocol has no other place for it.
-    fn socks4(
-        stream: &mut (impl Read + Write),
-        proxy: &Proxy,
-        host: &Host,
-        port: u16,
-    ) -> io::Result<Answer> {
-        let user = proxy.login.as_ref().map_or("", |(user, _)| user.as_str());
-        let (ip, name) = match host {
-            Host::Ip(IpAddr::V4(ip), _) => (ip.octets(), String::new()),
-            host => ([0, 0, 0, 1], format!("{}\0", bare(&host.to_string()))),
-        };
-        let mut request = [&[4, 1], port.to_be_bytes().as_slice(), &ip].concat();
-        request.extend([user.as_bytes(), &[0], name.as_bytes()].concat());
-        stream.write_all(&request)?;
-        match read_array(stream)? {
-            [0 | 4, code] => {
-                let [_, _, _, _, _, _] = read_array(stream)?;
-                Ok(socks_answer(code, &SOCKS4_REPLIES))
-            }
-            start => not_socks(stream, &start),
-        }
-    }
-
-    /// Looks a reply code up; one that no document names is still a no.
-    fn socks_answer(code: u8, table: &[(u8, Outcome, &str)]) -> Answer {
-        let known = table.iter().find(|(c, ..)| *c == code);
-        let (outcome, said) = known.map_or((Outcome::Unreachable, ""), |(_, o, s)| (*o, *s));
-        (outcome, Some(code.into()), said.into())
-    }
-
-    /// The first line of something that does not speak SOCKS, as far as it comes at once.
-    fn not_socks(stream: &mut impl Read, start: &[u8]) -> io::Result<Answer> {
-        let mut bytes = start.to_vec();
-        let mut chunk = [0; 256];
-        let n = if start.is_ascii() { stream.read(&mut chunk).unwrap_or(0) } else { 0 };
-        bytes.extend_from_slice(chunk.get(..n).unwrap_or_default());
-        Ok((Outcome::Malformed, None, first_line(&bytes).into()))
-    }
-
-    /// The header of the PROXY protocol; both ends of one Wire are of one family.
-    fn header_bytes(header: ProxyHeader, from: SocketAddr, to: SocketAddr) -> Vec<u8> {
-        let (from_ip, to_ip) = (from.ip().to_canonical(), to.ip().to_canonical());
-        let (name, family, ips) = match (from_ip, to_ip) {
-            (IpAddr::V4(a), IpAddr::V4(b)) => ("TCP4", 0x11, [a.octets(), b.octets()].concat()),
-            (IpAddr::V6(a), IpAddr::V6(b)) => ("TCP6", 0x21, [a.octets(), b.octets()].concat()),
-            _ => return b"PROXY UNKNOWN\r\n".to_vec(),
-        };
-        let (from_port, to_port) = (from.port(), to.port());
-        if header == ProxyHeader::V1 {
-            let words = format!("PROXY {name} {from_ip} {to_ip} {from_port} {to_port}\r\n");
-            return words.into_bytes();
-        }
-        let length = if from_ip.is_ipv4() { 12 } else { 36 };
-        let ports = [from_port.to_be_bytes(), to_port.to_be_bytes()].concat();
-        [V2_SIGNATURE, &[0x21, family, 0, length], &ips, &ports].concat()
-    }
-
-    /// User and password, percent-decoded; `None` if no protocol could carry them (RFC 1929: at
-    /// most 255 bytes; RFC 7617: no controls).
-    fn login_parts(login: &str) -> Option<(String, String)> {
-        let (user, password) = login.split_once(':').unwrap_or((login, ""));
-        let parts = (percent_decoded(user)?, percent_decoded(password)?);
-        let fits = |s: &str| s.len() <= LOGIN_MAX && !s.chars().any(char::is_control);
-        (fits(&parts.0) && fits(&parts.1)).then_some(parts)
-    }
-
-    /// `%40` is `@` (RFC 3986 section 2.1); without two digits the sign stays, as in curl.
-    fn percent_decoded(text: &str) -> Option<String> {
-        let mut pieces = text.split('%');
-        let mut out = pieces.next()?.as_bytes().to_vec();
-        for piece in pieces {
-            let digits = piece.get(..2).filter(|d| d.bytes().all(|b| b.is_ascii_hexdigit()));
-            match digits.and_then(|d| u8::from_str_radix(d, 16).ok()) {
-                Some(byte) => out.extend([&[byte], piece.as_bytes().get(2..)?].concat()),
-                None => out.extend([b"%", piece.as_bytes()].concat()),
-            }
-        }
-        String::from_utf8(out).ok()
-    }
-
-    /// NO_PROXY as curl 7.86 and later reads it: `*` alone, a domain and what is below it with or
-    /// without a leading dot, an address, or a range in CIDR notation. The port does not count.
-    fn is_exempt(host: &Host, list: &str) -> bool {
-        let mut entries = list.split([',', ' ', '\t']).filter(|e| !e.is_empty());
-        list == "*"
-            || entries.any(|entry| match host {
-                Host::Ip(ip, _) => in_range(*ip, entry),
-                Host::Name(name) => in_domain(name, entry),
-            })
-    }
-
-    /// `example.com` is for itself and `www.example.com`, not for `anexample.com`.
-    fn in_domain(name: &str, entry: &str) -> bool {
-        let name = bare(name).to_ascii_lowercase();
-        let entry = bare(entry).to_ascii_lowercase();
-        let domain = entry.strip_prefix('.').unwrap_or(&entry);
-        let above = name.strip_suffix(domain);
-        !domain.is_empty() && above.is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
-    }
-
-    /// `10.0.0.0/8`, `fd00::/8`, or one address without brackets; `/0` means that address alone.
-    fn in_range(ip: IpAddr, entry: &str) -> bool {
-        let (net, bits) = entry.split_once('/').unwrap_or((entry, ""));
-        let Ok(net) = net.parse::<IpAddr>() else { return false };
-        let wide = |ip: IpAddr| match ip {
-            IpAddr::V4(ip) => (u128::from(ip.to_bits()) << 96, 32),
-            IpAddr::V6(ip) => (ip.to_bits(), 128),
-        };
-        let (ip_bits, size) = wide(ip);
-        let bits = bits.parse::<u32>().ok().filter(|bits| *bits > 0).unwrap_or(size);
-        let differ = ip_bits ^ wide(net).0;
-        ip.is_ipv4() == net.is_ipv4() && bits <= size && differ.leading_zeros() >= bits
-    }
-
-    /// `host:port`, an IPv6 address in brackets.
-    pub fn authority(host: &Host, port: u16) -> String {
-        match host {
-            Host::Ip(ip, _) => text::place(&text::ip(ip), port),
-            Host::Name(name) => text::place(bare(name), port),
-        }
-    }
-
-    /// A name as proxies expect it: without the trailing dot.
-    fn bare(name: &str) -> &str {
-        name.trim_end_matches('.')
-    }
-
-    /// The length in one byte, then the text; `LOGIN_MAX` and DNS keep it below 256.
-    fn counted(text: &str) -> Vec<u8> {
-        let length = u8::try_from(text.len()).unwrap_or(u8::MAX);
-        let mut out = vec![length];
-        out.extend(text.bytes().take(length.into()));
-        out
-    }
-
-    fn read_array<const N: usize>(stream: &mut impl Read) -> io::Result<[u8; N]> {
-        let mut bytes = [0; N];
-        stream.read_exact(&mut bytes)?;
-        Ok(bytes)
-    }
-
-    /// Where the header ends, its blank line included; bare line feeds count too.
-    fn header_end(bytes: &[u8]) -> Option<usize> {
-        let after =
-            |blank: &[u8]| Some(bytes.windows(blank.len()).position(|w| w == blank)? + blank.len());
-        [after(b"\n\r\n"), after(b"\n\n")].into_iter().flatten().min()
-    }
-
-    /// The value of the first header field of this name.
-    fn field<'a>(header: &'a [u8], name: &str) -> Option<&'a [u8]> {
-        let lines = header.split(|b| *b == b'\n').skip(1);
-        lines.filter_map(|line| line.split_at_checked(name.len())).find_map(|(key, value)| {
-            let value = value.strip_prefix(b":")?;
-            key.eq_ignore_ascii_case(name.as_bytes()).then(|| value.trim_ascii())
+/// NO_PROXY as curl 7.86 and later reads it: `*` alone, a domain and what is below it with or
+/// without a leading dot, an address, or a range in CIDR notation. The port does not count.
+fn is_exempt(host: &Host, list: &str) -> bool {
+    let mut entries = list.split([',', ' ', '\t']).filter(|e| !e.is_empty());
+    list == "*"
+        || entries.any(|entry| match host {
+            Host::Ip(ip, _) => in_range(*ip, entry),
+            Host::Name(name) => in_domain(name, entry),
         })
+}
+
+/// `example.com` is for itself and `www.example.com`, not for `anexample.com`.
+fn in_domain(name: &str, entry: &str) -> bool {
+    let name = bare(name).to_ascii_lowercase();
+    let entry = bare(entry).to_ascii_lowercase();
+    let domain = entry.strip_prefix('.').unwrap_or(&entry);
+    let above = name.strip_suffix(domain);
+    !domain.is_empty() && above.is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+}
+
+/// `10.0.0.0/8`, `fd00::/8`, or one address without brackets; `/0` means that address alone.
+fn in_range(ip: IpAddr, entry: &str) -> bool {
+    let (net, bits) = entry.split_once('/').unwrap_or((entry, ""));
+    let Ok(net) = net.parse::<IpAddr>() else { return false };
+    let wide = |ip: IpAddr| match ip {
+        IpAddr::V4(ip) => (u128::from(ip.to_bits()) << 96, 32),
+        IpAddr::V6(ip) => (ip.to_bits(), 128),
+    };
+    let (ip_bits, size) = wide(ip);
+    let bits = bits.parse::<u32>().ok().filter(|bits| *bits > 0).unwrap_or(size);
+    let differ = ip_bits ^ wide(net).0;
+    ip.is_ipv4() == net.is_ipv4() && bits <= size && differ.leading_zeros() >= bits
+}
+
+/// `host:port`, an IPv6 address in brackets.
+pub fn authority(host: &Host, port: u16) -> String {
+    match host {
+        Host::Ip(ip, _) => text::place(&text::ip(ip), port),
+        Host::Name(name) => text::place(bare(name), port),
     }
+}
 
-    fn first_line(bytes: &[u8]) -> &[u8] {
-        bytes.split(|b| *b == b'\n').next().unwrap_or_default().trim_ascii_end()
-    }
+/// A name as proxies expect it: without the trailing dot.
+fn bare(name: &str) -> &str {
+    name.trim_end_matches('.')
+}
 
-    /// RFC 1928 section 6. TTL expired is what proxies say when the target's SYNs stay unanswered.
-    const SOCKS5_REPLIES: [(u8, Outcome, &str); 9] = [
-        (0, Outcome::Open, "succeeded"),
-        (1, Outcome::Unreachable, "general SOCKS server failure"),
-        (2, Outcome::Denied, "connection not allowed by ruleset"),
-        (3, Outcome::Unreachable, "network unreachable"),
-        (4, Outcome::Unreachable, "host unreachable"),
-        (5, Outcome::Refused, "connection refused"),
-        (6, Outcome::Timeout, "TTL expired"),
-        (7, Outcome::Denied, "command not supported"),
-        (8, Outcome::Unreachable, "address type not supported"),
-    ];
+/// The length in one byte, then the text; `LOGIN_MAX` and DNS keep it below 256.
+fn counted(text: &str) -> Vec<u8> {
+    let length = u8::try_from(text.len()).unwrap_or(u8::MAX);
+    let mut out = vec![length];
+    out.extend(text.bytes().take(length.into()));
+    out
+}
 
-    /// SOCKS 4 (Ying-Da Lee): 91 says "rejected or failed" without telling which.
-    const SOCKS4_REPLIES: [(u8, Outcome, &str); 4] = [
-        (90, Outcome::Open, "request granted"),
-        (91, Outcome::Denied, "request rejected or failed"),
-        (92, Outcome::Auth, "no identd on the client"),
-        (93, Outcome::Auth, "identd reports another user"),
-    ];
+fn read_array<const N: usize>(stream: &mut impl Read) -> io::Result<[u8; N]> {
+    let mut bytes = [0; N];
+    stream.read_exact(&mut bytes)?;
+    Ok(bytes)
+}
 
-    const V2_SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
-    const AGENT: &str = concat!("reach/", env!("CARGO_PKG_VERSION"));
-    const HTTP: &[u8] = b"HTTP/";
+/// Where the header ends, its blank line included; bare line feeds count too.
+fn header_end(bytes: &[u8]) -> Option<usize> {
+    let after =
+        |blank: &[u8]| Some(bytes.windows(blank.len()).position(|w| w == blank)? + blank.len());
+    [after(b"\n\r\n"), after(b"\n\n")].into_iter().flatten().min()
+}
 
-    /// What `from_environment` looks at.
-    const VARIABLES: [&str; 7] = [
-        "no_proxy",
-        "NO_PROXY",
-        "http_proxy",
-        "https_proxy",
-        "HTTPS_PROXY",
-        "all_proxy",
-        "ALL_PROXY",
-    ];
+/// The value of the first header field of this name.
+fn field<'a>(header: &'a [u8], name: &str) -> Option<&'a [u8]> {
+    let lines = header.split(|b| *b == b'\n').skip(1);
+    lines.filter_map(|line| line.split_at_checked(name.len())).find_map(|(key, value)| {
+        let value = value.strip_prefix(b":")?;
+        key.eq_ignore_ascii_case(name.as_bytes()).then(|| value.trim_ascii())
+    })
+}
 
-    /// curl's default for every kind of proxy: the same variable must mean the same proxy.
-    const PORT: u16 = 1080;
+fn first_line(bytes: &[u8]) -> &[u8] {
+    bytes.split(|b| *b == b'\n').next().unwrap_or_default().trim_ascii_end()
+}
 
-    /// Bytes of an HTTP answer's header: as much as nginx and Apache let a client send.
-    const HEADER_MAX: usize = 16 * 1024;
+/// RFC 1928 section 6. TTL expired is what proxies say when the target's SYNs stay unanswered.
+const SOCKS5_REPLIES: [(u8, Outcome, &str); 9] = [
+    (0, Outcome::Open, "succeeded"),
+    (1, Outcome::Unreachable, "general SOCKS server failure"),
+    (2, Outcome::Denied, "connection not allowed by ruleset"),
+    (3, Outcome::Unreachable, "network unreachable"),
+    (4, Outcome::Unreachable, "host unreachable"),
+    (5, Outcome::Refused, "connection refused"),
+    (6, Outcome::Timeout, "TTL expired"),
+    (7, Outcome::Denied, "command not supported"),
+    (8, Outcome::Unreachable, "address type not supported"),
+];
 
-    /// Bytes of a user name or a password (RFC 1929 section 2).
-    const LOGIN_MAX: usize = 255;
+/// SOCKS 4 (Ying-Da Lee): 91 says "rejected or failed" without telling which.
+const SOCKS4_REPLIES: [(u8, Outcome, &str); 4] = [
+    (90, Outcome::Open, "request granted"),
+    (91, Outcome::Denied, "request rejected or failed"),
+    (92, Outcome::Auth, "no identd on the client"),
+    (93, Outcome::Auth, "identd reports another user"),
+];
+
+const V2_SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
+const AGENT: &str = concat!("reach/", env!("CARGO_PKG_VERSION"));
+const HTTP: &[u8] = b"HTTP/";
+
+/// What `from_environment` looks at.
+const VARIABLES: [&str; 7] =
+    ["no_proxy", "NO_PROXY", "http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"];
+
+/// curl's default for every kind of proxy: the same variable must mean the same proxy.
+const PORT: u16 = 1080;
+
+/// Bytes of an HTTP answer's header: as much as nginx and Apache let a client send.
+const HEADER_MAX: usize = 16 * 1024;
+
+/// Bytes of a user name or a password (RFC 1929 section 2).
+const LOGIN_MAX: usize = 255;

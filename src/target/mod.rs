@@ -1,447 +1,446 @@
-    //! In: a target as somebody types it. Out: what to dial, what to call it, what to speak there.
+//! In: a target as somebody types it. Out: what to dial, what to call it, what to speak there.
 
-    use crate::base::deadline::Timeouts;
-    use crate::base::sys;
-    use crate::base::text::{self, Note, Untrusted, shown};
-    use std::fmt::{self, Display};
-    use std::net::{IpAddr, Ipv6Addr};
+use crate::base::deadline::Timeouts;
+use crate::base::sys;
+use crate::base::text::{self, Note, Untrusted, shown};
+use std::fmt::{self, Display};
+use std::net::{IpAddr, Ipv6Addr};
 
-    /// Everything that may differ from one target to the next.
-    #[derive(Clone)]
-    pub struct Target {
-        pub host: Host,
-        pub port: u16,
-        /// Named by the scheme: then another protocol on the port is a failure.
-        pub service: Option<&'static Service>,
-        pub tls: TlsMode,
-        pub sni: Sni,
-        /// Dial this instead, and keep the name for SNI, Host and the certificate.
-        pub dial: Option<Dial>,
-        pub proxy: Option<Proxy>,
-        pub send_proxy: Option<ProxyHeader>,
-        /// The proxy that other programs on this box would use, which reach was not told to:
-        /// the variable's name and the proxy without its login.
-        pub ambient: Option<(String, String)>,
-        /// The path of an http(s) URL or of `--http`, to be asked for.
-        pub path: Option<String>,
-        /// `--send` and `--expect`, the escapes undone; never empty.
-        pub send: Option<Vec<u8>>,
-        pub expect: Option<Vec<u8>>,
-        pub timeouts: Timeouts,
-        /// The options given, to be typed again: see `keep`.
-        pub given: String,
-    }
+/// Everything that may differ from one target to the next.
+#[derive(Clone)]
+pub struct Target {
+    pub host: Host,
+    pub port: u16,
+    /// Named by the scheme: then another protocol on the port is a failure.
+    pub service: Option<&'static Service>,
+    pub tls: TlsMode,
+    pub sni: Sni,
+    /// Dial this instead, and keep the name for SNI, Host and the certificate.
+    pub dial: Option<Dial>,
+    pub proxy: Option<Proxy>,
+    pub send_proxy: Option<ProxyHeader>,
+    /// The proxy that other programs on this box would use, which reach was not told to:
+    /// the variable's name and the proxy without its login.
+    pub ambient: Option<(String, String)>,
+    /// The path of an http(s) URL or of `--http`, to be asked for.
+    pub path: Option<String>,
+    /// `--send` and `--expect`, the escapes undone; never empty.
+    pub send: Option<Vec<u8>>,
+    pub expect: Option<Vec<u8>>,
+    pub timeouts: Timeouts,
+    /// The options given, to be typed again: see `keep`.
+    pub given: String,
+}
 
-    #[derive(Clone, PartialEq, Eq)]
-    pub enum Host {
-        /// A DNS name, ASCII, without a port; a trailing dot is kept.
-        Name(String),
-        /// An address literal; the number is the IPv6 scope (interface index), 0 for none.
-        Ip(IpAddr, u32),
-    }
+#[derive(Clone, PartialEq, Eq)]
+pub enum Host {
+    /// A DNS name, ASCII, without a port; a trailing dot is kept.
+    Name(String),
+    /// An address literal; the number is the IPv6 scope (interface index), 0 for none.
+    Ip(IpAddr, u32),
+}
 
-    /// Where `--connect-to` dials; without a port, the target's own.
-    #[derive(Clone)]
-    pub struct Dial {
-        pub host: Host,
-        pub port: Option<u16>,
-    }
+/// Where `--connect-to` dials; without a port, the target's own.
+#[derive(Clone)]
+pub struct Dial {
+    pub host: Host,
+    pub port: Option<u16>,
+}
 
-    #[derive(Clone, Copy, PartialEq, Eq)]
-    pub enum TlsMode {
-        Never,
-        /// TLS from the first byte.
-        Implicit,
-        /// In the clear first, then upgraded by this STARTTLS protocol.
-        Upgrade(&'static str),
-    }
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum TlsMode {
+    Never,
+    /// TLS from the first byte.
+    Implicit,
+    /// In the clear first, then upgraded by this STARTTLS protocol.
+    Upgrade(&'static str),
+}
 
-    /// The server name that the ClientHello carries.
-    #[derive(Clone, PartialEq, Eq)]
-    pub enum Sni {
-        /// The target's host name, nothing for an address.
-        Host,
-        Name(String),
-        Absent,
-    }
+/// The server name that the ClientHello carries.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Sni {
+    /// The target's host name, nothing for an address.
+    Host,
+    Name(String),
+    Absent,
+}
 
-    /// A proxy to go through; the password must never be shown.
-    #[derive(Clone)]
-    pub struct Proxy {
-        pub kind: ProxyKind,
-        pub host: Host,
-        pub port: u16,
-        pub login: Option<(String, String)>,
-    }
+/// A proxy to go through; the password must never be shown.
+#[derive(Clone)]
+pub struct Proxy {
+    pub kind: ProxyKind,
+    pub host: Host,
+    pub port: u16,
+    pub login: Option<(String, String)>,
+}
 
-    #[derive(Clone, Copy, PartialEq, Eq)]
-    pub enum ProxyKind {
-        Http,
-        Socks4a,
-        /// The name is resolved on this box.
-        Socks5,
-        /// The name is resolved by the proxy.
-        Socks5h,
-    }
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum ProxyKind {
+    Http,
+    Socks4a,
+    /// The name is resolved on this box.
+    Socks5,
+    /// The name is resolved by the proxy.
+    Socks5h,
+}
 
-    /// The PROXY protocol header to send first (haproxy, doc/proxy-protocol.txt).
-    #[derive(Clone, Copy, PartialEq, Eq)]
-    pub enum ProxyHeader {
-        V1,
-        V2,
-    }
+/// The PROXY protocol header to send first (haproxy, doc/proxy-protocol.txt).
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum ProxyHeader {
+    V1,
+    V2,
+}
 
-    /// A scheme of a target URL.
-    pub struct Service {
-        pub name: &'static str,
-        pub port: u16,
-        pub tls: bool,
-        /// The STARTTLS protocol that `--tls` means here.
-        pub starttls: Option<&'static str>,
-        pub first: First,
-    }
+/// A scheme of a target URL.
+pub struct Service {
+    pub name: &'static str,
+    pub port: u16,
+    pub tls: bool,
+    /// The STARTTLS protocol that `--tls` means here.
+    pub starttls: Option<&'static str>,
+    pub first: First,
+}
 
-    /// Who speaks first.
-    #[derive(Clone, Copy, PartialEq, Eq)]
-    pub enum First {
-        Client,
-        Server,
-    }
+/// Who speaks first.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum First {
+    Client,
+    Server,
+}
 
-    impl Target {
-        /// Reads `host:port`, `[v6]:port`, `scheme://host[:port][/path]`, or a host whose port
-        /// was given as a word of its own. Errors are the sentence that says what to type.
-        pub fn parse(typed: &str, port: Option<&str>) -> Result<Self, Note> {
-            let (service, rest) = match typed.split_once("://") {
-                Some((scheme, rest)) => (Some(service(scheme)?), rest),
-                None => (None, typed),
-            };
-            let end = rest.bytes().position(|b| matches!(b, b'/' | b'?' | b'#'));
-            let end = end.unwrap_or(rest.len());
-            let (authority, path) = rest.split_at_checked(end).unwrap_or((rest, ""));
-            if service.is_none() && !path.is_empty() {
-                return Err(Note::new("usage.path").with("typed", without_login(typed)));
-            }
-            // A login in the URL is not needed to connect, and must not be shown.
-            let place = authority.rsplit_once('@').map_or(authority, |(_, place)| place);
-            let (host, own_port) = split_port(place, typed)?;
-            let host = Host::parse(host)?;
-            let port = match (own_port, port, service) {
-                (Some(own), None, _) | (None, Some(own), _) => parse_port(own)?,
-                // `::1:443` is an address as it stands, and nobody means that.
-                (None, None, _) if place.contains(':') && !place.starts_with('[') => {
-                    return Err(Note::new("usage.brackets").with("typed", without_login(typed)));
-                }
-                (None, None, Some(service)) => service.port,
-                (None, None, None) => return Err(Note::new("usage.noport").with("host", place)),
-                (Some(_), Some(_), _) => {
-                    return Err(Note::new("usage.twoports").with("typed", without_login(typed)));
-                }
-            };
-            let implicit = service.map_or(TLS_PORTS.contains(&port), |s| s.tls);
-            let tls = if implicit { TlsMode::Implicit } else { TlsMode::Never };
-            let asked = service.is_some_and(|s| s.name.starts_with("http"));
-            let path = asked.then(|| request_path(path));
-            Ok(Self {
-                host,
-                port,
-                service,
-                tls,
-                sni: Sni::Host,
-                dial: None,
-                proxy: None,
-                send_proxy: None,
-                ambient: None,
-                path,
-                send: None,
-                expect: None,
-                timeouts: Timeouts::default(),
-                given: String::new(),
-            })
-        }
-
-        /// The name for SNI; an address literal has none (RFC 6066 section 3).
-        pub fn server_name(&self) -> Option<&str> {
-            match (&self.sni, &self.host) {
-                (Sni::Name(name), _) => Some(name),
-                (Sni::Host, Host::Name(name)) => Some(name.trim_end_matches('.')),
-                _ => None,
-            }
-        }
-
-        /// The name or address that the certificate must carry.
-        pub fn certificate_name(&self) -> String {
-            match (&self.sni, &self.host) {
-                (Sni::Name(name), _) => name.clone(),
-                (_, Host::Name(name)) => name.trim_end_matches('.').to_string(),
-                (_, Host::Ip(ip, _)) => text::ip(ip),
-            }
-        }
-
-        /// Whether the service speaks first, by its scheme or else by its usual port.
-        pub fn greets(&self) -> bool {
-            self.service.or(usual_service(self.port)).is_some_and(|s| s.first == First::Server)
-        }
-
-        /// The host and the port that the first packet goes to.
-        pub fn dialled(&self) -> (&Host, u16) {
-            match &self.proxy {
-                Some(proxy) => (&proxy.host, proxy.port),
-                None => self.wanted(),
-            }
-        }
-
-        /// The host and the port at the far end: what a proxy is asked for.
-        pub fn wanted(&self) -> (&Host, u16) {
-            match &self.dial {
-                Some(dial) => (&dial.host, dial.port.unwrap_or(self.port)),
-                None => (&self.host, self.port),
-            }
-        }
-    }
-
-    impl Display for Target {
-        /// `host:port`, as it can be typed again.
-        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            text::write_place(f, &self.host.to_string(), self.port)
-        }
-    }
-
-    impl Host {
-        /// A name or an address literal; refuses what no resolver could mean.
-        pub fn parse(text: &str) -> Result<Self, Note> {
-            let bare = text.strip_prefix('[').and_then(|t| t.strip_suffix(']')).unwrap_or(text);
-            if let Some(ip) = parse_scoped(bare)? {
-                return Ok(ip);
-            }
-            let complain = |key| Err(Note::new(key).with("host", shown(text)));
-            if text.is_empty() {
-                return complain("usage.nohost");
-            }
-            if !text.is_ascii() {
-                return complain("usage.idn");
-            }
-            let name = text.strip_suffix('.').unwrap_or(text);
-            let valid = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
-            let label_ok = |l: &str| (1..=63).contains(&l.len()) && l.bytes().all(valid);
-            if name.len() > NAME_MAX || !name.split('.').all(label_ok) {
-                return complain("usage.badhost");
-            }
-            // No top-level domain is all digits (RFC 3696 section 2), and `0x7f.0x1` is an address
-            // to what asks libc, a name to others: this was meant as an address.
-            let decimal = |l: &str| l.bytes().all(|b| b.is_ascii_digit());
-            let hex = |l: &str| {
-                matches!(l.as_bytes(), [b'0', b'x' | b'X', _, ..])
-                    && l.bytes().skip(2).all(|b| b.is_ascii_hexdigit())
-            };
-            if name.rsplit('.').next().is_some_and(decimal)
-                || name.split('.').all(|l| decimal(l) || hex(l))
-            {
-                return complain("usage.badaddress");
-            }
-            Ok(Self::Name(text.to_string()))
-        }
-    }
-
-    impl Display for Host {
-        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            match self {
-                Self::Name(name) => f.write_str(name),
-                Self::Ip(ip, 0) => text::write_ip(f, ip),
-                Self::Ip(ip, scope) => write!(f, "{ip}%{scope}"),
-            }
-        }
-    }
-
-    impl Display for Proxy {
-        /// `scheme://host:port`, never the login.
-        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            let scheme = match self.kind {
-                ProxyKind::Http => "http",
-                ProxyKind::Socks4a => "socks4a",
-                ProxyKind::Socks5 => "socks5",
-                ProxyKind::Socks5h => "socks5h",
-            };
-            write!(f, "{scheme}://{}", self.place())
-        }
-    }
-
-    impl Proxy {
-        /// `host:port`, as reach takes it.
-        pub fn place(&self) -> String {
-            text::place(&self.host.to_string(), self.port)
-        }
-    }
-
-    impl Dial {
-        /// `ADDR[:PORT]` of `--connect-to`.
-        pub fn parse(typed: &str) -> Result<Self, Note> {
-            let (host, port) = split_port(typed, typed)?;
-            Ok(Self { host: Host::parse(host)?, port: port.map(parse_port).transpose()? })
-        }
-    }
-
-    /// The service that a scheme names.
-    pub fn service(scheme: &str) -> Result<&'static Service, Note> {
-        let scheme = scheme.to_ascii_lowercase();
-        SERVICES
-            .iter()
-            .find(|s| s.name == scheme)
-            .ok_or_else(|| Note::new("usage.scheme").with("scheme", shown(&scheme)))
-    }
-
-    /// The service that usually has this port: a hint, never a judgement.
-    pub fn usual_service(port: u16) -> Option<&'static Service> {
-        SERVICES.iter().find(|s| s.port == port)
-    }
-
-    /// 1 to 65535, or the name of a service in the table.
-    pub fn parse_port(text: &str) -> Result<u16, Note> {
-        let named = || SERVICES.iter().find(|s| s.name == text).map(|s| s.port);
-        match text.parse::<u16>() {
-            Ok(port) if port > 0 => Ok(port),
-            _ => named().ok_or_else(|| Note::new("usage.port").with("port", shown(text))),
-        }
-    }
-
-    /// Notes a word, on a line of its own behind its letter in `KEPT`, if the option, here without
-    /// its dashes, is there.
-    pub fn keep(given: &mut String, option: &str, word: &str) {
-        let same =
-            |entry: &&str| entry.get(1..).is_some_and(|e| e.trim_start_matches('-') == option);
-        if let Some(entry) = KEPT.split(' ').find(same) {
-            *given += entry.get(..1).unwrap_or_default();
-            *given += word;
-            *given += "\n";
-        }
-    }
-
-    /// Splits `host:port`, `[v6]:port` or a bare host; two colons without brackets are ambiguous.
-    fn split_port<'a>(place: &'a str, typed: &str) -> Result<(&'a str, Option<&'a str>), Note> {
-        if place.starts_with('[') {
-            return match place.split_once(']') {
-                Some((host, "")) => Ok((host.get(1..).unwrap_or(""), None)),
-                Some((host, tail)) if tail.starts_with(':') => {
-                    Ok((host.get(1..).unwrap_or(""), tail.get(1..)))
-                }
-                _ => Err(Note::new("usage.brackets").with("typed", without_login(typed))),
-            };
-        }
-        match place.split_once(':') {
-            None => Ok((place, None)),
-            Some((_, tail)) if tail.contains(':') => match parse_scoped(place)? {
-                Some(_) => Ok((place, None)),
-                None => Err(Note::new("usage.brackets").with("typed", without_login(typed))),
-            },
-            Some((host, port)) => Ok((host, Some(port))),
-        }
-    }
-
-    /// What was typed, to be quoted: nothing that may belong to a login.
-    fn without_login(typed: &str) -> Untrusted {
-        let start = typed.find("://").map_or(0, |at| at + "://".len());
-        let (scheme, rest) = typed.split_at_checked(start).unwrap_or(("", typed));
-        shown(&[scheme, rest.rsplit('@').next().unwrap_or(rest)].concat())
-    }
-
-    /// An address literal with an optional `%scope`: a number or an interface's name.
-    fn parse_scoped(text: &str) -> Result<Option<Host>, Note> {
-        let Some((addr, zone)) = text.split_once('%') else {
-            return Ok(text.parse().ok().map(|ip| Host::Ip(ip, 0)));
+impl Target {
+    /// Reads `host:port`, `[v6]:port`, `scheme://host[:port][/path]`, or a host whose port
+    /// was given as a word of its own. Errors are the sentence that says what to type.
+    pub fn parse(typed: &str, port: Option<&str>) -> Result<Self, Note> {
+        let (service, rest) = match typed.split_once("://") {
+            Some((scheme, rest)) => (Some(service(scheme)?), rest),
+            None => (None, typed),
         };
-        let Ok(ip) = addr.parse::<Ipv6Addr>() else { return Ok(None) };
-        let scope = zone.parse().ok().or_else(|| sys::interface_index(zone));
-        match scope {
-            Some(scope) => Ok(Some(Host::Ip(IpAddr::V6(ip), scope))),
-            None => Err(Note::new("usage.scope").with("zone", shown(zone))),
+        let end = rest.bytes().position(|b| matches!(b, b'/' | b'?' | b'#'));
+        let end = end.unwrap_or(rest.len());
+        let (authority, path) = rest.split_at_checked(end).unwrap_or((rest, ""));
+        if service.is_none() && !path.is_empty() {
+            return Err(Note::new("usage.path").with("typed", without_login(typed)));
+        }
+        // A login in the URL is not needed to connect, and must not be shown.
+        let place = authority.rsplit_once('@').map_or(authority, |(_, place)| place);
+        let (host, own_port) = split_port(place, typed)?;
+        let host = Host::parse(host)?;
+        let port = match (own_port, port, service) {
+            (Some(own), None, _) | (None, Some(own), _) => parse_port(own)?,
+            // `::1:443` is an address as it stands, and nobody means that.
+            (None, None, _) if place.contains(':') && !place.starts_with('[') => {
+                return Err(Note::new("usage.brackets").with("typed", without_login(typed)));
+            }
+            (None, None, Some(service)) => service.port,
+            (None, None, None) => return Err(Note::new("usage.noport").with("host", place)),
+            (Some(_), Some(_), _) => {
+                return Err(Note::new("usage.twoports").with("typed", without_login(typed)));
+            }
+        };
+        let implicit = service.map_or(TLS_PORTS.contains(&port), |s| s.tls);
+        let tls = if implicit { TlsMode::Implicit } else { TlsMode::Never };
+        let asked = service.is_some_and(|s| s.name.starts_with("http"));
+        let path = asked.then(|| request_path(path));
+        Ok(Self {
+            host,
+            port,
+            service,
+            tls,
+            sni: Sni::Host,
+            dial: None,
+            proxy: None,
+            send_proxy: None,
+            ambient: None,
+            path,
+            send: None,
+            expect: None,
+            timeouts: Timeouts::default(),
+            given: String::new(),
+        })
+    }
+
+    /// The name for SNI; an address literal has none (RFC 6066 section 3).
+    pub fn server_name(&self) -> Option<&str> {
+        match (&self.sni, &self.host) {
+            (Sni::Name(name), _) => Some(name),
+            (Sni::Host, Host::Name(name)) => Some(name.trim_end_matches('.')),
+            _ => None,
         }
     }
 
-    /// The request target of an http(s) URL: never empty, without the fragment.
-    fn request_path(path: &str) -> String {
-        let path = path.split('#').next().unwrap_or("");
-        if path.starts_with('/') { path.to_string() } else { format!("/{path}") }
+    /// The name or address that the certificate must carry.
+    pub fn certificate_name(&self) -> String {
+        match (&self.sni, &self.host) {
+            (Sni::Name(name), _) => name.clone(),
+            (_, Host::Name(name)) => name.trim_end_matches('.').to_string(),
+            (_, Host::Ip(ip, _)) => text::ip(ip),
+        }
     }
 
-    /// Longest DNS name in characters, without the trailing dot (RFC 1035 section 2.3.4).
-    const NAME_MAX: usize = 253;
-
-    /// Ports that speak TLS from the first byte (IANA registry, and common practice: Kubernetes
-    /// API 6443 and 10250, etcd 2379, Docker 2376, MQTT 8883, AMQPS 5671, WinRM 5986).
-    pub const TLS_PORTS: [u16; 27] = [
-        443, 465, 636, 853, 989, 990, 992, 993, 994, 995, 2376, 2379, 3269, 4443, 5061, 5223, 5349,
-        5671, 5986, 6443, 6514, 6697, 8443, 8883, 9443, 10250, 10443,
-    ];
-
-    /// Options that bear on what comes of a check, behind the letter of what they are about, for
-    /// advice that replaces it: the way, the source, name servers, where to dial, the mode of TLS,
-    /// its name, CA, client certificate or other things, the question. What a target can say is
-    /// not here: the path of `--http`, and the proxy, whose login must not be shown.
-    const KEPT: &str = "w-4 w-6 w--interface w--pid s--source d--dns a--connect-to m--tls \
-        m--no-tls m--starttls m-z n--servername n--sni n--no-servername r--ca c--cert c--key \
-        t--alpn t--tls-version t--no-verify q--send q--expect q--send-proxy";
-
-    const fn plain(
-        name: &'static str,
-        port: u16,
-        starttls: Option<&'static str>,
-        first: First,
-    ) -> Service {
-        Service { name, port, tls: false, starttls, first }
+    /// Whether the service speaks first, by its scheme or else by its usual port.
+    pub fn greets(&self) -> bool {
+        self.service.or(usual_service(self.port)).is_some_and(|s| s.first == First::Server)
     }
 
-    const fn secure(name: &'static str, port: u16, first: First) -> Service {
-        Service { name, port, tls: true, starttls: None, first }
+    /// The host and the port that the first packet goes to.
+    pub fn dialled(&self) -> (&Host, u16) {
+        match &self.proxy {
+            Some(proxy) => (&proxy.host, proxy.port),
+            None => self.wanted(),
+        }
     }
 
-    use First::{Client, Server};
+    /// The host and the port at the far end: what a proxy is asked for.
+    pub fn wanted(&self) -> (&Host, u16) {
+        match &self.dial {
+            Some(dial) => (&dial.host, dial.port.unwrap_or(self.port)),
+            None => (&self.host, self.port),
+        }
+    }
+}
 
-    /// Schemes and their ports (IANA service names; `tcp` and `tls` name none).
-    pub const SERVICES: [Service; 46] = [
-        plain("http", 80, None, Client),
-        secure("https", 443, Client),
-        plain("ssh", 22, None, Server),
-        plain("smtp", 25, Some("smtp"), Server),
-        plain("submission", 587, Some("smtp"), Server),
-        secure("smtps", 465, Server),
-        plain("lmtp", 24, Some("lmtp"), Server),
-        plain("imap", 143, Some("imap"), Server),
-        secure("imaps", 993, Server),
-        plain("pop3", 110, Some("pop3"), Server),
-        secure("pop3s", 995, Server),
-        plain("ftp", 21, Some("ftp"), Server),
-        secure("ftps", 990, Server),
-        plain("sieve", 4190, Some("sieve"), Server),
-        plain("nntp", 119, Some("nntp"), Server),
-        secure("nntps", 563, Server),
-        plain("irc", 6667, Some("irc"), Client),
-        secure("ircs", 6697, Client),
-        plain("xmpp", 5222, Some("xmpp"), Client),
-        plain("xmpp-server", 5269, Some("xmpp-server"), Client),
-        secure("xmpps", 5223, Client),
-        plain("ldap", 389, Some("ldap"), Client),
-        secure("ldaps", 636, Client),
-        plain("mysql", 3306, Some("mysql"), Server),
-        plain("mariadb", 3306, Some("mysql"), Server),
-        plain("postgres", 5432, Some("postgres"), Client),
-        plain("postgresql", 5432, Some("postgres"), Client),
-        plain("redis", 6379, None, Client),
-        secure("rediss", 6379, Client),
-        plain("telnet", 23, Some("telnet"), Server),
-        plain("rdp", 3389, Some("rdp"), Client),
-        plain("vnc", 5900, None, Server),
-        plain("amqp", 5672, None, Client),
-        secure("amqps", 5671, Client),
-        plain("mqtt", 1883, None, Client),
-        secure("mqtts", 8883, Client),
-        plain("mongodb", 27017, None, Client),
-        plain("dns", 53, None, Client),
-        plain("rsync", 873, None, Server),
-        plain("socks5", 1080, None, Client),
-        plain("kafka", 9092, None, Client),
-        plain("elasticsearch", 9200, None, Client),
-        plain("memcached", 11211, None, Client),
-        plain("mssql", 1433, None, Client),
-        plain("oracle", 1521, None, Client),
-        plain("zookeeper", 2181, None, Client),
-    ];
+impl Display for Target {
+    /// `host:port`, as it can be typed again.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        text::write_place(f, &self.host.to_string(), self.port)
+    }
+}
+
+impl Host {
+    /// A name or an address literal; refuses what no resolver could mean.
+    pub fn parse(text: &str) -> Result<Self, Note> {
+        let bare = text.strip_prefix('[').and_then(|t| t.strip_suffix(']')).unwrap_or(text);
+        if let Some(ip) = parse_scoped(bare)? {
+            return Ok(ip);
+        }
+        let complain = |key| Err(Note::new(key).with("host", shown(text)));
+        if text.is_empty() {
+            return complain("usage.nohost");
+        }
+        if !text.is_ascii() {
+            return complain("usage.idn");
+        }
+        let name = text.strip_suffix('.').unwrap_or(text);
+        let valid = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+        let label_ok = |l: &str| (1..=63).contains(&l.len()) && l.bytes().all(valid);
+        if name.len() > NAME_MAX || !name.split('.').all(label_ok) {
+            return complain("usage.badhost");
+        }
+        // No top-level domain is all digits (RFC 3696 section 2), and `0x7f.0x1` is an address
+        // to what asks libc, a name to others: this was meant as an address.
+        let decimal = |l: &str| l.bytes().all(|b| b.is_ascii_digit());
+        let hex = |l: &str| {
+            matches!(l.as_bytes(), [b'0', b'x' | b'X', _, ..])
+                && l.bytes().skip(2).all(|b| b.is_ascii_hexdigit())
+        };
+        if name.rsplit('.').next().is_some_and(decimal)
+            || name.split('.').all(|l| decimal(l) || hex(l))
+        {
+            return complain("usage.badaddress");
+        }
+        Ok(Self::Name(text.to_string()))
+    }
+}
+
+impl Display for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name(name) => f.write_str(name),
+            Self::Ip(ip, 0) => text::write_ip(f, ip),
+            Self::Ip(ip, scope) => write!(f, "{ip}%{scope}"),
+        }
+    }
+}
+
+impl Display for Proxy {
+    /// `scheme://host:port`, never the login.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = match self.kind {
+            ProxyKind::Http => "http",
+            ProxyKind::Socks4a => "socks4a",
+            ProxyKind::Socks5 => "socks5",
+            ProxyKind::Socks5h => "socks5h",
+        };
+        write!(f, "{scheme}://{}", self.place())
+    }
+}
+
+impl Proxy {
+    /// `host:port`, as reach takes it.
+    pub fn place(&self) -> String {
+        text::place(&self.host.to_string(), self.port)
+    }
+}
+
+impl Dial {
+    /// `ADDR[:PORT]` of `--connect-to`.
+    pub fn parse(typed: &str) -> Result<Self, Note> {
+        let (host, port) = split_port(typed, typed)?;
+        Ok(Self { host: Host::parse(host)?, port: port.map(parse_port).transpose()? })
+    }
+}
+
+/// The service that a scheme names.
+pub fn service(scheme: &str) -> Result<&'static Service, Note> {
+    let scheme = scheme.to_ascii_lowercase();
+    SERVICES
+        .iter()
+        .find(|s| s.name == scheme)
+        .ok_or_else(|| Note::new("usage.scheme").with("scheme", shown(&scheme)))
+}
+
+/// The service that usually has this port: a hint, never a judgement.
+pub fn usual_service(port: u16) -> Option<&'static Service> {
+    SERVICES.iter().find(|s| s.port == port)
+}
+
+/// 1 to 65535, or the name of a service in the table.
+pub fn parse_port(text: &str) -> Result<u16, Note> {
+    let named = || SERVICES.iter().find(|s| s.name == text).map(|s| s.port);
+    match text.parse::<u16>() {
+        Ok(port) if port > 0 => Ok(port),
+        _ => named().ok_or_else(|| Note::new("usage.port").with("port", shown(text))),
+    }
+}
+
+/// Notes a word, on a line of its own behind its letter in `KEPT`, if the option, here without
+/// its dashes, is there.
+pub fn keep(given: &mut String, option: &str, word: &str) {
+    let same = |entry: &&str| entry.get(1..).is_some_and(|e| e.trim_start_matches('-') == option);
+    if let Some(entry) = KEPT.split(' ').find(same) {
+        *given += entry.get(..1).unwrap_or_default();
+        *given += word;
+        *given += "\n";
+    }
+}
+
+/// Splits `host:port`, `[v6]:port` or a bare host; two colons without brackets are ambiguous.
+fn split_port<'a>(place: &'a str, typed: &str) -> Result<(&'a str, Option<&'a str>), Note> {
+    if place.starts_with('[') {
+        return match place.split_once(']') {
+            Some((host, "")) => Ok((host.get(1..).unwrap_or(""), None)),
+            Some((host, tail)) if tail.starts_with(':') => {
+                Ok((host.get(1..).unwrap_or(""), tail.get(1..)))
+            }
+            _ => Err(Note::new("usage.brackets").with("typed", without_login(typed))),
+        };
+    }
+    match place.split_once(':') {
+        None => Ok((place, None)),
+        Some((_, tail)) if tail.contains(':') => match parse_scoped(place)? {
+            Some(_) => Ok((place, None)),
+            None => Err(Note::new("usage.brackets").with("typed", without_login(typed))),
+        },
+        Some((host, port)) => Ok((host, Some(port))),
+    }
+}
+
+/// What was typed, to be quoted: nothing that may belong to a login.
+fn without_login(typed: &str) -> Untrusted {
+    let start = typed.find("://").map_or(0, |at| at + "://".len());
+    let (scheme, rest) = typed.split_at_checked(start).unwrap_or(("", typed));
+    shown(&[scheme, rest.rsplit('@').next().unwrap_or(rest)].concat())
+}
+
+/// An address literal with an optional `%scope`: a number or an interface's name.
+fn parse_scoped(text: &str) -> Result<Option<Host>, Note> {
+    let Some((addr, zone)) = text.split_once('%') else {
+        return Ok(text.parse().ok().map(|ip| Host::Ip(ip, 0)));
+    };
+    let Ok(ip) = addr.parse::<Ipv6Addr>() else { return Ok(None) };
+    let scope = zone.parse().ok().or_else(|| sys::interface_index(zone));
+    match scope {
+        Some(scope) => Ok(Some(Host::Ip(IpAddr::V6(ip), scope))),
+        None => Err(Note::new("usage.scope").with("zone", shown(zone))),
+    }
+}
+
+/// The request target of an http(s) URL: never empty, without the fragment.
+fn request_path(path: &str) -> String {
+    let path = path.split('#').next().unwrap_or("");
+    if path.starts_with('/') { path.to_string() } else { format!("/{path}") }
+}
+
+/// Longest DNS name in characters, without the trailing dot (RFC 1035 section 2.3.4).
+const NAME_MAX: usize = 253;
+
+/// Ports that speak TLS from the first byte (IANA registry, and common practice: Kubernetes
+/// API 6443 and 10250, etcd 2379, Docker 2376, MQTT 8883, AMQPS 5671, WinRM 5986).
+pub const TLS_PORTS: [u16; 27] = [
+    443, 465, 636, 853, 989, 990, 992, 993, 994, 995, 2376, 2379, 3269, 4443, 5061, 5223, 5349,
+    5671, 5986, 6443, 6514, 6697, 8443, 8883, 9443, 10250, 10443,
+];
+
+/// Options that bear on what comes of a check, behind the letter of what they are about, for
+/// advice that replaces it: the way, the source, name servers, where to dial, the mode of TLS,
+/// its name, CA, client certificate or other things, the question. What a target can say is
+/// not here: the path of `--http`, and the proxy, whose login must not be shown.
+const KEPT: &str = "w-4 w-6 w--interface w--pid s--source d--dns a--connect-to m--tls \
+    m--no-tls m--starttls m-z n--servername n--sni n--no-servername r--ca c--cert c--key \
+    t--alpn t--tls-version t--no-verify q--send q--expect q--send-proxy";
+
+const fn plain(
+    name: &'static str,
+    port: u16,
+    starttls: Option<&'static str>,
+    first: First,
+) -> Service {
+    Service { name, port, tls: false, starttls, first }
+}
+
+const fn secure(name: &'static str, port: u16, first: First) -> Service {
+    Service { name, port, tls: true, starttls: None, first }
+}
+
+use First::{Client, Server};
+
+/// Schemes and their ports (IANA service names; `tcp` and `tls` name none).
+pub const SERVICES: [Service; 46] = [
+    plain("http", 80, None, Client),
+    secure("https", 443, Client),
+    plain("ssh", 22, None, Server),
+    plain("smtp", 25, Some("smtp"), Server),
+    plain("submission", 587, Some("smtp"), Server),
+    secure("smtps", 465, Server),
+    plain("lmtp", 24, Some("lmtp"), Server),
+    plain("imap", 143, Some("imap"), Server),
+    secure("imaps", 993, Server),
+    plain("pop3", 110, Some("pop3"), Server),
+    secure("pop3s", 995, Server),
+    plain("ftp", 21, Some("ftp"), Server),
+    secure("ftps", 990, Server),
+    plain("sieve", 4190, Some("sieve"), Server),
+    plain("nntp", 119, Some("nntp"), Server),
+    secure("nntps", 563, Server),
+    plain("irc", 6667, Some("irc"), Client),
+    secure("ircs", 6697, Client),
+    plain("xmpp", 5222, Some("xmpp"), Client),
+    plain("xmpp-server", 5269, Some("xmpp-server"), Client),
+    secure("xmpps", 5223, Client),
+    plain("ldap", 389, Some("ldap"), Client),
+    secure("ldaps", 636, Client),
+    plain("mysql", 3306, Some("mysql"), Server),
+    plain("mariadb", 3306, Some("mysql"), Server),
+    plain("postgres", 5432, Some("postgres"), Client),
+    plain("postgresql", 5432, Some("postgres"), Client),
+    plain("redis", 6379, None, Client),
+    secure("rediss", 6379, Client),
+    plain("telnet", 23, Some("telnet"), Server),
+    plain("rdp", 3389, Some("rdp"), Client),
+    plain("vnc", 5900, None, Server),
+    plain("amqp", 5672, None, Client),
+    secure("amqps", 5671, Client),
+    plain("mqtt", 1883, None, Client),
+    secure("mqtts", 8883, Client),
+    plain("mongodb", 27017, None, Client),
+    plain("dns", 53, None, Client),
+    plain("rsync", 873, None, Server),
+    plain("socks5", 1080, None, Client),
+    plain("kafka", 9092, None, Client),
+    plain("elasticsearch", 9200, None, Client),
+    plain("memcached", 11211, None, Client),
+    plain("mssql", 1433, None, Client),
+    plain("oracle", 1521, None, Client),
+    plain("zookeeper", 2181, None, Client),
+];

@@ -1,432 +1,432 @@
-    //! In: words and lines that name targets. Out: rows, or what is wrong with a line.
+//! In: words and lines that name targets. Out: rows, or what is wrong with a line.
 
-    use crate::base::deadline::parse_duration;
-    use crate::step::reply::quoted;
-    use crate::step::starttls;
-    use crate::target::{self, Dial, Host, Proxy, Sni, Target, parse_port};
-    use crate::base::text::{Note, shown};
-    use crate::step::tunnel;
-    use crate::verdict::KEYWORDS;
-    use std::fmt::{self, Display};
-    use std::net::IpAddr;
-    use std::time::Duration;
+use crate::base::deadline::parse_duration;
+use crate::base::text::{Note, shown};
+use crate::step::reply::quoted;
+use crate::step::starttls;
+use crate::step::tunnel;
+use crate::target::{self, Dial, Host, Proxy, Sni, Target, parse_port};
+use crate::verdict::KEYWORDS;
+use std::fmt::{self, Display};
+use std::net::IpAddr;
+use std::time::Duration;
 
-    /// One target of a list, and what its line says besides.
-    pub struct Row {
-        pub target: Target,
-        pub keys: Keys,
+/// One target of a list, and what its line says besides.
+pub struct Row {
+    pub target: Target,
+    pub keys: Keys,
+}
+
+/// The `key=value` words of a line; they go before the options.
+#[derive(Clone, Default)]
+pub struct Keys {
+    pub tag: Tag,
+    pub sni: Option<Sni>,
+    pub starttls: Option<&'static str>,
+    pub tls: Option<bool>,
+    pub dial: Option<Dial>,
+    pub proxy: Option<Proxy>,
+    pub timeout: Option<Duration>,
+    /// See `Target`.
+    pub given: String,
+}
+
+/// What a row is called, and what must come of it.
+#[derive(Clone, Default)]
+pub struct Tag {
+    pub name: String,
+    pub expect: Expect,
+}
+
+/// Verdict keywords; none means that the exit status must be 0.
+#[derive(Clone, Default)]
+pub struct Expect(pub Vec<&'static str>);
+
+impl Tag {
+    /// The name in front of its target.
+    pub fn prefix(&self) -> String {
+        match self.name.as_str() {
+            "" => String::new(),
+            name => format!("{}  ", shown(name)),
+        }
+    }
+}
+
+impl Expect {
+    /// Whether a verdict is among those expected. `ok` is anything that exits with 0.
+    pub fn met(&self, keyword: &str, exit: u8) -> bool {
+        let good = exit == 0 && (self.0.is_empty() || self.0.contains(&"ok"));
+        good || self.0.contains(&keyword)
     }
 
-    /// The `key=value` words of a line; they go before the options.
-    #[derive(Clone, Default)]
-    pub struct Keys {
-        pub tag: Tag,
-        pub sni: Option<Sni>,
-        pub starttls: Option<&'static str>,
-        pub tls: Option<bool>,
-        pub dial: Option<Dial>,
-        pub proxy: Option<Proxy>,
-        pub timeout: Option<Duration>,
-        /// See `Target`.
-        pub given: String,
-    }
-
-    /// What a row is called, and what must come of it.
-    #[derive(Clone, Default)]
-    pub struct Tag {
-        pub name: String,
-        pub expect: Expect,
-    }
-
-    /// Verdict keywords; none means that the exit status must be 0.
-    #[derive(Clone, Default)]
-    pub struct Expect(pub Vec<&'static str>);
-
-    impl Tag {
-        /// The name in front of its target.
-        pub fn prefix(&self) -> String {
-            match self.name.as_str() {
-                "" => String::new(),
-                name => format!("{}  ", shown(name)),
+    fn parse(text: &str) -> Result<Self, Note> {
+        let mut expect = Vec::new();
+        for word in text.split(',').map(str::trim) {
+            let alias = EXPECTED.iter().filter(|(alias, _)| *alias == word).map(|(_, k)| *k);
+            let keyword = KEYWORDS.iter().map(|(k, _)| *k).filter(|k| *k == word);
+            let before = expect.len();
+            expect.extend(alias.chain(keyword));
+            if expect.len() == before {
+                return Err(Note::new("usage.expect").with("typed", shown(word)));
             }
         }
+        Ok(Self(expect))
     }
+}
 
-    impl Expect {
-        /// Whether a verdict is among those expected. `ok` is anything that exits with 0.
-        pub fn met(&self, keyword: &str, exit: u8) -> bool {
-            let good = exit == 0 && (self.0.is_empty() || self.0.contains(&"ok"));
-            good || self.0.contains(&keyword)
+impl Display for Expect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_empty() { "ok" } else { "" })?;
+        f.write_str(&self.0.join(","))
+    }
+}
+
+impl Keys {
+    /// Takes one of `KEYS`; empty is as if it were not there.
+    fn take(&mut self, key: &str, value: &str) -> Result<(), Note> {
+        if value.is_empty() {
+            return Ok(());
         }
-
-        fn parse(text: &str) -> Result<Self, Note> {
-            let mut expect = Vec::new();
-            for word in text.split(',').map(str::trim) {
-                let alias = EXPECTED.iter().filter(|(alias, _)| *alias == word).map(|(_, k)| *k);
-                let keyword = KEYWORDS.iter().map(|(k, _)| *k).filter(|k| *k == word);
-                let before = expect.len();
-                expect.extend(alias.chain(keyword));
-                if expect.len() == before {
-                    return Err(Note::new("usage.expect").with("typed", shown(word)));
-                }
+        match key {
+            "name" => self.tag.name = without_controls(value)?.to_string(),
+            "expect" => self.tag.expect = Expect::parse(value)?,
+            "sni" => self.sni = Some(parse_sni(value)?),
+            "starttls" => self.starttls = Some(parse_starttls(value)?),
+            "tls" if value == "yes" => self.tls = Some(true),
+            "tls" if value == "no" => self.tls = Some(false),
+            "connect-to" => self.dial = Some(Dial::parse(value)?),
+            "proxy" => self.proxy = Some(tunnel::parse(value)?),
+            "timeout" => {
+                let bad = Note::new("usage.duration").with("option", "timeout=");
+                let limit = parse_duration(value);
+                self.timeout = Some(limit.ok_or_else(|| bad.with("typed", shown(value)))?);
             }
-            Ok(Self(expect))
+            _ => return Err(no_key(&format!("{key}={value}"))),
         }
-    }
-
-    impl Display for Expect {
-        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str(if self.0.is_empty() { "ok" } else { "" })?;
-            f.write_str(&self.0.join(","))
+        if key != "expect" {
+            target::keep(&mut self.given, key, &format!(" {key}={}", quoted(value)));
         }
+        Ok(())
     }
+}
 
-    impl Keys {
-        /// Takes one of `KEYS`; empty is as if it were not there.
-        fn take(&mut self, key: &str, value: &str) -> Result<(), Note> {
-            if value.is_empty() {
-                return Ok(());
-            }
-            match key {
-                "name" => self.tag.name = without_controls(value)?.to_string(),
-                "expect" => self.tag.expect = Expect::parse(value)?,
-                "sni" => self.sni = Some(parse_sni(value)?),
-                "starttls" => self.starttls = Some(parse_starttls(value)?),
-                "tls" if value == "yes" => self.tls = Some(true),
-                "tls" if value == "no" => self.tls = Some(false),
-                "connect-to" => self.dial = Some(Dial::parse(value)?),
-                "proxy" => self.proxy = Some(tunnel::parse(value)?),
-                "timeout" => {
-                    let bad = Note::new("usage.duration").with("option", "timeout=");
-                    let limit = parse_duration(value);
-                    self.timeout = Some(limit.ok_or_else(|| bad.with("typed", shown(value)))?);
-                }
-                _ => return Err(no_key(&format!("{key}={value}"))),
-            }
-            if key != "expect" {
-                target::keep(&mut self.given, key, &format!(" {key}={}", quoted(value)));
-            }
-            Ok(())
-        }
+/// One row for each target, with the `key=value` words behind them.
+pub fn rows<'a>(
+    targets: Vec<Target>,
+    keys: impl Iterator<Item = &'a str>,
+) -> Result<Vec<Row>, Note> {
+    let mut all = Keys::default();
+    for word in keys {
+        let (key, value) = word.split_once('=').ok_or_else(|| no_key(word))?;
+        all.take(key, value)?;
     }
+    let row = |target| Row { target, keys: all.clone() };
+    Ok(targets.into_iter().map(row).collect())
+}
 
-    /// One row for each target, with the `key=value` words behind them.
-    pub fn rows<'a>(
-        targets: Vec<Target>,
-        keys: impl Iterator<Item = &'a str>,
-    ) -> Result<Vec<Row>, Note> {
-        let mut all = Keys::default();
-        for word in keys {
-            let (key, value) = word.split_once('=').ok_or_else(|| no_key(word))?;
-            all.take(key, value)?;
-        }
-        let row = |target| Row { target, keys: all.clone() };
-        Ok(targets.into_iter().map(row).collect())
-    }
-
-    /// One target, or one for each port of `host:80,443` and `host:8000-8010`, at most `ROWS_MAX`;
-    /// the ports may be a word of their own.
-    pub fn expand(word: &str, port: Option<&str>) -> Result<Vec<Target>, Note> {
-        let (host, list) = match (port, word.rsplit_once(':')) {
-            (Some(list), _) => (word, list),
-            (None, Some((host, list))) if is_list(list) && !word.contains("://") => (host, list),
-            _ => return Target::parse(word, None).map(|target| vec![target]),
+/// One target, or one for each port of `host:80,443` and `host:8000-8010`, at most `ROWS_MAX`;
+/// the ports may be a word of their own.
+pub fn expand(word: &str, port: Option<&str>) -> Result<Vec<Target>, Note> {
+    let (host, list) = match (port, word.rsplit_once(':')) {
+        (Some(list), _) => (word, list),
+        (None, Some((host, list))) if is_list(list) && !word.contains("://") => (host, list),
+        _ => return Target::parse(word, None).map(|target| vec![target]),
+    };
+    let mut targets = Vec::new();
+    for item in list.split(',').map(str::trim) {
+        let (from, to) = match item.split_once('-') {
+            Some((from, to)) if is_list(item) => (parse_port(from)?, parse_port(to)?),
+            _ => (parse_port(item)?, parse_port(item)?),
         };
-        let mut targets = Vec::new();
-        for item in list.split(',').map(str::trim) {
-            let (from, to) = match item.split_once('-') {
-                Some((from, to)) if is_list(item) => (parse_port(from)?, parse_port(to)?),
-                _ => (parse_port(item)?, parse_port(item)?),
-            };
-            if from > to {
-                return Err(Note::new("usage.port").with("port", shown(item)));
-            }
-            for port in from..=to {
-                if targets.len() >= ROWS_MAX {
-                    return Err(Note::new("usage.toomany").with("most", ROWS_MAX));
-                }
-                targets.push(Target::parse(host, Some(&port.to_string()))?);
-            }
+        if from > to {
+            return Err(Note::new("usage.port").with("port", shown(item)));
         }
-        Ok(targets)
-    }
-
-    fn no_key(word: &str) -> Note {
-        let known = KEYS.join("= ") + "=";
-        Note::new("usage.key").with("typed", shown(word)).with("known", known)
-    }
-
-    /// `key=value` with a key of ours, behind a target on the command line.
-    pub fn is_key(word: &str) -> bool {
-        word.split_once('=').is_some_and(|(key, _)| KEYS.contains(&key))
-    }
-
-    /// `80,443` or `8000-8010`, as opposed to one port or a service with a dash in its name.
-    fn is_list(port: &str) -> bool {
-        let digits = |s: &str| !s.is_empty() && s.bytes().all(|b| b.is_ascii_digit());
-        port.contains(',') || port.split_once('-').is_some_and(|(a, b)| digits(a) && digits(b))
-    }
-
-    /// Reads a list line by line, and remembers its heading.
-    #[derive(Default)]
-    pub struct Reader {
-        /// What stands between the columns of every line, and their names in order.
-        heading: Option<(char, Vec<&'static str>)>,
-        /// A line was read that is no comment and not empty.
-        began: bool,
-    }
-
-    impl Reader {
-        /// The rows of a line: none for a comment, several for a list of ports.
-        pub fn line(&mut self, bytes: &[u8]) -> Result<Vec<Row>, Note> {
-            let text = std::str::from_utf8(bytes).map_err(|_| Note::new("usage.lineutf8"))?;
-            let text = text.trim_start_matches('\u{feff}').trim_end();
-            without_controls(text)?;
-            if text.trim().is_empty() || text.trim_start().starts_with('#') {
-                return Ok(Vec::new());
+        for port in from..=to {
+            if targets.len() >= ROWS_MAX {
+                return Err(Note::new("usage.toomany").with("most", ROWS_MAX));
             }
-            let rows = self.row(text);
-            let first = !self.began;
-            self.began |= !rows.as_ref().is_ok_and(Vec::is_empty);
-            // A first line that is a row is no heading, whatever its words.
-            if first && rows.is_err() {
-                self.heading = heading(text);
-            }
-            if first && self.heading.is_some() { Ok(Vec::new()) } else { rows }
-        }
-
-        fn row(&self, text: &str) -> Result<Vec<Row>, Note> {
-            if let Some((separator, columns)) = &self.heading {
-                return cells(&split(text, *separator)?, columns, true);
-            }
-            // A cell may hold a `#`; words end there, whatever the comment holds.
-            let bare = without_comment(text);
-            match separator(bare) {
-                Some(separator) => cells(&split(text, separator)?, &COLUMNS, false),
-                None => words(bare),
-            }
+            targets.push(Target::parse(host, Some(&port.to_string()))?);
         }
     }
+    Ok(targets)
+}
 
-    /// A line of columns. One without a heading may hold `key=value`, and nothing is ignored.
-    fn cells(cells: &[String], columns: &[&str], headed: bool) -> Result<Vec<Row>, Note> {
-        let (mut host, mut port, mut keys) = ("", "", Vec::new());
-        for (at, cell) in cells.iter().enumerate() {
-            let cell = cell.trim();
-            match columns.get(at) {
-                _ if !headed && at > 0 && is_key(cell) => keys.push(cell.to_string()),
-                Some(&"host") => host = cell,
-                Some(&"port") => port = cell,
-                Some(&"") => {}
-                Some(key) => keys.push(format!("{key}={cell}")),
-                None if headed || cell.is_empty() => {}
-                None => keys.push(cell.to_string()),
-            }
-        }
-        if cells.iter().all(|cell| cell.trim().is_empty()) {
+fn no_key(word: &str) -> Note {
+    let known = KEYS.join("= ") + "=";
+    Note::new("usage.key").with("typed", shown(word)).with("known", known)
+}
+
+/// `key=value` with a key of ours, behind a target on the command line.
+pub fn is_key(word: &str) -> bool {
+    word.split_once('=').is_some_and(|(key, _)| KEYS.contains(&key))
+}
+
+/// `80,443` or `8000-8010`, as opposed to one port or a service with a dash in its name.
+fn is_list(port: &str) -> bool {
+    let digits = |s: &str| !s.is_empty() && s.bytes().all(|b| b.is_ascii_digit());
+    port.contains(',') || port.split_once('-').is_some_and(|(a, b)| digits(a) && digits(b))
+}
+
+/// Reads a list line by line, and remembers its heading.
+#[derive(Default)]
+pub struct Reader {
+    /// What stands between the columns of every line, and their names in order.
+    heading: Option<(char, Vec<&'static str>)>,
+    /// A line was read that is no comment and not empty.
+    began: bool,
+}
+
+impl Reader {
+    /// The rows of a line: none for a comment, several for a list of ports.
+    pub fn line(&mut self, bytes: &[u8]) -> Result<Vec<Row>, Note> {
+        let text = std::str::from_utf8(bytes).map_err(|_| Note::new("usage.lineutf8"))?;
+        let text = text.trim_start_matches('\u{feff}').trim_end();
+        without_controls(text)?;
+        if text.trim().is_empty() || text.trim_start().starts_with('#') {
             return Ok(Vec::new());
         }
-        one_meaning(port)?;
-        let targets = expand(host, Some(port).filter(|p| !p.is_empty()))?;
-        rows(targets, keys.iter().map(String::as_str))
+        let rows = self.row(text);
+        let first = !self.began;
+        self.began |= !rows.as_ref().is_ok_and(Vec::is_empty);
+        // A first line that is a row is no heading, whatever its words.
+        if first && rows.is_err() {
+            self.heading = heading(text);
+        }
+        if first && self.heading.is_some() { Ok(Vec::new()) } else { rows }
     }
 
-    /// Refuses `5,432` in a column of ports: as a spreadsheet shows it, that is one number.
-    fn one_meaning(port: &str) -> Result<(), Note> {
-        let number = |(a, b)| format!("{a}{b}").parse::<u16>().is_ok().then_some((a, b));
-        match port.split_once(',').filter(|(_, b)| b.len() == 3).and_then(number) {
-            Some((a, b)) => Err(Note::new("usage.thousands")
-                .with("one", format!("{a}{b}"))
-                .with("two", format!("{a}, {b}"))
-                .with("port", port)),
-            None => Ok(()),
+    fn row(&self, text: &str) -> Result<Vec<Row>, Note> {
+        if let Some((separator, columns)) = &self.heading {
+            return cells(&split(text, *separator)?, columns, true);
+        }
+        // A cell may hold a `#`; words end there, whatever the comment holds.
+        let bare = without_comment(text);
+        match separator(bare) {
+            Some(separator) => cells(&split(text, separator)?, &COLUMNS, false),
+            None => words(bare),
         }
     }
+}
 
-    /// A line of blank-separated words: the target, its port if it has none, `key=value`.
-    fn words(text: &str) -> Result<Vec<Row>, Note> {
-        let words = split(text, ' ')?;
-        let mut words = words.iter().map(String::as_str).filter(|word| !word.is_empty()).peekable();
-        let target = words.next().unwrap_or_default();
-        let port = words.next_if(|word| !word.contains('='));
-        rows(expand(target, port)?, words)
-    }
-
-    /// The line up to a `#` that begins a word outside of double quotes.
-    fn without_comment(text: &str) -> &str {
-        let (mut quoted, mut before) = (false, ' ');
-        let begins = |c: char| {
-            let begins = c == '#' && !quoted && matches!(before, ' ' | '\t');
-            quoted ^= c == '"';
-            before = c;
-            begins
-        };
-        text.split(begins).next().unwrap_or(text).trim_end()
-    }
-
-    /// The text, if a terminal would obey nothing in it.
-    fn without_controls(text: &str) -> Result<&str, Note> {
-        match text.chars().any(|c| c.is_control() && c != '\t') {
-            true => Err(Note::new("usage.control")),
-            false => Ok(text),
+/// A line of columns. One without a heading may hold `key=value`, and nothing is ignored.
+fn cells(cells: &[String], columns: &[&str], headed: bool) -> Result<Vec<Row>, Note> {
+    let (mut host, mut port, mut keys) = ("", "", Vec::new());
+    for (at, cell) in cells.iter().enumerate() {
+        let cell = cell.trim();
+        match columns.get(at) {
+            _ if !headed && at > 0 && is_key(cell) => keys.push(cell.to_string()),
+            Some(&"host") => host = cell,
+            Some(&"port") => port = cell,
+            Some(&"") => {}
+            Some(key) => keys.push(format!("{key}={cell}")),
+            None if headed || cell.is_empty() => {}
+            None => keys.push(cell.to_string()),
         }
     }
-
-    /// What stands between the columns of a line without a heading; `None` is a line of words.
-    /// A comma may also stand in a list of ports or keywords, and then a colon, a blank or an
-    /// equals sign comes before it, or in a URL; but no empty cell stands there, and in a URL
-    /// hardly a port between two commas.
-    fn separator(text: &str) -> Option<char> {
-        if text.contains('\t') {
-            return Some('\t');
-        }
-        let (first, rest) = text.split_at_checked(text.find([',', ';'])?)?;
-        let separator = rest.chars().next()?;
-        let (first, url) = (first.trim_end(), first.contains("://"));
-        let next = rest.split(separator).nth(1).unwrap_or_default();
-        let last = rest.matches(separator).nth(1).is_none();
-        let numbers = rest.trim_matches(separator).split(separator);
-        let column = first.split('%').next().is_some_and(|a| a.parse::<IpAddr>().is_ok())
-            || first.ends_with(']')
-            || first.starts_with('"')
-            || !first.contains([':', '=', ' '])
-            || url && !last && parse_port(next).is_ok()
-            || next.is_empty()
-                && !first.contains(' ')
-                && (url || numbers.map(str::parse::<u16>).any(|n| n.is_err()));
-        column.then_some(separator)
+    if cells.iter().all(|cell| cell.trim().is_empty()) {
+        return Ok(Vec::new());
     }
+    one_meaning(port)?;
+    let targets = expand(host, Some(port).filter(|p| !p.is_empty()))?;
+    rows(targets, keys.iter().map(String::as_str))
+}
 
-    /// Splits at `separator` outside of double quotes, which go; two of them mean one (RFC 4180).
-    fn split(text: &str, separator: char) -> Result<Vec<String>, Note> {
-        if !text.contains('"') {
-            return Ok(text.split(separator).map(str::to_string).collect());
-        }
-        let mut cells = vec![String::new()];
-        let (mut quoted, mut before) = (false, ' ');
-        for c in text.chars() {
-            let Some(cell) = cells.last_mut() else { break };
-            match c {
-                '"' => {
-                    if before == '"' && !quoted {
-                        cell.push('"');
-                    }
-                    quoted = !quoted;
+/// Refuses `5,432` in a column of ports: as a spreadsheet shows it, that is one number.
+fn one_meaning(port: &str) -> Result<(), Note> {
+    let number = |(a, b)| format!("{a}{b}").parse::<u16>().is_ok().then_some((a, b));
+    match port.split_once(',').filter(|(_, b)| b.len() == 3).and_then(number) {
+        Some((a, b)) => Err(Note::new("usage.thousands")
+            .with("one", format!("{a}{b}"))
+            .with("two", format!("{a}, {b}"))
+            .with("port", port)),
+        None => Ok(()),
+    }
+}
+
+/// A line of blank-separated words: the target, its port if it has none, `key=value`.
+fn words(text: &str) -> Result<Vec<Row>, Note> {
+    let words = split(text, ' ')?;
+    let mut words = words.iter().map(String::as_str).filter(|word| !word.is_empty()).peekable();
+    let target = words.next().unwrap_or_default();
+    let port = words.next_if(|word| !word.contains('='));
+    rows(expand(target, port)?, words)
+}
+
+/// The line up to a `#` that begins a word outside of double quotes.
+fn without_comment(text: &str) -> &str {
+    let (mut quoted, mut before) = (false, ' ');
+    let begins = |c: char| {
+        let begins = c == '#' && !quoted && matches!(before, ' ' | '\t');
+        quoted ^= c == '"';
+        before = c;
+        begins
+    };
+    text.split(begins).next().unwrap_or(text).trim_end()
+}
+
+/// The text, if a terminal would obey nothing in it.
+fn without_controls(text: &str) -> Result<&str, Note> {
+    match text.chars().any(|c| c.is_control() && c != '\t') {
+        true => Err(Note::new("usage.control")),
+        false => Ok(text),
+    }
+}
+
+/// What stands between the columns of a line without a heading; `None` is a line of words.
+/// A comma may also stand in a list of ports or keywords, and then a colon, a blank or an
+/// equals sign comes before it, or in a URL; but no empty cell stands there, and in a URL
+/// hardly a port between two commas.
+fn separator(text: &str) -> Option<char> {
+    if text.contains('\t') {
+        return Some('\t');
+    }
+    let (first, rest) = text.split_at_checked(text.find([',', ';'])?)?;
+    let separator = rest.chars().next()?;
+    let (first, url) = (first.trim_end(), first.contains("://"));
+    let next = rest.split(separator).nth(1).unwrap_or_default();
+    let last = rest.matches(separator).nth(1).is_none();
+    let numbers = rest.trim_matches(separator).split(separator);
+    let column = first.split('%').next().is_some_and(|a| a.parse::<IpAddr>().is_ok())
+        || first.ends_with(']')
+        || first.starts_with('"')
+        || !first.contains([':', '=', ' '])
+        || url && !last && parse_port(next).is_ok()
+        || next.is_empty()
+            && !first.contains(' ')
+            && (url || numbers.map(str::parse::<u16>).any(|n| n.is_err()));
+    column.then_some(separator)
+}
+
+/// Splits at `separator` outside of double quotes, which go; two of them mean one (RFC 4180).
+fn split(text: &str, separator: char) -> Result<Vec<String>, Note> {
+    if !text.contains('"') {
+        return Ok(text.split(separator).map(str::to_string).collect());
+    }
+    let mut cells = vec![String::new()];
+    let (mut quoted, mut before) = (false, ' ');
+    for c in text.chars() {
+        let Some(cell) = cells.last_mut() else { break };
+        match c {
+            '"' => {
+                if before == '"' && !quoted {
+                    cell.push('"');
                 }
-                c if c == separator && !quoted => cells.push(String::new()),
-                c => cell.push(c),
+                quoted = !quoted;
             }
-            // The quote that opened a pair must not count again for the next one.
-            before = if c == '"' && quoted { ' ' } else { c };
+            c if c == separator && !quoted => cells.push(String::new()),
+            c => cell.push(c),
         }
-        if quoted { Err(Note::new("usage.quote")) } else { Ok(cells) }
+        // The quote that opened a pair must not count again for the next one.
+        before = if c == '"' && quoted { ' ' } else { c };
     }
+    if quoted { Err(Note::new("usage.quote")) } else { Ok(cells) }
+}
 
-    /// What stands between the columns that a line names, and these.
-    fn heading(text: &str) -> Option<(char, Vec<&'static str>)> {
-        ['\t', ';', ','].into_iter().find_map(|separator| {
-            let columns = columns(&split(text, separator).ok()?)?;
-            Some((separator, columns))
-        })
+/// What stands between the columns that a line names, and these.
+fn heading(text: &str) -> Option<(char, Vec<&'static str>)> {
+    ['\t', ';', ','].into_iter().find_map(|separator| {
+        let columns = columns(&split(text, separator).ok()?)?;
+        Some((separator, columns))
+    })
+}
+
+/// What each cell names, empty where it is not for us: one of hosts and another that reach
+/// reads. Of several cells for the same the surest counts, then the first.
+fn columns(cells: &[String]) -> Option<Vec<&'static str>> {
+    if cells.iter().any(|cell| cell.trim().starts_with(|c: char| c.is_ascii_digit())) {
+        return None;
     }
-
-    /// What each cell names, empty where it is not for us: one of hosts and another that reach
-    /// reads. Of several cells for the same the surest counts, then the first.
-    fn columns(cells: &[String]) -> Option<Vec<&'static str>> {
-        if cells.iter().any(|cell| cell.trim().starts_with(|c: char| c.is_ascii_digit())) {
-            return None;
+    let found: Vec<_> = cells.iter().map(|cell| column(cell.trim())).collect();
+    let mut columns = vec![""; cells.len()];
+    for name in COLUMNS.iter().chain(&KEYS) {
+        let named = found.iter().enumerate().filter(|(_, (column, _))| column == name);
+        let best = named.min_by_key(|(_, (_, doubt))| *doubt).map(|(at, _)| at);
+        if let Some(column) = best.and_then(|at| columns.get_mut(at)) {
+            *column = name;
         }
-        let found: Vec<_> = cells.iter().map(|cell| column(cell.trim())).collect();
-        let mut columns = vec![""; cells.len()];
-        for name in COLUMNS.iter().chain(&KEYS) {
-            let named = found.iter().enumerate().filter(|(_, (column, _))| column == name);
-            let best = named.min_by_key(|(_, (_, doubt))| *doubt).map(|(at, _)| at);
-            if let Some(column) = best.and_then(|at| columns.get_mut(at)) {
-                *column = name;
-            }
-        }
-        let all = columns.iter().filter(|column| !column.is_empty()).count();
-        (all > 1 && columns.contains(&"host")).then_some(columns)
     }
+    let all = columns.iter().filter(|column| !column.is_empty()).count();
+    (all > 1 && columns.contains(&"host")).then_some(columns)
+}
 
-    /// What a heading means, and how doubtful that is. `host:443 name=x` is none.
-    fn column(heading: &str) -> (&'static str, usize) {
-        if heading.contains([':', '=']) {
-            return ("", 0);
-        }
-        if let Some(key) = KEYS.iter().find(|key| key.eq_ignore_ascii_case(heading)) {
-            return (key, 0);
-        }
-        let heading = spaced(heading);
-        let known = |(column, words): &(&'static str, &str)| {
-            let exact = words.split('|').any(|word| word.trim() == heading.trim());
-            let doubt = words.split('|').position(|word| heading.contains(word))?;
-            Some((*column, if exact { 1 } else { 2 + doubt }))
-        };
-        HEADINGS.iter().find_map(known).unwrap_or_default()
+/// What a heading means, and how doubtful that is. `host:443 name=x` is none.
+fn column(heading: &str) -> (&'static str, usize) {
+    if heading.contains([':', '=']) {
+        return ("", 0);
     }
+    if let Some(key) = KEYS.iter().find(|key| key.eq_ignore_ascii_case(heading)) {
+        return (key, 0);
+    }
+    let heading = spaced(heading);
+    let known = |(column, words): &(&'static str, &str)| {
+        let exact = words.split('|').any(|word| word.trim() == heading.trim());
+        let doubt = words.split('|').position(|word| heading.contains(word))?;
+        Some((*column, if exact { 1 } else { 2 + doubt }))
+    };
+    HEADINGS.iter().find_map(known).unwrap_or_default()
+}
 
-    /// In lower case, a blank before and behind each word of ASCII, also of `targetPort`.
-    fn spaced(heading: &str) -> String {
-        let (mut out, mut lower) = (String::from(" "), false);
-        for c in heading.chars() {
-            let letter = c.is_ascii_alphanumeric() || !c.is_ascii();
-            if !out.ends_with(' ') && (!letter || lower && c.is_ascii_uppercase()) {
-                out.push(' ');
-            }
-            if letter {
-                out.push(c.to_ascii_lowercase());
-            }
-            lower = c.is_ascii_lowercase();
-        }
-        if !out.ends_with(' ') {
+/// In lower case, a blank before and behind each word of ASCII, also of `targetPort`.
+fn spaced(heading: &str) -> String {
+    let (mut out, mut lower) = (String::from(" "), false);
+    for c in heading.chars() {
+        let letter = c.is_ascii_alphanumeric() || !c.is_ascii();
+        if !out.ends_with(' ') && (!letter || lower && c.is_ascii_uppercase()) {
             out.push(' ');
         }
-        out
-    }
-
-    pub fn parse_starttls(text: &str) -> Result<&'static str, Note> {
-        let known = || starttls::protocols().collect::<Vec<_>>().join(" ");
-        let bad = || Note::new("usage.starttls").with("typed", shown(text)).with("known", known());
-        starttls::protocol(text).ok_or_else(bad)
-    }
-
-    pub fn parse_sni(text: &str) -> Result<Sni, Note> {
-        match Host::parse(text)? {
-            Host::Name(name) => Ok(Sni::Name(name)),
-            Host::Ip(..) => Err(Note::new("usage.sniaddress").with("typed", text)),
+        if letter {
+            out.push(c.to_ascii_lowercase());
         }
+        lower = c.is_ascii_lowercase();
     }
+    if !out.ends_with(' ') {
+        out.push(' ');
+    }
+    out
+}
 
-    /// Rows of one run: every port of a host, or a /16. Each takes about 500 bytes.
-    pub const ROWS_MAX: usize = 100_000;
+pub fn parse_starttls(text: &str) -> Result<&'static str, Note> {
+    let known = || starttls::protocols().collect::<Vec<_>>().join(" ");
+    let bad = || Note::new("usage.starttls").with("typed", shown(text)).with("known", known());
+    starttls::protocol(text).ok_or_else(bad)
+}
 
-    /// The columns of a list without a heading.
-    const COLUMNS: [&str; 3] = ["host", "port", "name"];
+pub fn parse_sni(text: &str) -> Result<Sni, Note> {
+    match Host::parse(text)? {
+        Host::Name(name) => Ok(Sni::Name(name)),
+        Host::Ip(..) => Err(Note::new("usage.sniaddress").with("typed", text)),
+    }
+}
 
-    /// What headings mean by the words in them, the surest first; the first line that knows a
-    /// word of a heading decides. Words of ASCII are whole words: there is a port in `transport`.
-    const HEADINGS: [(&str, &str); 5] = [
-        ("", " source | src | client | local | from |送信元|接続元|発信元"),
-        ("port", " port | ports | dport |ポート"),
-        (
-            "host",
-            " fqdn | hostname | host name | ip | ipv4 | ipv6 | address | addr | url | host \
-             | computer | server | target | destination | dest | dst | to \
-             |ipアドレス|アドレス|ホスト|サーバ|サーバー|宛先|接続先|送信先",
-        ),
-        ("expect", " expected |期待"),
-        ("name", " name |名"),
-    ];
+/// Rows of one run: every port of a host, or a /16. Each takes about 500 bytes.
+pub const ROWS_MAX: usize = 100_000;
 
-    const KEYS: [&str; 8] =
-        ["name", "expect", "sni", "starttls", "tls", "connect-to", "proxy", "timeout"];
+/// The columns of a list without a heading.
+const COLUMNS: [&str; 3] = ["host", "port", "name"];
 
-    /// Short words for `expect=`; all are about TCP, because that is what a firewall decides.
-    const EXPECTED: [(&str, &str); 5] = [
-        ("refused", "tcp.refused"),
-        ("timeout", "tcp.timeout"),
-        ("rejected", "tcp.rejected"),
-        ("closed", "tcp.closed"),
-        ("closed", "tcp.reset"),
-    ];
+/// What headings mean by the words in them, the surest first; the first line that knows a
+/// word of a heading decides. Words of ASCII are whole words: there is a port in `transport`.
+const HEADINGS: [(&str, &str); 5] = [
+    ("", " source | src | client | local | from |送信元|接続元|発信元"),
+    ("port", " port | ports | dport |ポート"),
+    (
+        "host",
+        " fqdn | hostname | host name | ip | ipv4 | ipv6 | address | addr | url | host \
+         | computer | server | target | destination | dest | dst | to \
+         |ipアドレス|アドレス|ホスト|サーバ|サーバー|宛先|接続先|送信先",
+    ),
+    ("expect", " expected |期待"),
+    ("name", " name |名"),
+];
+
+const KEYS: [&str; 8] =
+    ["name", "expect", "sni", "starttls", "tls", "connect-to", "proxy", "timeout"];
+
+/// Short words for `expect=`; all are about TCP, because that is what a firewall decides.
+const EXPECTED: [(&str, &str); 5] = [
+    ("refused", "tcp.refused"),
+    ("timeout", "tcp.timeout"),
+    ("rejected", "tcp.rejected"),
+    ("closed", "tcp.closed"),
+    ("closed", "tcp.reset"),
+];

@@ -7,9 +7,9 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::step::connect::{Attempt, Outcome, Wire, connect};
 use crate::base::deadline::Deadline;
 use crate::base::sys::{self, Fault, SocketOptions};
+use crate::step::connect::{Attempt, Outcome, Wire, connect};
 
 const LIMIT: Duration = Duration::from_secs(1);
 const LATE: Duration = Duration::from_millis(1250);

@@ -1,7 +1,7 @@
 //! Hand-made ClientHellos are understood by a real library, and no answer hurts.
 
-use crate::step::hello::{LARGE, Outcome, Question, client_hello, first_answer, read_answer};
 use crate::cert::mint::mint;
+use crate::step::hello::{LARGE, Outcome, Question, client_hello, first_answer, read_answer};
 use rustls::crypto::ring;
 use rustls::server::Acceptor;
 use rustls::{ServerConfig, ServerConnection};

@@ -1,7 +1,7 @@
 //! How the lines of a list are read, what rows have in common, and what rounds add up to.
 
-use crate::verdict::rows::Reader;
 use crate::base::text::{self, Lang};
+use crate::verdict::rows::Reader;
 use crate::verdict::{Case, Digest, alike};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::time::{Duration, Instant};

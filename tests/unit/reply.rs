@@ -2,11 +2,11 @@
 //! conversations in pieces of any size.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-use crate::step::connect::Delivery;
 use crate::base::deadline::Deadline;
+use crate::base::text::Untrusted;
+use crate::step::connect::Delivery;
 use crate::step::reply::*;
 use crate::target::Target;
-use crate::base::text::Untrusted;
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
 use std::time::Duration;

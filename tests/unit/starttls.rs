@@ -6,10 +6,10 @@ use std::net::{TcpListener, TcpStream};
 use std::thread;
 use std::time::Duration;
 
-use crate::step::connect::{Wire, connect};
 use crate::base::deadline::Deadline;
-use crate::step::starttls::{Line, Outcome, converse, protocol, protocols, upgrade};
 use crate::base::sys::SocketOptions;
+use crate::step::connect::{Wire, connect};
+use crate::step::starttls::{Line, Outcome, converse, protocol, protocols, upgrade};
 
 /// A peer that has its answers ready: one for each read, then silence or the end.
 pub struct Canned {

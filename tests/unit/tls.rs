@@ -2,8 +2,8 @@
 
 use crate::base::deadline::Deadline;
 use crate::cert::proof::{NoVerify, Signed};
-use crate::step::tls::*;
 use crate::cert::x509::{self, Certificate};
+use crate::step::tls::*;
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
 };

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use super::starttls::{Canned, mutate, wire};
 use crate::base::deadline::Deadline;
-use crate::target::{Host, Proxy, ProxyHeader, ProxyKind, Target, TlsMode};
 use crate::base::text::Lang;
 use crate::step::tunnel::{Outcome, ask, from_environment, open, parse, send_header};
+use crate::target::{Host, Proxy, ProxyHeader, ProxyKind, Target, TlsMode};
 
 const TARGET: &str = "db.example.";
 

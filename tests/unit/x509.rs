@@ -76,7 +76,10 @@ fn every_field_agrees_with_openssl() {
     let print = shown(&pem, &["-fingerprint", "-sha256"]).replace(':', "").to_lowercase();
     assert!(print.ends_with(&crate::base::text::hex(&c.sha256)), "{print}");
     let key_id = shown(&pem, &["-ext", "subjectKeyIdentifier"]).replace(':', "").to_lowercase();
-    assert!(key_id.ends_with(&crate::base::text::hex(&c.subject_key_id.clone().unwrap())), "{key_id}");
+    assert!(
+        key_id.ends_with(&crate::base::text::hex(&c.subject_key_id.clone().unwrap())),
+        "{key_id}"
+    );
     for (seconds, option) in [(c.not_before, "-startdate"), (c.not_after, "-enddate")] {
         let text = shown(&pem, &[option]);
         let date = text.split_once('=').unwrap().1;
