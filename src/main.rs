@@ -58,7 +58,3 @@ fn run(args: Vec<OsString>, lang: text::Lang) -> Result<u8, cli::Stop> {
         cli::Command::Companion(_, parser) => selftest::run(parser, lang),
     }
 }
-
-#[cfg(test)]
-#[path = "../tests/unit/mod.rs"]
-mod unit;

@@ -9,16 +9,9 @@
     clippy::unwrap_used
 )]
 
-mod compare;
-mod connect;
-mod hello;
-mod many;
-mod reply;
-mod resolve;
-mod starttls;
-mod sys;
-mod text;
-mod tls;
-mod tunnel;
-mod watch;
-mod x509;
+mod base;
+mod cert;
+mod command;
+mod step;
+mod support;
+mod verdict;

@@ -1,54 +1,13 @@
 //! starttls: one row for each way a dialogue can end, then real sockets, then noise.
 
-use std::collections::VecDeque;
-use std::io::{self, ErrorKind, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
 use std::thread;
 use std::time::Duration;
 
 use crate::base::deadline::Deadline;
-use crate::base::sys::SocketOptions;
-use crate::step::connect::{Wire, connect};
 use crate::step::starttls::{Line, Outcome, converse, protocol, protocols, upgrade};
-
-/// A peer that has its answers ready: one for each read, then silence or the end.
-pub struct Canned {
-    answers: VecDeque<Vec<u8>>,
-    end: Option<ErrorKind>,
-    pub written: Vec<u8>,
-}
-
-impl Canned {
-    pub fn new(answers: &[&[u8]], end: Option<ErrorKind>) -> Self {
-        let answers = answers.iter().map(|a| a.to_vec()).collect();
-        Self { answers, end, written: Vec::new() }
-    }
-}
-
-impl Read for Canned {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let Some(mut answer) = self.answers.pop_front() else {
-            return self.end.map_or(Ok(0), |kind| Err(kind.into()));
-        };
-        let n = answer.len().min(buffer.len());
-        buffer[..n].copy_from_slice(&answer[..n]);
-        if answer.len() > n {
-            self.answers.push_front(answer.split_off(n));
-        }
-        Ok(n)
-    }
-}
-
-impl Write for Canned {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.written.extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
+use crate::unit::support::{Canned, mutate, wire};
 
 /// Holds a dialogue with answers, and returns how it ended, what was said and what was sent.
 fn talk(protocol: &str, answers: &[&[u8]], end: Option<ErrorKind>) -> (String, Vec<Line>, Vec<u8>) {
@@ -302,15 +261,6 @@ fn a_service_name_stands_for_its_protocol() {
     assert!(named.into_iter().all(|p| protocol(p) == Some(p)));
 }
 
-/// A Wire to a server that runs `serve` once.
-pub fn wire(serve: impl FnOnce(TcpStream) + Send + 'static) -> Wire {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let addr = listener.local_addr().unwrap();
-    thread::spawn(move || serve(listener.accept().unwrap().0));
-    let limit = Deadline::after(Duration::from_secs(1));
-    connect(addr, &SocketOptions::default(), limit).1.unwrap()
-}
-
 fn line(stream: &mut TcpStream) {
     let mut byte = [0];
     while stream.read(&mut byte).unwrap() == 1 && byte != *b"\n" {}
@@ -357,29 +307,6 @@ fn one_deadline_holds_for_the_whole_dialogue() {
     assert!(wire.is_none());
     assert!(done.elapsed >= Duration::from_millis(300));
     assert!(done.elapsed < Duration::from_millis(900), "{:?}", done.elapsed);
-}
-
-/// The next number of a fixed sequence (xorshift64).
-pub fn random(seed: &mut u64) -> usize {
-    *seed ^= *seed << 13;
-    *seed ^= *seed >> 7;
-    *seed ^= *seed << 17;
-    (*seed >> 16) as usize
-}
-
-/// Changes, drops, doubles or cuts some bytes.
-pub fn mutate(bytes: &mut Vec<u8>, seed: &mut u64) {
-    for _ in 0..=random(seed) % 4 {
-        let at = random(seed) % bytes.len().max(1);
-        match random(seed) % 6 {
-            0 => bytes.truncate(at),
-            1 if at < bytes.len() => drop(bytes.remove(at)),
-            2 => bytes.extend_from_within(at.min(bytes.len())..),
-            3 => bytes.insert(at.min(bytes.len()), [0, 0x30, 0x84, 0xff][random(seed) % 4]),
-            _ if at < bytes.len() => bytes[at] = random(seed) as u8,
-            _ => {}
-        }
-    }
 }
 
 #[test]

@@ -968,7 +968,8 @@ fn a_leaf_that_is_no_der_is_malformed_and_the_handshake_is_still_recorded() {
 /// Runs itself again, because the environment belongs to a whole process.
 #[test]
 fn the_environment_names_the_bundle_and_the_file_for_secrets() {
-    const ONESELF: &str = "unit::tls::the_environment_names_the_bundle_and_the_file_for_secrets";
+    const ONESELF: &str =
+        "unit::step::tls::the_environment_names_the_bundle_and_the_file_for_secrets";
     if let Ok(port) = std::env::var("REACH_TEST_PORT") {
         let asked = Options { key_log: true, ..options("localhost") };
         let (shake, _) = ask(port.parse().unwrap(), &asked, &trust(None));
@@ -1070,8 +1071,7 @@ fn an_extension_is_known_by_the_bytes_of_its_identifier() {
     let wide = [0x55, 0x1d, 0x82, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x11];
     let with = |oid: &[u8]| {
         let extension = [&[6, oid.len() as u8][..], oid, &[4, value.len() as u8], &value].concat();
-        let body = [&[0x30, extension.len() as u8][..], &extension].concat();
-        body
+        [&[0x30, extension.len() as u8][..], &extension].concat()
     };
     let named = |oid: &[u8]| {
         let leaf = root.leaf(|p| {

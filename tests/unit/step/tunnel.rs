@@ -5,11 +5,11 @@ use std::net::{IpAddr, TcpStream};
 use std::thread;
 use std::time::Duration;
 
-use super::starttls::{Canned, mutate, wire};
 use crate::base::deadline::Deadline;
 use crate::base::text::Lang;
 use crate::step::tunnel::{Outcome, ask, from_environment, open, parse, send_header};
 use crate::target::{Host, Proxy, ProxyHeader, ProxyKind, Target, TlsMode};
+use crate::unit::support::{Canned, mutate, wire};
 
 const TARGET: &str = "db.example.";
 

@@ -1,9 +1,9 @@
 //! How messages are found.
 
-use crate::base::text::{Lang, message};
+use crate::base::text::{self, Lang, message};
 
 const FILES: [&str; 2] =
-    [include_str!("../../src/text/verdicts.txt"), include_str!("../../src/text/notes.txt")];
+    [include_str!("../../../src/text/verdicts.txt"), include_str!("../../../src/text/notes.txt")];
 
 #[test]
 fn every_message_is_found_by_its_key_and_nothing_else_is() {
@@ -25,4 +25,10 @@ fn every_message_is_found_by_its_key_and_nothing_else_is() {
     }
     assert!(keys > 300, "{keys}");
     assert_eq!((message(Lang::En, ""), message(Lang::En, "\u{10ffff}")), (None, None));
+}
+
+#[test]
+fn names_with_wide_symbols_are_as_wide_as_a_terminal_shows_them() {
+    assert_eq!(text::width("✅⚡⌚⭐〈⬛"), 12);
+    assert_eq!(text::width("→✓☎─⌀é"), 6);
 }

@@ -1,0 +1,2 @@
+mod sys;
+mod text;

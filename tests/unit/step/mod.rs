@@ -1,0 +1,7 @@
+mod connect;
+mod hello;
+mod reply;
+mod resolve;
+mod starttls;
+mod tls;
+mod tunnel;

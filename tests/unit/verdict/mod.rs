@@ -1,0 +1,2 @@
+mod alike;
+mod rows;
