@@ -36,6 +36,8 @@ mod reply;
 mod report;
 /// Every way in which a name server can fail, and this box's own files.
 mod resolve;
+/// The schemas of its JSON: that they notice, and that the READMEs say the same.
+mod schema;
 /// The proof that the file works on a box.
 mod selftest;
 /// The real servers offer what the tests expect of them.

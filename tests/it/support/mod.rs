@@ -12,6 +12,8 @@ pub mod net;
 pub mod pki;
 /// Runs the binary and keeps what it said.
 pub mod run;
+/// The schemas of the JSON that it writes.
+pub mod schema;
 /// Real servers, started by the tests.
 pub mod servers;
 /// The system calls that std lacks.

@@ -4,7 +4,7 @@
 //! both streams when something that was asked of it is not so.
 
 use super::net::World;
-use super::sys;
+use super::{schema, sys};
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::fs::OpenOptions;
@@ -136,6 +136,7 @@ impl Run {
         let words: Vec<OsString> =
             self.enter.iter().chain(&self.program).chain(&self.args).cloned().collect();
         let command_line = self.command_line();
+        let json = self.json();
         let mut command = Command::new(&words[0]);
         command.args(&words[1..]).process_group(0).stderr(Stdio::piped());
         command.stdout(self.stdout.take().unwrap_or_else(Stdio::piped));
@@ -160,7 +161,14 @@ impl Run {
             let status = child.wait();
             let _ = tell.send((status.unwrap(), started.elapsed()));
         });
-        Running { pid, command_line, stdin, stdout, stderr, ended, started, limit: self.limit }
+        let limit = self.limit;
+        Running { pid, command_line, json, stdin, stdout, stderr, ended, started, limit }
+    }
+
+    /// Whether all of stdout must be JSON. What `talk` writes there is the peer's.
+    fn json(&self) -> bool {
+        let has = |word: &str| self.args.iter().any(|arg| arg == word);
+        self.program == binary() && has("--json") && !has("talk") && !has("--help") && !has("-h")
     }
 
     fn command_line(&self) -> String {
@@ -177,6 +185,7 @@ impl Run {
 pub struct Running {
     pid: u32,
     command_line: String,
+    json: bool,
     stdin: Option<ChildStdin>,
     stdout: Arc<Stream>,
     stderr: Arc<Stream>,
@@ -266,6 +275,7 @@ impl Running {
             command: self.command_line.clone(),
         };
         assert!(status != HUNG, "still running after {:?}, killed\n{outcome}", self.limit);
+        outcome.obeys_the_schemas(self.json);
         outcome
     }
 }
@@ -342,6 +352,23 @@ impl Outcome {
         }
         assert!(std::str::from_utf8(&self.bytes).is_ok(), "stdout is not UTF-8\n{self}");
         self
+    }
+
+    /// What is JSON on both streams, whole lines of it, is as its schema says.
+    #[track_caller]
+    fn obeys_the_schemas(&self, all: bool) {
+        let whole = |line: &&str| line.ends_with('\n');
+        let out = self
+            .stdout
+            .split_inclusive('\n')
+            .filter(whole)
+            .filter(|&line| all || schema::is_ours(line));
+        let err =
+            self.stderr.split_inclusive('\n').filter(whole).filter(|&line| schema::is_ours(line));
+        for line in out.chain(err) {
+            let complaint = schema::complaint(line);
+            assert!(complaint.is_none(), "{}\n{line}\n{self}", complaint.unwrap_or_default());
+        }
     }
 
     /// Every line of stdout as JSON.
