@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""build-scripts/bench-talk [--reach FILE] [--mib N] [--rounds N]
+"""build-scripts/benchmark/talk.py [--reach FILE] [--mib N] [--rounds N]
 
 Throughput of `reach talk` against nc (TCP) and openssl s_client (TLS) on loopback, side by side in one run: the same
 server and the same bytes, taking turns, and the ratio of the medians. Before that, both directions at once through
@@ -18,7 +18,7 @@ import threading
 import time
 
 MIB = 1 << 20
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 # What s_client takes for commands when it stands behind a read from stdin.
 LETTERS = bytes.maketrans(b"QRkKB", b"qrxxb")
 
@@ -88,7 +88,7 @@ class Bench:
             took = time.monotonic() - began
         got = report[0] if up else got if piped else os.path.getsize(self.sink)
         if got != self.mib * MIB:
-            sys.exit(f"bench-talk: {who}, {way}: {got} bytes of {self.mib * MIB}")
+            sys.exit(f"bench talk: {who}, {way}: {got} bytes of {self.mib * MIB}")
         return self.mib / took
 
     def both_at_once(self, tls):
@@ -97,7 +97,7 @@ class Bench:
             subprocess.run(self.command("reach", tls, server.port, True), stdin=source, stdout=sink, check=True)
         wanted, up = checksum(self.source), server.wait()[1]
         if not wanted == up == checksum(self.sink):
-            sys.exit("bench-talk: both directions at once: other bytes arrived than were sent")
+            sys.exit("bench talk: both directions at once: other bytes arrived than were sent")
         print(f"{self.mib} MiB in both directions at once, {'TLS' if tls else 'TCP'}: checksums agree", flush=True)
 
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""build-scripts/bench-watch [--runs N] [--sockets N] [--json] [--reach FILE]
+"""build-scripts/benchmark/watch.py [--runs N] [--sockets N] [--json] [--reach FILE]
 
 The cost of looking at many sockets: processor time of one `reach watch --once`, and of one round of a watch that goes
 on, against `ss -tan` and `netstat -an` (package net-tools). The commands of a row run in turns. The sockets are
@@ -17,7 +17,7 @@ import subprocess
 import sys
 import time
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 WARM_UP = 2
 WATCH_SECONDS = 5
 
@@ -42,7 +42,7 @@ def main():
     }
     missing = [name for name, command in commands.items() if not command[0]]
     if missing:
-        sys.exit("bench-watch: not installed: " + ", ".join(missing))
+        sys.exit("bench watch: not installed: " + ", ".join(missing))
     held = hold(options.sockets)
     cpu = {name: [] for name in commands}
     wall = {name: [] for name in commands}
@@ -92,7 +92,7 @@ def parse_arguments():
 def build():
     arch = os.uname().machine
     if subprocess.run([os.path.join(ROOT, "build-scripts", "build"), "--arch", arch]).returncode:
-        sys.exit("bench-watch: there is no binary to measure")
+        sys.exit("bench watch: there is no binary to measure")
     return os.path.join(ROOT, "dist", "reach-" + arch)
 
 
@@ -127,7 +127,7 @@ def run(command):
     _, status, usage = os.wait4(child, 0)
     seconds = time.perf_counter() - started
     if os.waitstatus_to_exitcode(status):
-        sys.exit(f"bench-watch: {' '.join(command)} failed")
+        sys.exit(f"bench watch: {' '.join(command)} failed")
     return seconds, usage.ru_utime + usage.ru_stime
 
 
