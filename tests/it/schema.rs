@@ -72,6 +72,38 @@ fn a_word_that_no_schema_lists_is_noticed() {
 }
 
 #[test]
+fn every_event_of_a_listener_has_a_schema() {
+    let args = ["listen", "127.0.0.1:0", "--json", "--for", "20s", "--count", "3"];
+    let mut seen = BTreeSet::new();
+    for tls in [&[][..], &["--tls"]] {
+        let run = Run::new(args).args(tls).start();
+        run.says_soon("\"addr\":\"").says_soon("}\n");
+        let first = run.so_far();
+        let listening = first.lines().find(|line| line.contains("\"listening\"")).unwrap();
+        let listening: Value = serde_json::from_str(listening).unwrap();
+        let place = listening["addr"].as_str().unwrap();
+        Run::new([place, "-z"]).run().status(0);
+        Run::new([place, "--tls", "--no-verify", "--no-extra"]).run();
+        Run::new([place, "--send", "GET / HTTP/1.0\r\n\r\n", "--no-extra"]).run();
+        let end = run.finish();
+        // The runner has held them against the schemas.
+        seen.extend(end.status(0).json().iter().map(|event| event["event"].to_string()));
+    }
+    for event in ["listening", "cert", "came", "said", "hello", "tls", "closed", "tlsfailed", "end"]
+    {
+        assert!(seen.contains(&format!("\"{event}\"")), "no {event} among {seen:?}");
+    }
+}
+
+#[test]
+fn a_conversation_that_does_not_come_about_is_told_as_a_check() {
+    let run = Run::new(["talk", "--json", "127.0.0.1:1"]).run();
+    let told: Value = serde_json::from_str(&run.status(20).stderr).unwrap();
+    assert_eq!((kind(&told), complaint_about(&told)), (Some("check"), None));
+    assert!(run.stdout.is_empty(), "{run}");
+}
+
+#[test]
 fn what_the_schemas_name_is_in_the_readmes() {
     let names = |name: &str, pointer: &str| {
         let text = fs::read_to_string(schema::path(name)).unwrap();
