@@ -340,7 +340,7 @@ impl Draft {
         Ok(())
     }
 
-    /// Takes one option; the sentence of what is wrong with it as an error.
+    /// Takes one option; the sentence of what is wrong with it as an error. A flat table.
     pub fn take(&mut self, name: &str, parser: &mut Parser) -> Result<(), Wrong> {
         self.typed.clear();
         let mut value = || parser.value().inspect(|value| self.typed.clone_from(value));

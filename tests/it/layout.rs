@@ -1,31 +1,33 @@
-//! The layout that keeps one large file readable, enforced.
+//! The layout that keeps the tree readable, enforced.
 //!
-//! The header of src/main.rs lists its modules in order, a module uses only modules above it, a
-//! companion uses no other companion, `unsafe` stays in `sys`, every message has both languages
-//! and every option is documented. The same for folders: they stand in the order of the data, and
-//! those that only read or judge touch no socket, clock or file. Each rule is a function from text
-//! to complaints, and is shown below to complain about a text that breaks it.
+//! The folders of src/ stand in the order of the data: each uses only those above it, and its files
+//! only files above them. A header lists what stands below it, files and functions are short,
+//! `unsafe` stays in base/sys/, and what reads the bytes of strangers or judges touches no socket,
+//! clock or file. Every message has both languages and every option is documented. Each rule is a
+//! function from text to complaints, and is shown below to complain about a text that breaks it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 #[test]
-fn the_header_lists_the_modules_in_their_order() {
-    agree(&header_complaints(&read("src/main.rs")));
+fn each_header_lists_what_is_below_it_in_its_order() {
+    agree(&header_complaints(&sources()));
 }
 
 #[test]
-fn a_module_uses_only_modules_above_it() {
-    agree(&order_complaints(&read("src/main.rs")));
+fn the_readmes_list_what_is_in_src() {
+    let folders = entries(Path::new("src")).into_iter().map(|path| name(&path));
+    let (present, sources) = (folders.collect(), sources());
+    for page in ["README.md", "README.ja.md"] {
+        let complaints = page_layout_complaints(&read(page), &sources, &present);
+        assert!(complaints.is_empty(), "{page}: {complaints:#?}");
+    }
 }
 
 #[test]
-fn a_companion_uses_no_other_companion() {
-    let companions = companions();
-    let names: Vec<&str> = companions.keys().map(String::as_str).collect();
-    let all = companions.iter().flat_map(|(name, text)| companion_complaints(name, text, &names));
-    agree(&all.collect::<Vec<_>>());
+fn files_and_functions_are_short() {
+    agree(&length_complaints(&sources(), &TOO_LARGE, &TOO_LONG));
 }
 
 #[test]
@@ -78,7 +80,7 @@ fn the_help_has_the_same_pages_in_both_languages() {
 }
 
 #[test]
-fn unsafe_occurs_only_in_sys() {
+fn unsafe_occurs_only_in_base_sys() {
     let complaints = sources().into_iter().flat_map(|(path, text)| unsafe_complaints(&path, &text));
     agree(&complaints.collect::<Vec<_>>());
 }
@@ -95,10 +97,17 @@ fn every_option_is_in_both_helps_and_in_both_readmes() {
 
 #[test]
 fn each_rule_about_folders_complains_about_a_tree_that_breaks_it() {
+    const MAIN: &str = "//! x\n//!\n//!   base     one\n//!            more of it\n//!   step     two\n\
+        //!   verdict  three\n//!   command  four\n//!\n//! End.\n\n\
+        mod base;\nmod step;\nmod verdict;\nmod command;\n\nfn main() {}\n";
     let tree = |path: &str, line: &str| {
         let mut tree: BTreeMap<String, String> = [
-            ("main.rs", "mod base;\nmod step;\nmod verdict;\nmod command;\n"),
-            ("base/mod.rs", "pub mod text;\npub mod time;\n"),
+            ("main.rs", MAIN),
+            ("lib.rs", "pub mod base;\npub mod step;\npub mod verdict;\npub mod command;\n"),
+            (
+                "base/mod.rs",
+                "//! a\n//!\n//!   text  a\n//!   time  b\n\npub mod text;\npub mod time;\n",
+            ),
             ("base/text.rs", "use crate::base::text::A;\n"),
             ("base/sys/a.rs", "unsafe { f() }\n"),
             ("step/dns.rs", "use crate::base::{text, time::B};\nuse std::time::Instant;\n"),
@@ -114,6 +123,44 @@ fn each_rule_about_folders_complains_about_a_tree_that_breaks_it() {
     assert!(folder_complaints(&good).is_empty(), "{:?}", folder_complaints(&good));
     assert!(command_complaints(&good).is_empty(), "{:?}", command_complaints(&good));
     assert!(purity_complaints(&good).is_empty(), "{:?}", purity_complaints(&good));
+    assert!(header_complaints(&good).is_empty(), "{:?}", header_complaints(&good));
+    let long = |lines: usize| format!("fn f() {{\n{}}}\n", "    g();\n".repeat(lines - 2));
+    let lengths = |path: &str, text: &str| length_complaints(&tree(path, text), &[], &[]);
+    assert!(lengths("base/a.rs", &long(60)).is_empty());
+    assert!(lengths("base/a.rs", &format!("/// A flat table.\n#[a]\n{}", long(61))).is_empty());
+    assert!(!lengths("base/a.rs", &long(61)).is_empty());
+    assert!(
+        !lengths("base/a.rs", &format!("impl A {{\n    pub {}", long(61).replace('\n', "\n    ")))
+            .is_empty()
+    );
+    assert!(lengths("base/a.rs", &"\n".repeat(900)).is_empty());
+    assert!(!lengths("base/a.rs", &"\n".repeat(901)).is_empty());
+    assert!(lengths("main.rs", &"\n".repeat(500 - MAIN.lines().count())).is_empty());
+    assert!(!lengths("main.rs", &"\n".repeat(501 - MAIN.lines().count())).is_empty());
+    let large = tree("base/a.rs", &"\n".repeat(901));
+    assert!(length_complaints(&large, &["base/a.rs"], &[]).is_empty());
+    assert!(!length_complaints(&good, &["base/text.rs"], &[]).is_empty());
+    assert!(!length_complaints(&good, &[], &["f"]).is_empty());
+    let page = "x\n\n    src/main.rs   a\n    src/base/     b\n                  c\n    src/step/ d\n    src/verdict/ e\n    src/command/ f\n";
+    let present = ["base", "command", "main.rs", "step", "verdict"].map(str::to_owned).into();
+    let of_page = |page: &str| page_layout_complaints(page, &good, &present);
+    assert!(of_page(page).is_empty(), "{:?}", of_page(page));
+    for (from, to) in
+        [("src/base/ ", "src/step/ "), ("    src/command/ f\n", ""), ("src/main.rs", "src/a.rs")]
+    {
+        assert!(!of_page(&page.replace(from, to)).is_empty(), "{from} -> {to}");
+    }
+    for (path, from, to) in [
+        ("main.rs", "//!   step     two\n", ""),
+        ("main.rs", "mod base;\nmod step;\n", "mod step;\nmod base;\n"),
+        ("lib.rs", "pub mod step;\n", ""),
+        ("base/mod.rs", "//!   time  b\n", ""),
+        ("base/mod.rs", "text  a", "a  text"),
+    ] {
+        let mut broken = good.clone();
+        broken.insert(path.to_owned(), good[path].replace(from, to));
+        assert!(!header_complaints(&broken).is_empty(), "{path}: {from} -> {to}");
+    }
     for (path, line) in [
         ("base/text.rs", "use crate::step::dns;"),
         ("base/text.rs", "use crate::{base::time, command::watch};"),
@@ -137,33 +184,6 @@ fn each_rule_about_folders_complains_about_a_tree_that_breaks_it() {
 
 #[test]
 fn each_rule_complains_about_a_text_that_breaks_it() {
-    let good = "//! x\n//! Layout. Order.\n//!\n//!   one  first\n//!        more of it\n\
-        //!   two  second\n//!\n//! End.\nfn main() {}\nmod one {\n}\nmod two {\n\
-        use super::one::A;\nuse crate::{one, std};\n// never crate::three\nmod in_it { use super::two_b; }\n}\n\
-        mod three;\n#[cfg(test)]\nmod unit;\n";
-    assert!(header_complaints(good).is_empty(), "{:?}", header_complaints(good));
-    assert!(order_complaints(good).is_empty(), "{:?}", order_complaints(good));
-    let swapped = good.replace("mod one {", "mod 1 {").replace("mod two {", "mod one {");
-    assert!(!header_complaints(&swapped).is_empty());
-    assert!(!header_complaints(&good.replace("//!   two  second\n", "")).is_empty());
-    assert!(!header_complaints(&good.replace("Layout.", "Plan.")).is_empty());
-
-    for upward in [
-        "use crate::two::B;",
-        "use super::two::B;",
-        "use super::{std, two::B};",
-        "use crate::{\n    std::{self},\n    two,\n};",
-        "fn f() { crate::two::g() }",
-        "use crate::three;",
-    ] {
-        let broken = good.replace("mod one {\n", &format!("mod one {{\n{upward}\n"));
-        assert!(!order_complaints(&broken).is_empty(), "{upward}");
-    }
-    let names = ["listen", "watch"];
-    assert!(companion_complaints("watch", "use crate::sys::poll;", &names).is_empty());
-    assert!(!companion_complaints("watch", "use crate::listen::x;", &names).is_empty());
-    assert!(!companion_complaints("watch", "use super::{sys, listen};", &names).is_empty());
-
     let messages = "# c\n\n[a.b]\nen one {x}\n   two\nja eins {x}\n[c]\nen x\nja y\n";
     assert!(message_complaints(messages).is_empty(), "{:?}", message_complaints(messages));
     for (from, to) in [
@@ -179,11 +199,6 @@ fn each_rule_complains_about_a_text_that_breaks_it() {
     }
     assert!(page_complaints("[a]\nx\n\n[b]\ny\n", "[a]\nx\n\n[b]\nz\n").is_empty());
     assert!(!page_complaints("[a]\nx\n\n[b]\ny\n", "[a]\nx\n").is_empty());
-
-    let inside = "mod sys {\n    unsafe { f() }\n}\n#![deny(unsafe_code)]\n// unsafe in words\n";
-    assert!(unsafe_complaints("main.rs", inside).is_empty());
-    assert!(!unsafe_complaints("main.rs", "mod tls {\n    unsafe { f() }\n}\n").is_empty());
-    assert!(!unsafe_complaints("watch", inside).is_empty());
 
     let source = "\"--sni\" | \"--servername\" => {}\n// \"--said\" => in words\n";
     assert!(option_complaints(source, "--sni, --servername NAME").is_empty());
@@ -201,25 +216,27 @@ fn each_rule_complains_about_a_text_that_breaks_it() {
     }
 }
 
-/// The table of contents against the modules.
-fn header_complaints(main: &str) -> Vec<String> {
-    let listed = listed(main);
-    // Companions, which have no body here, come first and are not part of the order.
-    let mut modules: Vec<&str> = modules(main).into_iter().map(|(name, _)| name).collect();
-    if modules.is_empty() {
-        modules = declared(main);
+/// The list in the header of main.rs and of each mod.rs against its `mod` lines, and lib.rs against
+/// main.rs.
+fn header_complaints(sources: &BTreeMap<String, String>) -> Vec<String> {
+    let mut complaints = Vec::new();
+    for (path, text) in sources {
+        let (listed, declared) = (listed(text), declared(text));
+        if (path == "main.rs" || path.ends_with("mod.rs")) && listed != declared {
+            complaints.push(format!("{path} lists {listed:?} and has {declared:?}"));
+        }
     }
-    if listed.is_empty() {
-        return vec!["no list under a line `//! Layout.`".to_owned()];
+    let folders = |path: &str| sources.get(path).map(|text| declared(text));
+    if folders("lib.rs").is_some_and(|lib| Some(lib) != folders("main.rs")) {
+        complaints.push("lib.rs has other folders than main.rs".to_owned());
     }
-    if listed == modules { vec![] } else { vec![format!("listed {listed:?}, written {modules:?}")] }
+    complaints
 }
 
-/// The names under `//! Layout.`: lines indented by three; deeper ones go on with a description.
-fn listed(main: &str) -> Vec<&str> {
-    let header = main.lines().take_while(|line| line.starts_with("//!"));
-    let below = header.skip_while(|line| !line.starts_with("//! Layout.")).skip(1);
-    let list = below
+/// The first list of a header: lines indented by three; deeper ones go on with a description.
+fn listed(text: &str) -> Vec<&str> {
+    let header = text.lines().take_while(|line| line.starts_with("//!"));
+    let list = header
         .skip_while(|line| !line.starts_with("//!   "))
         .take_while(|line| line.starts_with("//!   "));
     list.filter_map(|line| line.strip_prefix("//!   "))
@@ -228,45 +245,71 @@ fn listed(main: &str) -> Vec<&str> {
         .collect()
 }
 
-/// The inline modules at the left margin, with their text; rustfmt keeps their ends there, too.
-fn modules(main: &str) -> Vec<(&str, &str)> {
-    let mut found = Vec::new();
-    let mut at = 0;
-    for line in main.split_inclusive('\n') {
-        at += line.len();
-        let line = line.trim_end().trim_start_matches("pub(crate) ").trim_start_matches("pub ");
-        if let Some(name) = line.strip_prefix("mod ").and_then(|rest| rest.strip_suffix(" {")) {
-            let body = &main[at..];
-            found.push((name, body.find("\n}").map_or(body, |end| &body[..end])));
-        }
-    }
-    found
-}
-
-fn order_complaints(main: &str) -> Vec<String> {
-    let modules = modules(main);
-    let files = main.lines().filter_map(|line| {
-        line.trim_start_matches("pub(crate) ").strip_prefix("mod ")?.strip_suffix(';')
-    });
-    let known: BTreeSet<&str> = modules.iter().map(|(name, _)| *name).chain(files).collect();
-    let mut above = BTreeSet::new();
+/// The lines `    src/NAME` of a page: all that is in src/, folders in the order of main.rs.
+fn page_layout_complaints(
+    page: &str,
+    sources: &BTreeMap<String, String>,
+    present: &BTreeSet<String>,
+) -> Vec<String> {
+    let path = |line| str::strip_prefix(line, "    src/")?.split_whitespace().next();
+    let said: Vec<&str> =
+        page.lines().filter_map(path).map(|path| path.trim_matches('/')).collect();
     let mut complaints = Vec::new();
-    for (name, body) in modules {
-        above.insert(name);
-        let used = used(body);
-        for other in used.iter().filter(|other| known.contains(&***other)) {
-            if !above.contains(&**other) {
-                complaints.push(format!("{name} uses {other}, which is not above it"));
-            }
-        }
+    let all: BTreeSet<String> = said.iter().map(|name| (*name).to_owned()).collect();
+    if all != *present {
+        complaints.push(format!("the page lists {all:?}, src/ has {present:?}"));
+    }
+    let folders = declared(&sources["main.rs"]);
+    let order: Vec<&str> = said.into_iter().filter(|name| folders.contains(name)).collect();
+    if order != folders {
+        complaints.push(format!("the page has the order {order:?}, main.rs {folders:?}"));
     }
     complaints
 }
 
-fn companion_complaints(name: &str, text: &str, companions: &[&str]) -> Vec<String> {
-    let others = used(text).into_iter().filter(|other| other != name);
-    let others = others.filter(|other| companions.contains(&&**other));
-    others.map(|other| format!("{name}.rs uses {other}.rs")).collect()
+/// Lines of a file and of a function. `large` files and `long` functions wait to be split: what is
+/// short by now must leave the list.
+fn length_complaints(
+    sources: &BTreeMap<String, String>,
+    large: &[&str],
+    long: &[&str],
+) -> Vec<String> {
+    let mut complaints = Vec::new();
+    let mut missed: BTreeSet<&str> = large.iter().chain(long).copied().collect();
+    for (path, text) in sources {
+        let limit = if path == "main.rs" { 500 } else { 900 };
+        let lines = text.lines().count();
+        if lines > limit && !missed.remove(&**path) {
+            complaints.push(format!("{path} has {lines} lines"));
+        }
+        for (name, lines) in long_functions(text) {
+            if !missed.remove(name) {
+                complaints.push(format!("{path}: {name} has {lines} lines"));
+            }
+        }
+    }
+    complaints.extend(missed.into_iter().map(|name| format!("{name} is not too long any more")));
+    complaints
+}
+
+/// Functions of more than 60 lines, unless their comment calls them `A flat table`; rustfmt puts
+/// the end of each where its first line begins.
+fn long_functions(text: &str) -> Vec<(&str, usize)> {
+    let lines: Vec<&str> = text.lines().collect();
+    let mut found = Vec::new();
+    for (at, line) in lines.iter().enumerate() {
+        let code = line.trim_start();
+        let head = ["pub ", "const ", "unsafe "].iter().fold(code, |l, w| l.trim_start_matches(w));
+        let Some(name) = head.strip_prefix("fn ") else { continue };
+        let end = line.replace(code, "}");
+        let size = lines[at..].iter().position(|line| *line == end).map_or(1, |size| size + 1);
+        let comment = lines[..at].iter().rev();
+        let mut comment = comment.take_while(|l| l.trim_start().starts_with(['/', '#']));
+        if size > 60 && !comment.any(|line| line.contains("A flat table")) {
+            found.push((name.split(['(', '<']).next().unwrap_or(name), size));
+        }
+    }
+    found
 }
 
 /// The folders in the order of their `mod` lines in main.rs, and in each its files in that of its
@@ -349,10 +392,7 @@ fn purity_complaints(sources: &BTreeMap<String, String>) -> Vec<String> {
 
 /// The names of the `mod NAME;` lines.
 fn declared(text: &str) -> Vec<&str> {
-    let name = |line| {
-        let line: &str = str::trim_start(line);
-        line.trim_start_matches("pub ").strip_prefix("mod ")?.strip_suffix(';')
-    };
+    let name = |line| str::trim_start_matches(line, "pub ").strip_prefix("mod ")?.strip_suffix(';');
     text.lines().filter_map(name).filter(|name| *name != "unit").collect()
 }
 
@@ -392,46 +432,6 @@ fn branches(text: &str) -> Vec<&str> {
         }
     }
     entries
-}
-
-/// The first names behind `crate::` and `super::`, also in braces.
-fn used(code: &str) -> BTreeSet<String> {
-    let code = without_comments(code);
-    let mut names = BTreeSet::new();
-    for root in ["crate::", "super::"] {
-        for (at, _) in code.match_indices(root) {
-            let rest = &code[at + root.len()..];
-            match rest.strip_prefix('{') {
-                Some(group) => names.extend(heads(group)),
-                None => names.extend(first_word(rest)),
-            }
-        }
-    }
-    names
-}
-
-/// The names that open the entries of a `{..}` group, nested groups left out.
-fn heads(group: &str) -> Vec<String> {
-    let mut depth = 1;
-    let mut entry = String::new();
-    let mut names = Vec::new();
-    for c in group.chars() {
-        match c {
-            '{' => depth += 1,
-            '}' => depth -= 1,
-            _ => {}
-        }
-        if depth == 0 || (depth == 1 && c == ',') {
-            names.extend(first_word(entry.trim_start()));
-            entry.clear();
-        } else {
-            entry.push(c);
-        }
-        if depth == 0 {
-            break;
-        }
-    }
-    names
 }
 
 fn first_word(text: &str) -> Option<String> {
@@ -533,21 +533,16 @@ fn page_complaints(en: &str, ja: &str) -> Vec<String> {
     if en == ja { vec![] } else { vec![format!("en has {en:?}, ja has {ja:?}")] }
 }
 
-fn unsafe_complaints(file: &str, text: &str) -> Vec<String> {
-    let mut outside = without_comments(text);
-    if file.starts_with("base/sys/") {
+fn unsafe_complaints(path: &str, text: &str) -> Vec<String> {
+    if path.starts_with("base/sys/") {
         return vec![];
-    }
-    if file == "main.rs" {
-        for (_, body) in modules(text).into_iter().filter(|(name, _)| *name == "sys") {
-            outside = without_comments(&text.replace(body, ""));
-        }
     }
     let word = |line: &&str| {
         let mut words = line.split(|c: char| !c.is_alphanumeric() && c != '_');
         words.any(|word| word == "unsafe")
     };
-    outside.lines().filter(word).map(|line| format!("{file}: {}", line.trim())).collect()
+    let code = without_comments(text);
+    code.lines().filter(word).map(|line| format!("{path}: {}", line.trim())).collect()
 }
 
 /// Every option of the argument parsers, a pattern such as `"--sni" | "-q" =>`, against a page
@@ -574,13 +569,6 @@ fn agree(complaints: &[String]) {
     assert!(complaints.is_empty(), "{complaints:#?}");
 }
 
-/// The commands that have a file of their own.
-fn companions() -> BTreeMap<String, String> {
-    let own = |(path, text): (String, String)| Some((path.strip_suffix(".rs")?.to_owned(), text));
-    let all = sources().into_iter().filter_map(own);
-    all.filter(|(name, _)| name != "main" && !name.contains('/')).collect()
-}
-
 /// Every source file, by its path below src/.
 fn sources() -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
@@ -604,6 +592,10 @@ fn entries(folder: &Path) -> Vec<PathBuf> {
     entries.map(|entry| folder.join(entry.unwrap().file_name())).collect()
 }
 
+fn name(path: &Path) -> String {
+    path.file_name().unwrap().to_string_lossy().into_owned()
+}
+
 fn files(dir: &str, extension: &str) -> Vec<PathBuf> {
     let entries = fs::read_dir(root().join(dir)).unwrap().map(|entry| entry.unwrap().path());
     entries.filter(|path| path.extension().is_some_and(|found| found == extension)).collect()
@@ -616,3 +608,15 @@ fn read(path: &str) -> String {
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
+
+/// Still to be split, by subject.
+const TOO_LARGE: [&str; 7] = [
+    "cli/mod.rs",
+    "command/listen.rs",
+    "command/watch.rs",
+    "report/mod.rs",
+    "step/resolve.rs",
+    "step/tls.rs",
+    "verdict/mod.rs",
+];
+const TOO_LONG: [&str; 1] = ["finish"];

@@ -20,7 +20,7 @@ mod deadlines;
 mod greet;
 /// Why a handshake fails, and which name gets which certificate.
 mod hello;
-/// The layout that keeps one large file readable.
+/// The layout that keeps the tree readable.
 mod layout;
 /// The far end: who came, what they get, and that a flood does not hurt.
 mod listen;
