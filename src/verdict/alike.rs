@@ -1,0 +1,297 @@
+//! Rows of a list: what is kept of each, and what those that fail have in common.
+
+use crate::base::text::Note;
+use crate::step::probe::Probe;
+use crate::step::resolve::{self, Lookup};
+use crate::target::{Host, Proxy, Target};
+use crate::verdict::Verdict;
+use crate::verdict::cert::flaw_keyword;
+use crate::verdict::dns::{dns_keyword, named};
+use crate::verdict::keyword::family;
+use crate::verdict::names::show_server;
+use std::net::{IpAddr, Ipv6Addr};
+use std::time::Duration;
+
+/// What a list keeps of a verdict: its line in the table, and what lines may have in common.
+#[derive(Clone)]
+pub struct Digest {
+    pub keyword: &'static str,
+    pub exit: u8,
+    /// Of the connect, or of the lookup if there was none.
+    pub took: Duration,
+    /// The address that decided; several if only some fail; empty without one.
+    pub addr: String,
+    /// The same, IPv4 as IPv4-mapped; `None` where several decided.
+    pub ip: Option<Ipv6Addr>,
+    /// What the other addresses came to.
+    pub others: Vec<(Ipv6Addr, &'static str)>,
+    pub port: u16,
+    /// Who sent the ICMP error, if not this box.
+    pub by: String,
+    /// The name servers that said what decided.
+    pub servers: String,
+    /// The proxy on the way.
+    pub proxy: String,
+    /// Who issued a certificate that is not accepted.
+    pub issuer: String,
+    /// What is wrong with certificates, forgiven or not: keywords, each once.
+    pub flaws: String,
+}
+
+impl Verdict {
+    pub fn digest(&self, probe: &Probe, target: &Target) -> Digest {
+        let arg = |name: &str| {
+            let found = self.args.iter().find(|(n, _)| *n == name);
+            found.map(|(_, value)| value.clone()).unwrap_or_default()
+        };
+        let addr = arg("addr");
+        let path = probe.paths.iter().find(|p| Some(p.attempt.addr) == self.at);
+        let leaf = path.and_then(|p| p.handshake.as_deref()?.chain.first());
+        let leaf = leaf.filter(|_| self.keyword.starts_with("cert."));
+        let at = self.at.filter(|_| self.keyword != "partial");
+        let beyond = match target.wanted().0 {
+            Host::Ip(ip, _) => Some(*ip),
+            Host::Name(_) => None,
+        };
+        let ip = if target.proxy.is_some() { beyond } else { at.map(|at| at.ip()) };
+        let others = self.paths.iter().filter(|(addr, _)| Some(*addr) != at);
+        let others = others.map(|(addr, keyword)| (mapped(addr.ip()), *keyword));
+        let by = arg("by");
+        Digest {
+            keyword: self.keyword,
+            exit: self.exit,
+            took: path.map_or(probe.lookup.elapsed, |p| p.attempt.elapsed),
+            addr,
+            ip: ip.map(mapped),
+            others: if target.proxy.is_none() { others.collect() } else { Vec::new() },
+            port: target.wanted().1,
+            by: if by == arg("local") { String::new() } else { by },
+            servers: spokesmen(probe.beyond.as_ref().unwrap_or(&probe.lookup), self.keyword),
+            proxy: target.proxy.as_ref().map_or(String::new(), Proxy::place),
+            issuer: leaf.map_or(String::new(), |c| c.issuer.to_string()),
+            flaws: certificate_flaws(probe),
+        }
+    }
+}
+
+/// The keywords of all flaws, each once.
+fn certificate_flaws(probe: &Probe) -> String {
+    let mut keywords: Vec<&str> = Vec::new();
+    let shakes = probe.paths.iter().filter_map(|path| path.handshake.as_deref());
+    for flaw in shakes.flat_map(|h| &h.judgement).flat_map(|judgement| judgement.flaws()) {
+        let keyword = flaw_keyword(flaw);
+        if !keywords.contains(&keyword) {
+            keywords.push(keyword);
+        }
+    }
+    keywords.join(" ")
+}
+
+/// The name servers that gave the addresses, or failed in just the way that decided.
+fn spokesmen(lookup: &Lookup, keyword: &str) -> String {
+    let said = |answer: &&resolve::Answer| match &answer.result {
+        Ok(_) => Some(answer.server) == lookup.server,
+        Err(failure) => lookup.server.is_none() && dns_keyword(*failure) == keyword,
+    };
+    named(lookup.answers.iter().filter(said).map(|a| show_server(a.server)).collect())
+}
+
+/// One type for both families, in the order of their addresses.
+fn mapped(ip: IpAddr) -> Ipv6Addr {
+    match ip {
+        IpAddr::V4(ip) => ip.to_ipv6_mapped(),
+        IpAddr::V6(ip) => ip,
+    }
+}
+
+/// A row of a list, for what rows have in common.
+pub struct Case<'a> {
+    pub digest: &'a Digest,
+    /// As expected.
+    pub met: bool,
+    /// That it is blocked was expected.
+    pub blocked: bool,
+}
+
+/// What was seen at one place of a row.
+struct Sight<'a> {
+    digest: &'a Digest,
+    keyword: &'static str,
+    ip: Option<Ipv6Addr>,
+    /// Another address of the row: it only tells how a place ends.
+    aside: bool,
+    failed: bool,
+    /// A failure that nothing has explained yet.
+    open: bool,
+    blocked: bool,
+}
+
+/// What rows that are not as expected have in common, the largest group first. An address, a
+/// network or a port explains a group only if nothing else that was seen there ends otherwise.
+pub fn alike(cases: &[Case<'_>]) -> Vec<Note> {
+    let mut sights: Vec<Sight<'_>> = cases.iter().flat_map(sights).collect();
+    sights.sort_unstable_by_key(|sight| sight.ip.map(Ipv6Addr::to_bits));
+    let total = cases.iter().filter(|case| !case.met).count();
+    let mut notes = Vec::new();
+    while notes.len() < GROUPS_MAX {
+        let Some(group) = largest(&sights) else { break };
+        let (mut count, mut blocked) = (0, true);
+        for sight in sights.iter_mut().filter(|sight| sight.failed && group.has(sight)) {
+            sight.open = false;
+            count += 1;
+            blocked &= sight.blocked;
+        }
+        let note = Note::new(&group.sentence(blocked)).with("count", count);
+        let note = note.with("total", total).with("keyword", group.keyword);
+        notes.push(note.with("value", shown_trait(group.kind, group.value)));
+    }
+    notes
+}
+
+fn sights<'a>(case: &Case<'a>) -> impl Iterator<Item = Sight<'a>> + use<'a> {
+    let Case { digest, met, blocked } = *case;
+    let (keyword, ip) = (digest.keyword, digest.ip);
+    let own = Sight { digest, keyword, ip, aside: false, failed: !met, open: !met, blocked };
+    let others = digest.others.iter().map(move |(ip, keyword)| {
+        let (ip, aside, failed, open) = (Some(*ip), true, false, false);
+        Sight { digest, keyword, ip, aside, failed, open, blocked }
+    });
+    std::iter::once(own).chain(others)
+}
+
+/// Rows that fail alike: what they share is a number (address, network, port) or a word.
+struct Group<'a> {
+    kind: usize,
+    keyword: &'static str,
+    value: (u128, &'a str),
+    /// Nothing that shares it ends otherwise.
+    pure: bool,
+    open: usize,
+}
+
+impl Group<'_> {
+    fn has(&self, sight: &Sight<'_>) -> bool {
+        sight.keyword == self.keyword && trait_of(sight, self.kind) == Some(self.value)
+    }
+
+    /// The key of what there is to say. A rule or a route decides about TCP only, and who
+    /// answers with a RST may just not listen; a name server or a proxy that serves other rows
+    /// well is not what is broken.
+    fn sentence(&self, blocked: bool) -> String {
+        let kind = KINDS.get(self.kind).map_or("", |(name, _)| *name);
+        let key = match (kind, self.keyword) {
+            ("server", "dns.timeout") => "silent",
+            ("server", "dns.nxdomain" | "dns.nodata") => "names",
+            ("server", _) if !self.pure => "names",
+            ("proxy", "proxy.unreachable" | "proxy.denied" | "proxy.refused") => "beyond",
+            ("proxy", _) if !self.pure => "beyond",
+            ("issuer", "cert.untrusted" | "cert.incomplete") => "unknownissuer",
+            (place, "ok") if blocked => return format!("group.open.{place}"),
+            (place, keyword) if self.kind >= KIND_PLACES && !decided_by_rule(keyword) => {
+                return format!("group.same.{place}");
+            }
+            (kind, _) => kind,
+        };
+        format!("group.{key}")
+    }
+}
+
+/// Of all that at least two open rows share and that explains them, what the most share; of
+/// equals the one that says more.
+fn largest<'a>(sights: &[Sight<'a>]) -> Option<Group<'a>> {
+    let mut best: Option<Group<'a>> = None;
+    if !sights.iter().any(|sight| sight.open) {
+        return None;
+    }
+    for (kind, (_, families)) in KINDS.iter().enumerate() {
+        let seen = |s: &Sight<'a>| Some((trait_of(s, kind)?, s.keyword, s.open));
+        let mut shared: Vec<_> = sights.iter().filter_map(seen).collect();
+        // A place explains only what ends alike, so there the keywords need no order.
+        let order = |row: &((u128, &'a str), &'static str, bool)| {
+            (row.0, if kind < KIND_PLACES { row.1 } else { "" })
+        };
+        if !shared.is_sorted_by_key(order) {
+            shared.sort_unstable_by_key(order);
+        }
+        for there in shared.chunk_by(|a, b| a.0 == b.0) {
+            let pure = there.windows(2).all(|pair| matches!(pair, [a, b] if a.1 == b.1));
+            for same in there.chunk_by(|a, b| a.1 == b.1) {
+                let Some(&(value, keyword, _)) = same.first() else { continue };
+                let open = same.iter().filter(|row| row.2).count();
+                let explains = families.contains(&family(keyword)) || families.is_empty();
+                if open > best.as_ref().map_or(1, |b| b.open)
+                    && explains
+                    && (pure || kind < KIND_PLACES)
+                {
+                    best = Some(Group { kind, keyword, value, pure, open });
+                }
+            }
+        }
+    }
+    best
+}
+
+/// Whether a rule or a route may have decided so.
+fn decided_by_rule(keyword: &str) -> bool {
+    let answered = matches!(keyword, "tcp.refused" | "tcp.closed" | "tcp.reset");
+    family(keyword) == "tcp" && !answered
+}
+
+/// One of the things in `KINDS`, if there is one.
+fn trait_of<'a>(sight: &Sight<'a>, kind: usize) -> Option<(u128, &'a str)> {
+    let digest = sight.digest;
+    if kind < KIND_PLACES {
+        let word = match kind {
+            0 => &digest.by,
+            1 => &digest.servers,
+            2 => &digest.proxy,
+            3 => &digest.issuer,
+            _ => "local",
+        };
+        return Some((0, word)).filter(|_| !word.is_empty() && !sight.aside);
+    }
+    // What happens on this box, before or at a proxy happens at no place.
+    if matches!(family(sight.keyword), "dns" | "local" | "proxy") {
+        return None;
+    }
+    let net = |hosts: u32, hosts6: u32| {
+        let v6 = sight.ip?;
+        let hosts = if v6.to_ipv4_mapped().is_some() { hosts } else { hosts6 };
+        Some((v6.to_bits() >> hosts << hosts, ""))
+    };
+    match kind - KIND_PLACES {
+        0 => net(0, 0),
+        1 => net(8, 64),
+        2 => net(16, 80),
+        _ => Some((digest.port.into(), "")),
+    }
+}
+
+fn shown_trait(kind: usize, (number, word): (u128, &str)) -> String {
+    let ip = Ipv6Addr::from_bits(number).to_canonical();
+    match kind.checked_sub(KIND_PLACES) {
+        None => word.to_string(),
+        Some(0) => ip.to_string(),
+        Some(1) => format!("{ip}/{}", if ip.is_ipv4() { 24 } else { 64 }),
+        Some(2) => format!("{ip}/{}", if ip.is_ipv4() { 16 } else { 48 }),
+        Some(_) => number.to_string(),
+    }
+}
+
+/// What rows may have in common, what says most first, and which failures it may explain
+/// (none: all). From `KIND_PLACES` on it is where they go, before it is who answered.
+const KINDS: [(&str, &[&str]); 9] = [
+    ("by", &["tcp"]),
+    ("server", &["dns"]),
+    ("proxy", &["proxy"]),
+    ("issuer", &["cert"]),
+    ("box", &["local"]),
+    ("host", &[]),
+    ("net", &[]),
+    ("net", &[]),
+    ("port", &[]),
+];
+const KIND_PLACES: usize = 5;
+
+/// Sentences about a list; more groups than this are no pattern.
+const GROUPS_MAX: usize = 8;

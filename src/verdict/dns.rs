@@ -1,0 +1,132 @@
+//! What the name servers said.
+
+use crate::base::text::Note;
+use crate::step::resolve::{self, Failure, Lookup};
+use crate::verdict::finding::Finding;
+use crate::verdict::names::{os_error, rcode_name, show_server};
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// Each server once, as far as one line goes.
+pub(super) fn named(mut servers: Vec<String>) -> String {
+    servers.dedup();
+    servers.truncate(SHOWN_SERVERS);
+    servers.join(", ")
+}
+
+/// The name gave no address. Nobody is named for what somebody else said.
+pub(super) fn of_lookup(lookup: &Lookup) -> Finding {
+    let resolve::Outcome::Failed(failure) = lookup.outcome else {
+        return Finding::new("dns.nodata");
+    };
+    let failed = |a: &&resolve::Answer| matches!(a.result, Err(f) if f == failure);
+    // A search suffix makes a name longer: this is what was said of the name as it was typed.
+    let first = lookup.answers.iter().filter(failed).min_by_key(|a| a.name.len());
+    let slow = failure == Failure::Timeout && lookup.answers.iter().any(|a| a.rcode.is_some());
+    let (mut by, mut kinds) = (Vec::new(), Vec::new());
+    let (mut count, mut slowest) = (0, Duration::ZERO);
+    for answer in &lookup.answers {
+        let same = first.is_none_or(|f| (f.tcp, f.errno) == (answer.tcp, answer.errno));
+        if if slow { answer.rcode.is_some() } else { failed(&answer) && same } {
+            by.push(show_server(answer.server));
+            kinds.push(answer.kind.to_string());
+            (count, slowest) = (count + 1, slowest.max(answer.elapsed));
+        }
+    }
+    kinds.dedup();
+    kinds.truncate(2);
+    let mut finding = Finding::new(dns_keyword(failure));
+    if failure == Failure::NoData && kinds.len() == 1 {
+        finding.next.push(Note::new("next.family"));
+    }
+    let mut detail = kinds.join(" / ");
+    if let Some(answer) = first {
+        let ports = if answer.tcp { "tcp" } else { "udp" };
+        let whole = answer.name.len() <= lookup.name.bytes().len() + 1;
+        let alias = answer.cname.last().filter(|_| whole);
+        let said = || answer.errno.map_or("FIN".to_string(), os_error);
+        let closed = answer.errno == Some(libc::ECONNREFUSED);
+        finding.variant = match failure {
+            Failure::Timeout if slow => "slow",
+            Failure::Timeout if answer.tcp => "tcp",
+            Failure::Unreachable if !closed => "route",
+            Failure::Unreachable if answer.tcp => "tcp",
+            Failure::ServFail if answer.rcode != Some(2) => "rcode",
+            Failure::NxDomain | Failure::NoData if alias.is_some() => "alias",
+            _ => "",
+        };
+        detail = match failure {
+            Failure::Timeout if slow => answer.name.clone(),
+            Failure::Timeout | Failure::Unreachable => said(),
+            Failure::ServFail => rcode_name(answer),
+            _ => detail,
+        };
+        finding = finding.arg("ports", format!("{ports}/{}", answer.server.port()));
+        finding = finding.arg("alias", alias.map_or(String::new(), ToString::to_string));
+    }
+    if slow {
+        let note = Note::new("why.dnsslow").with("count", count);
+        finding.why.push(note.with("ms", slowest.as_millis()));
+    }
+    finding.arg("by", named(by)).arg("host", &lookup.name).arg("detail", detail)
+}
+
+/// The stable keyword of a name server's answer.
+pub fn dns_keyword(failure: Failure) -> &'static str {
+    match failure {
+        Failure::NxDomain => "dns.nxdomain",
+        Failure::NoData => "dns.nodata",
+        Failure::ServFail => "dns.servfail",
+        Failure::Refused => "dns.refused",
+        Failure::Timeout => "dns.timeout",
+        Failure::Unreachable => "dns.unreachable",
+        Failure::Malformed => "dns.malformed",
+        Failure::NoServer => "dns.noserver",
+    }
+}
+
+/// Two name servers that say different things about the same name, or leave one question open.
+pub(super) fn disagreements(lookup: &Lookup) -> Vec<Note> {
+    let mut notes = Vec::new();
+    let chosen = |a: &&resolve::Answer| a.result.is_ok() && Some(a.server) == lookup.server;
+    let Some(good) = lookup.answers.iter().find(chosen) else { return notes };
+    if lookup.listed {
+        let before = lookup.answers.iter().filter(|a| a.name == good.name);
+        for answer in before.take_while(|a| a.server != good.server) {
+            if matches!(answer.result, Err(Failure::Timeout)) && notes.is_empty() {
+                let note = Note::new("why.silentserver").with("by", answer.server.ip());
+                notes.push(note.with("server", good.server.ip()));
+            }
+        }
+    }
+    let same = |addrs: &[IpAddr], kind| {
+        let of = |a: &&resolve::Answer| a.server == good.server && a.kind == kind;
+        let own = lookup.answers.iter().find(of).and_then(|a| a.result.as_ref().ok());
+        own.is_some_and(|own| {
+            own.len() == addrs.len() && own.iter().all(|addr| addrs.contains(addr))
+        })
+    };
+    for answer in lookup.answers.iter().filter(|a| a.name == good.name && !a.pending) {
+        let note = match &answer.result {
+            Err(Failure::NoData) => continue,
+            Ok(addrs) if answer.server == good.server || same(addrs, answer.kind) => continue,
+            Ok(addrs) => {
+                let addrs: Vec<String> = addrs.iter().map(ToString::to_string).collect();
+                Note::new("why.otheraddress").with("addrs", addrs.join(", "))
+            }
+            Err(failure) if answer.server == good.server => {
+                let said = dns_keyword(*failure);
+                Note::new("why.lostkind").with("kind", answer.kind).with("said", said)
+            }
+            Err(failure) => Note::new("why.otherserver").with("said", dns_keyword(*failure)),
+        };
+        let note = note.with("by", answer.server.ip());
+        if !notes.contains(&note) {
+            notes.push(note);
+        }
+    }
+    notes
+}
+
+/// Name servers that a verdict names; resolv.conf has at most three.
+const SHOWN_SERVERS: usize = 3;

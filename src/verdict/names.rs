@@ -1,0 +1,92 @@
+//! Names that are the same in every language: errno, ICMP, response codes, versions of TLS.
+
+use crate::base::sys::Icmp;
+use crate::step::greet;
+use crate::step::hello;
+use crate::step::resolve;
+use crate::step::tls;
+use std::net::SocketAddr;
+
+/// The name of a response code (RFC 1035 section 4.1.1); the field's term in every language.
+pub fn rcode_name(answer: &resolve::Answer) -> String {
+    match answer.rcode.unwrap_or_default() {
+        1 => "FORMERR".to_string(),
+        2 => "SERVFAIL".to_string(),
+        4 => "NOTIMP".to_string(),
+        code => format!("RCODE {code}"),
+    }
+}
+
+/// The name of an ICMP error; the field's term, the same in every language.
+pub fn icmp_name(icmp: &Icmp) -> &'static str {
+    let table: &[(u8, u8, &str)] = if icmp.from.is_ipv4() { &ICMP4 } else { &ICMP6 };
+    let found = table.iter().find(|(kind, code, _)| (*kind, *code) == (icmp.kind, icmp.code));
+    found.map_or("ICMP error", |(_, _, name)| name)
+}
+
+/// The system's own words for an errno.
+pub fn os_error(errno: i32) -> String {
+    std::io::Error::from_raw_os_error(errno).to_string()
+}
+
+/// The answer to a hand-made ClientHello in the field's terms, the same in every language.
+pub fn answer_text(outcome: &hello::Outcome) -> String {
+    match outcome {
+        hello::Outcome::ServerHello { version, suite } => {
+            let name = hello::old_suite(*suite).or(tls::suite_name(*suite));
+            let name = name.map_or_else(|| format!("{suite:#06x}"), str::to_string);
+            format!("{}, {name}", version_name(*version))
+        }
+        hello::Outcome::Alert(code) => format!("{} ({code})", tls::alert_name(*code)),
+        hello::Outcome::Closed => "FIN".to_string(),
+        hello::Outcome::Reset => "RST".to_string(),
+        hello::Outcome::Silent => "-".to_string(),
+        hello::Outcome::Plaintext(bytes) => greet::headline(bytes.bytes()).to_string(),
+        hello::Outcome::NoConnection => "no connection".to_string(),
+    }
+}
+
+/// The name of a protocol version on the wire (RFC 8446 section 4.2.1).
+pub fn version_name(version: u16) -> String {
+    match version {
+        0x0300 => "SSL 3.0".to_string(),
+        0x0301..=0x0304 => format!("TLS 1.{}", version - 0x0301),
+        other => format!("{other:#06x}"),
+    }
+}
+
+/// A name server: its port only where it is not 53.
+pub fn show_server(server: SocketAddr) -> String {
+    if server.port() == 53 { server.ip().to_string() } else { server.to_string() }
+}
+
+/// Type, code and name (RFC 792, RFC 1122 section 3.2.2.1, RFC 1812 section 5.2.7.1).
+const ICMP4: [(u8, u8, &str); 14] = [
+    (3, 0, "network unreachable"),
+    (3, 1, "host unreachable"),
+    (3, 2, "protocol unreachable"),
+    (3, 3, "port unreachable"),
+    (3, 4, "fragmentation needed"),
+    (3, 5, "source route failed"),
+    (3, 6, "network unknown"),
+    (3, 7, "host unknown"),
+    (3, 9, "network administratively prohibited"),
+    (3, 10, "host administratively prohibited"),
+    (3, 13, "administratively prohibited"),
+    (11, 0, "TTL exceeded in transit"),
+    (11, 1, "fragment reassembly time exceeded"),
+    (12, 0, "parameter problem"),
+];
+
+/// Type, code and name (RFC 4443 section 3).
+const ICMP6: [(u8, u8, &str); 9] = [
+    (1, 0, "no route to destination"),
+    (1, 1, "administratively prohibited"),
+    (1, 2, "beyond scope of source address"),
+    (1, 3, "address unreachable"),
+    (1, 4, "port unreachable"),
+    (1, 5, "source address failed policy"),
+    (1, 6, "reject route to destination"),
+    (2, 0, "packet too big"),
+    (3, 0, "hop limit exceeded in transit"),
+];

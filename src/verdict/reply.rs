@@ -1,0 +1,186 @@
+//! The answer of the application.
+
+use crate::base::text::Note;
+use crate::step::hello::Question;
+use crate::step::probe::Path;
+use crate::step::reply::{self, Protocol, Reply};
+use crate::step::tls::{self, ClientAuth};
+use crate::target::{Target, TlsMode};
+use crate::verdict::finding::Finding;
+use crate::verdict::names::os_error;
+use crate::verdict::second::{idle_note, of_idle};
+
+/// The keyword of an answer that is not what was asked for; `None` is a good answer, or one
+/// that was not to be had for another reason.
+pub fn reply_failure(reply: &Reply) -> Option<&'static str> {
+    use reply::End;
+    let unmet = reply.met == Some(false);
+    let other = reply.other_protocol().map(|_| "reply.protocol");
+    match reply.end {
+        End::Unverified => None,
+        End::OtherAlpn => unmet.then_some("reply.expect"),
+        End::Malformed(_) => other.or(Some("reply.malformed")),
+        _ if reply.met == Some(true) => None,
+        End::Failed(_) => Some("reply.blackhole"),
+        End::Timeout if reply.is_lost() => Some("reply.blackhole"),
+        End::Timeout if reply.text.is_empty() && reply.sent == 0 => Some("reply.silent"),
+        End::Timeout if is_cut_off(reply) && (!unmet || reply.sent > 0) => Some("reply.timeout"),
+        End::Closed | End::Reset | End::Alert(_) if is_cut_off(reply) => Some("reply.closed"),
+        _ if unmet => Some("reply.expect"),
+        End::TooLong if reply.head.is_none() => Some("reply.toolong"),
+        _ => match (reply.protocol, reply.answer()) {
+            (Protocol::Http, _) => {
+                let status = reply.head.as_ref().map(|h| h.status);
+                status.is_some_and(|s| (500..600).contains(&s)).then_some("reply.status")
+            }
+            (Protocol::Text, _) | (Protocol::Postgres, b"S" | b"N") => None,
+            (Protocol::Postgres, [b'E', ..]) => Some("reply.rejected"),
+            (Protocol::Postgres, _) => other.or(Some("reply.malformed")),
+            (Protocol::Redis, a) if a.starts_with(b"+PONG") || needs_login(a) => None,
+            (Protocol::Redis, a) if is_denied(a) => Some("reply.rejected"),
+            (Protocol::Redis, [b'-', ..]) => Some("reply.status"),
+            (Protocol::Redis, _) => other.or(Some("reply.malformed")),
+        },
+    }
+}
+
+/// The connection ended before the answer did: no HTTP head, or not a byte of anything.
+fn is_cut_off(reply: &Reply) -> bool {
+    match reply.protocol {
+        Protocol::Http => reply.head.is_none(),
+        _ => reply.answer().is_empty() && (reply.sent > 0 || reply.text.is_empty()),
+    }
+}
+
+/// A Redis server in protected mode, which serves its own box only.
+fn is_denied(answer: &[u8]) -> bool {
+    answer.starts_with(b"-DENIED")
+}
+
+/// A Redis server that answers, but not to strangers.
+fn needs_login(answer: &[u8]) -> bool {
+    answer.starts_with(b"-NOAUTH") || answer.starts_with(b"-NOPERM")
+}
+
+/// The reply: a refusal in the service's own words is an answer; what fails is none at all, an
+/// error of the server's own, and something else than was asked for.
+pub(super) fn of_reply(reply: &Reply, path: &Path, target: &Target) -> Option<Finding> {
+    use reply::End;
+    if let Some(finding) = wants_certificate(reply, path) {
+        return Some(finding);
+    }
+    let keyword = reply_failure(reply)?;
+    let idle = path.extra.iter().find(|a| a.question == Question::Idle);
+    if let Some(finding) = idle.and_then(of_idle) {
+        return Some(finding);
+    }
+    let detail = match reply.end {
+        End::Malformed(part) if part != "status line" => part.to_string(),
+        End::TooLong => format!("{} byte", reply.answer().len()),
+        _ => reply.headline().to_string(),
+    };
+    let mut finding = Finding::new(keyword)
+        .arg("detail", detail)
+        .arg("service", target.service.map_or("http", |s| s.name))
+        .arg("seen", reply.other_protocol().unwrap_or_default());
+    finding.why.extend(reply_evidence(reply));
+    finding.why.extend(idle.and_then(|idle| idle_note(idle, "why.idleopenreply")));
+    Some(finding)
+}
+
+/// What was seen of a bad reply: the words that came, and how they ended.
+fn reply_evidence(reply: &Reply) -> Vec<Note> {
+    use reply::End;
+    let line = reply.headline();
+    let said = Note::new("why.said").with("line", &line);
+    let end = match reply.end {
+        End::Timeout | End::Failed(_) => Some(delivery_note(reply)),
+        End::Closed => Some(Note::new("why.replyclosed")),
+        End::Reset => Some(Note::new("why.replyreset")),
+        End::Alert(code) => {
+            let name = tls::alert_name(code);
+            Some(Note::new("why.alert").with("code", code).with("name", name))
+        }
+        _ => None,
+    };
+    let (ms, bytes) = (reply.elapsed.as_millis(), reply.answer().len());
+    let end = end.map(|note| note.with("ms", ms).with("bytes", bytes));
+    let error = match reply.end {
+        End::Failed(errno) => Some(Note::new("why.errno").with("error", os_error(errno))),
+        _ => None,
+    };
+    let notes = [(!line.is_empty()).then_some(said), end, error];
+    notes.into_iter().flatten().collect()
+}
+
+/// What became of a request that nobody answered in time, in numbers.
+fn delivery_note(reply: &Reply) -> Note {
+    let (delivery, info) = (&reply.delivery, &reply.delivery.info);
+    let key = match (reply.answer(), reply.sent, delivery.unacknowledged) {
+        ([_, ..], _, _) => "why.replystopped",
+        ([], 0, 0) => "why.replynothing",
+        ([], _, 0) => "why.replysilent",
+        ([], _, _) => "why.unacknowledged",
+    };
+    Note::new(key)
+        .with("sent", reply.sent)
+        .with("unacked", delivery.unacknowledged)
+        .with("retrans", info.retransmits)
+        .with("mss", info.snd_mss)
+}
+
+/// A server that asks for a client certificate in the handshake and refuses the lack of one
+/// afterwards: by an HTTP 400, as nginx does, or by an alert that came late.
+fn wants_certificate(reply: &Reply, path: &Path) -> Option<Finding> {
+    let handshake = path.handshake.as_deref().filter(|_| reply.met != Some(true))?;
+    let ClientAuth::Requested { sent, .. } = &handshake.client_auth else { return None };
+    let said = if *sent { "why.certrefused" } else { "why.certmissing" };
+    let line = match reply.end {
+        reply::End::Alert(code) if tls::blames_client(code) => {
+            format!("{} ({code})", tls::alert_name(code))
+        }
+        _ if reply.head.as_ref().is_some_and(|h| h.status == 400)
+            && reply.mentions("SSL certificate") =>
+        {
+            reply.headline().to_string()
+        }
+        _ => return None,
+    };
+    let finding = Finding::new("tls.clientcert").arg("detail", &line);
+    Some(finding.why(Note::new(said).with("line", line)))
+}
+
+/// What an answer tells besides: where to go on, who it is, why nothing was asked.
+pub(super) fn with_reply(mut finding: Finding, reply: &Reply, target: &Target) -> Finding {
+    use reply::End;
+    let ok = finding.keyword == "ok";
+    let next = |url: String| Note::new("next.reach").with("url", url);
+    let status = reply.head.as_ref().map_or(0, |h| h.status);
+    let location = reply.head.as_ref().and_then(|h| h.location.as_ref());
+    let key = match (reply.protocol, status) {
+        _ if reply.end == End::Unverified => "why.unverified",
+        _ if reply.end == End::OtherAlpn => "why.otheralpn",
+        (_, 300..400) if location.is_some() => {
+            let there = location.and_then(|l| reply::redirect(l, target));
+            finding.next.extend(there.map(next));
+            "why.redirect"
+        }
+        (_, 400) if target.tls == TlsMode::Never && reply.mentions("HTTPS") => {
+            finding.next.push(next(reply::url("https", target) + &reply::options(target, "m")));
+            "why.wantstls"
+        }
+        _ if !ok => return finding,
+        (_, 401 | 403) => "why.noright",
+        (_, 400..500) => "why.requestrefused",
+        (_, 500..600) => "why.said",
+        (Protocol::Redis, _) if needs_login(reply.answer()) => "why.needslogin",
+        (Protocol::Redis, _) => "why.speaks",
+        (Protocol::Postgres, _) => "why.postgres",
+        _ => return finding,
+    };
+    let note = Note::new(key).with("line", reply.headline());
+    finding.why(match location {
+        Some(location) => note.with("location", location),
+        None => note.with("service", "redis"),
+    })
+}

@@ -1,0 +1,155 @@
+//! What the answers on extra connections add to a step that failed.
+
+use crate::base::text::Note;
+use crate::step::hello::{self, HelloAnswer, Question};
+use crate::step::probe::Path;
+use crate::step::tls::{self, Handshake};
+use crate::target::{Host, Target};
+use crate::verdict::finding::{AT_ONCE, Finding, hung_up};
+use crate::verdict::names::answer_text;
+
+/// What the extra connections add to a handshake that failed: another keyword if they explain
+/// it, else evidence. The strongest answer comes first: what works, then what nearly works.
+pub(super) fn second_look(
+    mut finding: Finding,
+    handshake: &Handshake,
+    path: &Path,
+    target: &Target,
+) -> Finding {
+    use Question::{Named, NoSni, Old, Small};
+    let extra = &path.extra;
+    let greeted = |question| greeting(path, question);
+    let unsaid = handshake.sni.is_none() && !matches!(target.host, Host::Ip(..));
+    if let Some(same) = greeted(if unsaid { NoSni } else { Named }) {
+        let all = handshake.offered == tls::Versions::Any;
+        return finding.why(extra_note(if all { "why.again" } else { "why.versions" }, same));
+    }
+    let pair = hello::contrast(extra, unsaid).filter(|pair| hello::holds(extra, *pair));
+    // Two of the first answers need no comparison: they say it themselves.
+    let works = match (pair, finding.keyword) {
+        (Some((_, works)), _) => Some(works),
+        (None, "tls.legacy") => Some(Old),
+        (None, "tls.sni") => Some(NoSni),
+        _ => None,
+    };
+    let (keyword, key) = match works {
+        Some(Old) => ("tls.legacy", "why.oldtls"),
+        Some(NoSni) => ("tls.sni", "why.withoutname"),
+        _ => ("tls.sni", "why.withname"),
+    };
+    // One that is modern for other names is not outdated; both facts follow below.
+    let modern = works == Some(Old) && greeted(NoSni).is_some_and(HelloAnswer::is_modern);
+    if let Some(answer) = works.and_then(greeted).filter(|a| a.question != Small && !modern) {
+        let note = extra_note(key, answer).with("name", target.certificate_name());
+        finding.args.insert(0, ("detail", answer_text(&answer.outcome)));
+        return finding.because(keyword, note);
+    }
+    let name = target.certificate_name();
+    side_facts(finding, path, &name, pair.is_some())
+}
+
+/// Answers that explain nothing on their own, as facts. `differ`: size decides.
+fn side_facts(mut finding: Finding, path: &Path, name: &str, differ: bool) -> Finding {
+    use Question::{Large, Named, NoSni, Old, Small};
+    let before = finding.why.len();
+    let like = greeting(path, Small).or(greeting(path, Large));
+    for (question, key) in
+        [(Old, "why.oldtls"), (NoSni, "why.nosnianswer"), (Named, "why.withname")]
+    {
+        match (greeting(path, question), like) {
+            (None, _) => {}
+            (Some(_), Some(like)) => return finding.why(extra_note("why.again", like)),
+            (Some(answer), None) => {
+                finding.why.push(extra_note(key, answer).with("name", name));
+                let again = |a: &HelloAnswer| a.question == question && a.is_refusal();
+                if path.extra.iter().any(again) {
+                    finding.why.push(Note::new("why.unsteady"));
+                }
+            }
+        }
+    }
+    if finding.why.len() > before {
+        return finding;
+    }
+    let asked = |question| path.extra.iter().find(|a| a.question == question);
+    match (asked(NoSni), asked(Small), asked(Large)) {
+        (_, Some(small), Some(large)) => {
+            // Behind a proxy it is the proxy's kernel that acknowledges.
+            let same = asked(Named).filter(|_| path.tunnel.is_none());
+            of_sizes(finding, small, large, same, differ)
+        }
+        (Some(unnamed), ..) if finding.keyword.starts_with("tls.") && unnamed.is_answered() => {
+            finding.why(extra_note("why.nonameeither", unnamed))
+        }
+        _ => finding,
+    }
+}
+
+/// The first ServerHello that this question got.
+fn greeting(path: &Path, question: Question) -> Option<&HelloAnswer> {
+    path.extra.iter().find(|a| a.question == question && a.is_greeting())
+}
+
+fn extra_note(key: &str, answer: &HelloAnswer) -> Note {
+    Note::new(key)
+        .with("answer", answer_text(&answer.outcome))
+        .with("bytes", answer.size)
+        .with("ms", answer.elapsed.as_millis())
+}
+
+/// A handshake that got no answer, or not all of it: does it depend on the size of what is
+/// sent? What the peer's kernel acknowledged did arrive, whatever the application makes of it.
+fn of_sizes(
+    finding: Finding,
+    small: &HelloAnswer,
+    large: &HelloAnswer,
+    same: Option<&HelloAnswer>,
+    differ: bool,
+) -> Finding {
+    let note = extra_note;
+    let is_lost = |a: &HelloAnswer| a.delivery.unacknowledged > 0;
+    let short = note("why.small", small);
+    match (small.is_tls(), large.is_tls(), same) {
+        (false, _, Some(same)) if same.outcome == hello::Outcome::Silent => {
+            let key = if is_lost(same) { "why.unacked" } else { "why.acked" };
+            finding.why(note(key, same))
+        }
+        (false, ..) => finding,
+        (true, false, _) if differ => {
+            let key = if is_lost(large) { "why.largelost" } else { "why.largesilent" };
+            let long = note(key, large)
+                .with("unacked", large.delivery.unacknowledged)
+                .with("retransmits", large.delivery.info.total_retrans)
+                .with("pmtu", large.delivery.info.pmtu);
+            finding.because("tls.mtu", short).why(long)
+        }
+        // Segments of the answer came, but not the one that should have come first.
+        (true, true, Some(same)) if same.delivery.info.out_of_order > 0 => {
+            finding.because("tls.mtu", short).why(Note::new("why.gap"))
+        }
+        (true, true, _) => finding.why(short).guess(Note::new("guess.largeanswer")),
+        (true, false, _) => finding.why(short),
+    }
+}
+
+/// A peer that hangs up at once although nothing was sent: there is no service.
+pub(super) fn of_idle(idle: &HelloAnswer) -> Option<Finding> {
+    let keyword = match idle.outcome {
+        _ if idle.elapsed > AT_ONCE => return None,
+        hello::Outcome::Closed => "tcp.closed",
+        hello::Outcome::Reset => "tcp.reset",
+        _ => return None,
+    };
+    Some(hung_up(keyword, idle.elapsed))
+}
+
+/// What became of a connection that sent nothing: `open` if it outlasted one that did.
+pub(super) fn idle_note(idle: &HelloAnswer, open: &str) -> Option<Note> {
+    match idle.outcome {
+        hello::Outcome::Silent => Some(Note::new(open)),
+        hello::Outcome::Closed | hello::Outcome::Reset => {
+            Some(Note::new("why.idleclosed").with("ms", idle.elapsed.as_millis()))
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,197 @@
+//! What comes before TLS: the tunnel of a proxy, the greeting, the STARTTLS dialogue.
+
+use crate::base::text::{Note, Untrusted};
+use crate::step::greet::{End, Greeting};
+use crate::step::probe::Path;
+use crate::step::reply;
+use crate::step::starttls::{self, Upgrade};
+use crate::step::tunnel::{self, Tunnel};
+use crate::target::{First, Service, Target, usual_service};
+use crate::verdict::finding::{AT_ONCE, Finding, hung_up};
+use std::net::SocketAddr;
+
+/// What the proxy made of the target.
+pub(super) fn of_tunnel(tunnel: &Tunnel) -> Option<Finding> {
+    use tunnel::Outcome;
+    let keyword = match tunnel.outcome {
+        Outcome::Open => return None,
+        Outcome::Auth => "proxy.auth",
+        Outcome::Denied => "proxy.denied",
+        Outcome::Refused => "proxy.refused",
+        Outcome::Unreachable => "proxy.unreachable",
+        // The proxy did answer: it is the target that did not.
+        Outcome::Timeout if tunnel.status.is_some() => "proxy.unreachable",
+        Outcome::Timeout => "proxy.timeout",
+        Outcome::Closed => "proxy.closed",
+        Outcome::Malformed => "proxy.malformed",
+    };
+    let said = Note::new("why.said").with("line", &tunnel.said);
+    let finding = Finding::new(keyword).arg("detail", &tunnel.said);
+    Some(if tunnel.said.is_empty() { finding } else { finding.why(said) })
+}
+
+/// The STARTTLS dialogue.
+pub(super) fn of_upgrade(upgrade: &Upgrade) -> Option<Finding> {
+    use starttls::Outcome;
+    let last = |ours| {
+        let line = upgrade.dialogue.iter().rfind(|line| line.ours == ours);
+        line.map_or(&[][..], |line| line.text.bytes())
+    };
+    let (asked, said) = (last(true), last(false));
+    let away = asked.is_empty() && !said.starts_with(b"* PREAUTH");
+    let keyword = match upgrade.outcome {
+        Outcome::Ready => return None,
+        Outcome::NotOffered => "starttls.notoffered",
+        // IRC lets the client speak first, and this is no answer to what it said.
+        Outcome::Refused if away || said.starts_with(b"ERROR :") => "reply.rejected",
+        Outcome::Refused => "starttls.refused",
+        Outcome::Malformed | Outcome::WrongProtocol(_) => "starttls.malformed",
+        Outcome::Injected => "starttls.injected",
+        // Neither end had said a word: that is no matter of STARTTLS.
+        Outcome::Closed if upgrade.dialogue.is_empty() => {
+            return Some(hung_up("tcp.closed", upgrade.elapsed));
+        }
+        Outcome::Closed => "starttls.closed",
+        Outcome::Timeout => "starttls.timeout",
+    };
+    let said = Untrusted::new(said);
+    let mut finding = Finding::new(keyword).arg("service", upgrade.protocol);
+    if keyword == "starttls.refused"
+        && (asked.is_empty() || BEFORE_STARTTLS.iter().any(|s| asked.starts_with(s)))
+    {
+        finding.variant = "early";
+    }
+    if let Outcome::WrongProtocol(seen) = upgrade.outcome {
+        finding = finding.why(Note::new("why.speaks").with("service", seen));
+    }
+    if !said.is_empty() {
+        finding = finding.why(Note::new("why.said").with("line", &said));
+    }
+    Some(finding.arg("detail", said))
+}
+
+/// What `reach listen` at the far end saw: our own address, unless NAT or a proxy is between.
+pub(super) fn far_end(path: &Path, target: &Target) -> Option<Note> {
+    let greeting = path.greeting.as_ref().map(|g| g.banner.bytes());
+    let first = greeting.or(path.handshake.as_deref().map(|h| h.first.as_slice()))?;
+    let line = std::str::from_utf8(first).ok()?.strip_prefix("reach listen: you are ")?;
+    let seen: SocketAddr = line.split("\r\n").next()?.parse().ok()?;
+    let local = path.attempt.local?;
+    let same = (seen.ip(), seen.port()) == (local.ip().to_canonical(), local.port());
+    let key = match same {
+        _ if target.proxy.is_some() => "why.seenproxy",
+        true => "why.seen",
+        false => "why.translated",
+    };
+    Some(Note::new(key).with("seen", seen).with("local", local))
+}
+
+/// The greeting. Odd bytes are a failure only where the target named a service.
+pub(super) fn of_greeting(greeting: &Greeting, target: &Target) -> Option<Finding> {
+    // So late it is a service, or the end of its patience, and not a port without one. Behind a
+    // proxy it may be the proxy's.
+    let late = target.service.filter(|_| target.proxy.is_none() && greeting.elapsed >= AT_ONCE);
+    match (greeting.banner.is_empty(), greeting.end) {
+        (true, End::Closed | End::Reset) if late.is_some() => {
+            return Some(hung_up("reply.closed", greeting.elapsed));
+        }
+        (true, End::Closed) => return Some(hung_up("tcp.closed", greeting.elapsed)),
+        (true, End::Reset) => return Some(hung_up("tcp.reset", greeting.elapsed)),
+        _ => {}
+    }
+    let service = target.service?;
+    let speaks = service.first == First::Server;
+    let headline = greeting.headline();
+    let complain = |keyword| {
+        Finding::new(keyword)
+            .arg("service", service.name)
+            .arg("detail", &headline)
+            .why(Note::new("why.said").with("line", &headline))
+    };
+    let name = protocol(service);
+    match (greeting.service, greeting.end) {
+        _ if greeting.is_silent() => speaks.then(|| complain("reply.silent")),
+        (Some(seen), _) if seen != name && (seen, name) != ("mariadb", "mysql") => {
+            Some(complain("reply.protocol").arg("seen", seen))
+        }
+        (_, End::TooLong) => Some(complain("reply.toolong")),
+        (Some(_), _) if is_rejecting(greeting.banner.bytes()) => Some(complain("reply.rejected")),
+        (_, End::Closed | End::Reset) => Some(complain("reply.closed")),
+        // Options, a prompt: all that comes is as it should be.
+        _ if name == "telnet" => None,
+        (_, End::Quiet) => Some(complain("reply.timeout")),
+        (None, _) if speaks => Some(complain("reply.garbage")),
+        _ if has_controls(greeting.banner.bytes()) && name != "mysql" => {
+            Some(complain("reply.garbage"))
+        }
+        _ => None,
+    }
+}
+
+/// Oddities of a greeting where no service was named: told, not judged.
+pub(super) fn odd_greeting(greeting: &Greeting, target: &Target) -> Option<Note> {
+    if target.service.is_some() {
+        return None;
+    }
+    if greeting.is_silent() {
+        let usual = usual_service(target.port).filter(|s| s.first == First::Server)?;
+        let options = reply::options(target, "");
+        return Some(
+            Note::new("why.slowgreeting")
+                .with("service", usual.name)
+                .with("ms", greeting.elapsed.as_millis())
+                .with("target", format!("{}://{target}{options}", usual.name)),
+        );
+    }
+    if greeting.banner.is_empty() {
+        return None;
+    }
+    let line = greeting.headline();
+    if is_rejecting(greeting.banner.bytes()) {
+        return Some(Note::new("why.rejecting").with("line", line));
+    }
+    match greeting.end {
+        End::Closed | End::Reset => Some(Note::new("why.saidclosed").with("line", line)),
+        End::TooLong => Some(Note::new("why.toolong")),
+        _ => None,
+    }
+}
+
+/// The protocol of a service, by the name that `greet::recognise` has for it.
+fn protocol(service: &Service) -> &'static str {
+    let plain = service.name.strip_suffix('s').filter(|_| service.tls);
+    service.starttls.or(plain).unwrap_or(service.name)
+}
+
+/// A server that greets with an error: a code of three digits (RFC 5321 section 4.2.1), words, or
+/// a packet of MySQL's. The length of a packet may look like a digit: `4` is 52 bytes.
+fn is_rejecting(banner: &[u8]) -> bool {
+    // OpenSSH (sshd.c): too many who have not logged in; penalties.
+    const STARTS: [&[u8]; 9] = [
+        b"-ERR",
+        b"* BYE",
+        b"ERROR :",
+        b"-NOAUTH",
+        b"-DENIED",
+        b"HTTP/1.1 5",
+        b"-MISCONF",
+        b"Exceeded MaxStartups",
+        b"Not allowed at this time",
+    ];
+    match banner {
+        [b'4' | b'5', a, b, b' ' | b'-' | b'\r' | b'\n', ..] => {
+            a.is_ascii_digit() && b.is_ascii_digit()
+        }
+        [_, _, 0, 0, first, ..] => *first == 0xff,
+        _ => STARTS.iter().any(|s| banner.starts_with(s)),
+    }
+}
+
+/// Control bytes that no text protocol sends.
+fn has_controls(banner: &[u8]) -> bool {
+    banner.iter().any(|b| b.is_ascii_control() && !b"\r\n\t".contains(b))
+        || std::str::from_utf8(banner).is_err()
+}
+
+/// What is said before STARTTLS: a no to it says nothing about TLS. Or nothing, as after PREAUTH.
+const BEFORE_STARTTLS: [&[u8]; 5] = [b"EHLO", b"LHLO", b"a1 ", b"CAPA", b"<?xml"];

@@ -1,0 +1,79 @@
+//! The connect: who said no, or that nobody did.
+
+use crate::base::deadline::millis;
+use crate::base::sys::Icmp;
+use crate::base::text::{self, Note};
+use crate::step::connect::{self, Attempt};
+use crate::verdict::finding::Finding;
+use crate::verdict::local::of_fault;
+use crate::verdict::names::{icmp_name, os_error};
+use std::net::IpAddr;
+
+/// The TCP step.
+pub(super) fn of_attempt(attempt: &Attempt) -> Option<Finding> {
+    use connect::Outcome;
+    let ip = attempt.addr.ip();
+    let ms = attempt.elapsed.as_millis();
+    let said = |errno: i32| Note::new("why.errno").with("error", os_error(errno));
+    Some(match &attempt.outcome {
+        Outcome::Connected => return None,
+        Outcome::Refused => Finding::new("tcp.refused")
+            .why(Note::new("why.rst").with("addr", text::endpoint(&attempt.addr)).with("ms", ms)),
+        Outcome::ToItself => Finding::new("tcp.refused").why(Note::new("why.toitself")),
+        Outcome::Reset => Finding::new("tcp.reset").why(Note::new("why.synproxy").with("ms", ms)),
+        Outcome::Icmp(icmp) => of_icmp(icmp, ip),
+        Outcome::Silent => {
+            let seconds = millis(attempt.elapsed / 1000, 1);
+            let note = Note::new("why.silent").with("syns", attempt.syns);
+            Finding::new("tcp.timeout").why(note.with("seconds", seconds))
+        }
+        Outcome::Unsent => Finding::new("tcp.blocked").why(Note::new("why.unsent")),
+        Outcome::NoNeighbour => Finding::new("tcp.unreachable")
+            .arg("by", attempt.local.map_or(String::new(), |l| l.ip().to_string()))
+            .arg("detail", "ARP/NDP")
+            .why(Note::new("why.arp").with("ip", ip).with("ms", ms)),
+        Outcome::NoRoute(errno) => Finding::new("tcp.noroute")
+            .why(Note::new("why.noroute").with("ip", ip))
+            .why(said(*errno)),
+        Outcome::Blocked { errno, icmp } => {
+            let finding = Finding::new("tcp.blocked").arg("detail", os_error(*errno));
+            let finding = finding.why(said(*errno));
+            match icmp {
+                Some(icmp) => finding.why(icmp_note(icmp)),
+                None => finding,
+            }
+        }
+        Outcome::Local(fault) => of_fault(fault),
+        Outcome::Failed(errno) => {
+            Finding::new("tcp.unreachable").arg("detail", os_error(*errno)).why(said(*errno))
+        }
+    })
+}
+
+/// An ICMP error in reply to the SYN: a firewall that says no, or a router without a way.
+fn of_icmp(icmp: &Icmp, asked: IpAddr) -> Finding {
+    let keyword = if is_rejection(icmp) { "tcp.rejected" } else { "tcp.unreachable" };
+    let whose = if icmp.from == asked { "why.itself" } else { "why.notasked" };
+    Finding::new(keyword)
+        .arg("by", icmp.from)
+        .arg("detail", format!("ICMP {}/{}", icmp.kind, icmp.code))
+        .why(icmp_note(icmp))
+        .why(Note::new(whose).with("by", icmp.from).with("ip", asked))
+}
+
+fn icmp_note(icmp: &Icmp) -> Note {
+    Note::new("why.icmp")
+        .with("by", icmp.from)
+        .with("type", icmp.kind)
+        .with("code", icmp.code)
+        .with("name", icmp_name(icmp))
+}
+
+/// Codes by which a filter says no, as opposed to a router that has no way (RFC 792, RFC 1812
+/// section 5.2.7.1; RFC 4443 section 3.1).
+fn is_rejection(icmp: &Icmp) -> bool {
+    match icmp.from {
+        IpAddr::V4(_) => icmp.kind == 3 && matches!(icmp.code, 2 | 3 | 9 | 10 | 13),
+        IpAddr::V6(_) => icmp.kind == 1 && matches!(icmp.code, 1 | 4 | 5 | 6),
+    }
+}

@@ -1,0 +1,144 @@
+//! The handshake: how it ended, and what that says.
+
+use crate::base::text::{Note, Untrusted};
+use crate::step::greet;
+use crate::step::hello::{HelloAnswer, Question};
+use crate::step::probe::Path;
+use crate::step::tls::{self, ClientAuth, Demand, Handshake};
+use crate::target::{Target, service};
+use crate::verdict::finding::Finding;
+use crate::verdict::names::{os_error, version_name};
+use crate::verdict::second::{idle_note, of_idle, second_look};
+
+/// The TLS step.
+pub(super) fn of_handshake(handshake: &Handshake, path: &Path, target: &Target) -> Option<Finding> {
+    use tls::Outcome;
+    let ms = handshake.elapsed.as_millis();
+    if matches!(handshake.demand(), Demand::Required | Demand::Rejected(_)) {
+        return Some(client_certificate(handshake));
+    }
+    let finding = match handshake.outcome {
+        Outcome::Done => return None,
+        Outcome::Alert(code) | Outcome::AlertAfter(code) => of_alert(code, handshake),
+        Outcome::Plaintext => plaintext(handshake, target),
+        Outcome::Timeout if handshake.first.is_empty() => {
+            Finding::new("tls.timeout").why(Note::new("why.tlssilent").with("ms", ms))
+        }
+        Outcome::Timeout => {
+            let note = Note::new("why.tlsslow").with("ms", ms);
+            let more = if handshake.first.len() < tls::FIRST_MAX { "" } else { "+" };
+            let bytes = format!("{}{more}", handshake.first.len());
+            Finding::new("tls.timeout").why(note.with("bytes", bytes))
+        }
+        Outcome::Closed | Outcome::ClosedAfter => of_hangup("tls.closed", handshake, path),
+        Outcome::Reset => of_hangup("tls.reset", handshake, path),
+        // No RST: the kernel tells an ICMP error behind the connect as its own, without sender.
+        Outcome::Network(errno) => Finding { variant: "icmp", ..Finding::new("tls.reset") }
+            .arg("detail", os_error(errno))
+            .why(Note::new("why.errno").with("error", os_error(errno))),
+        Outcome::Version(version) => {
+            let name = version_name(version);
+            let finding = Finding::new("tls.legacy").arg("detail", &name);
+            finding.why(Note::new("why.version").with("version", name))
+        }
+        Outcome::Protocol("chain") => {
+            Finding::new("cert.policy").arg("detail", "> 64 KiB").why(Note::new("why.hugechain"))
+        }
+        Outcome::Protocol(why) => Finding::new("tls.protocol")
+            .arg("detail", why)
+            .why(Note::new("why.tlsprotocol").with("error", why)),
+    };
+    let mut finding = second_look(finding, handshake, path, target);
+    // What was sent, not what the certificate shall have.
+    finding.args.push(("name", handshake.sni.clone().unwrap_or_default()));
+    if handshake.sni.is_none() && finding.variant.is_empty() {
+        finding.variant = "nosni";
+    }
+    Some(finding)
+}
+
+/// The peer hung up on the ClientHello - or does so on everybody, even on silence. How it does
+/// that shows on silence only: closing with our bytes unread is a RST whatever was meant.
+fn of_hangup(keyword: &'static str, handshake: &Handshake, path: &Path) -> Finding {
+    let idle = path.extra.iter().find(|a| a.question == Question::Idle);
+    let serves = path.extra.iter().any(HelloAnswer::is_greeting);
+    if let Some(finding) = idle.filter(|_| !serves).and_then(of_idle) {
+        return finding;
+    }
+    let ms = handshake.elapsed.as_millis();
+    let finding = Finding::new(keyword)
+        .why(Note::new("why.hellohungup").with("ms", ms))
+        .why(sni_note(handshake));
+    match idle.filter(|_| !serves).and_then(|idle| idle_note(idle, "why.idleopen")) {
+        Some(note) => finding.why(note),
+        None => finding,
+    }
+}
+
+fn of_alert(code: u8, handshake: &Handshake) -> Finding {
+    // 70 and 86 are about the version, and do not say who of the two is behind the times.
+    let keyword = if code == 112 { "tls.sni" } else { "tls.alert" };
+    let name = tls::alert_name(code);
+    let finding = Finding::new(keyword)
+        .arg("detail", format!("{name} ({code})"))
+        .why(Note::new("why.alert").with("code", code).with("name", name))
+        .why(sni_note(handshake));
+    let versions = match handshake.offered {
+        tls::Versions::Any => "TLS 1.2, TLS 1.3",
+        tls::Versions::Tls12 => "TLS 1.2",
+        tls::Versions::Tls13 => "TLS 1.3",
+    };
+    match code {
+        70 | 86 => finding.why(Note::new("why.offered").with("versions", versions)),
+        _ => finding,
+    }
+}
+
+fn sni_note(handshake: &Handshake) -> Note {
+    match &handshake.sni {
+        Some(sni) => Note::new("why.sni").with("sni", sni),
+        None => Note::new("why.nosni"),
+    }
+}
+
+/// The server wants a certificate from the client, and says no to what it got.
+fn client_certificate(handshake: &Handshake) -> Finding {
+    let code = match handshake.outcome {
+        tls::Outcome::Alert(code) | tls::Outcome::AlertAfter(code) => code,
+        _ => 0,
+    };
+    let (sent, acceptable) = match &handshake.client_auth {
+        ClientAuth::Requested { sent, acceptable } => (*sent, acceptable.as_slice()),
+        ClientAuth::NotRequested => (false, &[] as &[Untrusted]),
+    };
+    let said = if sent { "why.certrejected" } else { "why.certrequired" };
+    let name = tls::alert_name(code);
+    let mut finding = Finding::new("tls.clientcert")
+        .arg("detail", format!("{name} ({code})"))
+        .why(Note::new(said).with("code", code).with("name", name));
+    if matches!(handshake.outcome, tls::Outcome::AlertAfter(_)) {
+        finding = finding.why(Note::new("why.afterhandshake"));
+    }
+    for issuer in acceptable.iter().take(SHOWN_ISSUERS) {
+        finding = finding.why(Note::new("why.acceptable").with("issuer", issuer));
+    }
+    finding
+}
+
+/// The answer to the ClientHello is no TLS.
+fn plaintext(handshake: &Handshake, target: &Target) -> Finding {
+    let line = greet::headline(&handshake.first);
+    let seen = greet::recognise(&handshake.first, target.port);
+    let finding = Finding::new("tls.plaintext")
+        .arg("service", seen.unwrap_or("?"))
+        .arg("detail", &line)
+        .why(Note::new("why.said").with("line", &line));
+    let Some(name) = seen else { return finding };
+    let upgrade = service(name).ok().and_then(|s| s.starttls);
+    let variant = if upgrade.is_some() { "starttls" } else { "known" };
+    let finding = finding.arg("seen", upgrade.unwrap_or_default());
+    Finding { variant, ..finding.why(Note::new("why.speaks").with("service", name)) }
+}
+
+/// Acceptable issuers that are shown; servers send hundreds.
+const SHOWN_ISSUERS: usize = 3;
