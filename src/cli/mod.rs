@@ -17,8 +17,8 @@ use crate::step::resolve::{self, Family};
 use crate::step::tls::{BadFile, ClientIdentity, Trust, Versions};
 use crate::step::tunnel;
 use crate::target::{self, Dial, Host, Proxy, ProxyHeader, Sni, Target, TlsMode};
-use crate::verdict::Policy;
 use crate::verdict::rows::{self, Keys, ROWS_MAX, Reader, Row, Tag, parse_sni, parse_starttls};
+use crate::verdict::{Keyword, Policy};
 use lexopt::{Arg, Parser, ValueExt};
 use std::ffi::OsString;
 use std::fs::File;
@@ -54,7 +54,10 @@ impl From<Note> for Stop {
 /// The result could not be written: a full disk, a closed file.
 impl From<io::Error> for Stop {
     fn from(error: io::Error) -> Self {
-        Self { note: Note::new("usage.stdout").with("error", error), status: EXIT_LOCAL }
+        Self {
+            note: Note::new("usage.stdout").with("error", error),
+            status: Keyword::LocalOther.exit(),
+        }
     }
 }
 
@@ -945,8 +948,6 @@ pub const COMPANIONS: [&str; 5] = ["compare", "listen", "selftest", "talk", "wat
 const VERSION: &str = concat!("reach ", env!("CARGO_PKG_VERSION"), "\n");
 
 const EXIT_USAGE: u8 = 2;
-const EXIT_LOCAL: u8 = 70;
-
 /// Names compared at once, each on a connection of its own.
 const NAMES_MAX: usize = 32;
 

@@ -13,7 +13,7 @@ use crate::report::{self, Object, Output};
 use crate::step::greet;
 use crate::step::probe::unix_now;
 use crate::step::tls::{self, ClientIdentity, Outcome};
-use crate::verdict::{os_error, version_name};
+use crate::verdict::{Keyword, os_error, version_name};
 use lexopt::{Parser, ValueExt};
 use rustls::{ServerConfig, ServerConnection};
 use std::fs::File;
@@ -287,7 +287,7 @@ fn refusal(place: SocketAddr, fault: &Fault) -> Stop {
         _ => "listen.fault",
     };
     let note = Note::new(key).with("addr", place).with("port", place.port());
-    Stop { note: note.with("error", os_error(fault.errno)), status: EXIT_LOCAL }
+    Stop { note: note.with("error", os_error(fault.errno)), status: Keyword::LocalOther.exit() }
 }
 
 impl House {
@@ -311,7 +311,7 @@ impl House {
         }
         let happened = sys::poll(&watched, Some(self.patience())).map_err(|error| Stop {
             note: Note::new("listen.fault").with("addr", "poll").with("error", error),
-            status: EXIT_LOCAL,
+            status: Keyword::LocalOther.exit(),
         })?;
         drop(watched);
         let mut events = happened.iter().skip(self.doors.len());
@@ -889,7 +889,6 @@ const REQUESTS: [(&[u8], &str); 16] = [
 const NUMBERS: [&str; 10] =
     ["bytes", "crowded", "got", "halfopen", "id", "more", "pieces", "port", "seconds", "visitors"];
 
-const EXIT_LOCAL: u8 = 70;
 const DAY: i64 = 86_400;
 const SECOND: Duration = Duration::from_secs(1);
 

@@ -244,7 +244,7 @@ impl Shared {
         let at = Moment { unix: probe::unix_millis(), clock: self.clock.elapsed() };
         let verdict = verdict::infer(&probe, target, *policy);
         let digest = verdict.digest(&probe, target);
-        let met = tag.expect.met(verdict.keyword, verdict.exit);
+        let met = tag.expect.met(verdict.found.keyword, verdict.exit);
         let condition = Condition::of(&digest, at);
         if let Some(tally) = self.tallies.get(row) {
             let mut tally = sys::locked(tally);

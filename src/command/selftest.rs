@@ -9,7 +9,7 @@ use crate::cli::{self, Command, Stop};
 use crate::report::{self, Style};
 use crate::step::probe;
 use crate::step::tls::{self, ClientIdentity, Trust};
-use crate::verdict;
+use crate::verdict::{self, Keyword};
 use rustls::{ServerConfig, ServerConnection};
 use std::ffi::OsString;
 use std::io::{self, Read, Write};
@@ -24,7 +24,7 @@ struct Case {
     service: Service,
     /// `{}` stands for the service's address, `{port}` for its port alone.
     args: &'static [&'static str],
-    expected: &'static str,
+    expected: Keyword,
 }
 
 /// How a throw-away service behaves once it has accepted.
@@ -82,15 +82,15 @@ pub fn run(mut parser: lexopt::Parser, lang: Lang) -> Result<u8, Stop> {
 /// What came of one case.
 struct Outcome {
     command: String,
-    keyword: &'static str,
+    keyword: Keyword,
     sentence: String,
 }
 
 /// Starts the service, probes it with the pipeline that every check uses, and judges.
 fn examine(case: &Case, lang: Lang) -> Result<Outcome, Stop> {
     let (addr, minted) = start(case.service).map_err(|error| Stop {
-        note: Note::new("local.other").with("detail", error),
-        status: EXIT_LOCAL,
+        note: Note::new(Keyword::LocalOther.word()).with("detail", error),
+        status: Keyword::LocalOther.exit(),
     })?;
     let fill = |arg: &&str| {
         arg.replace("{port}", &addr.port().to_string()).replace("{}", &addr.to_string())
@@ -108,11 +108,11 @@ fn examine(case: &Case, lang: Lang) -> Result<Outcome, Stop> {
     Ok(Outcome { command, keyword, sentence })
 }
 
-fn judge(check: &Check, lang: Lang) -> (&'static str, String) {
-    let Some(target) = check.targets.first() else { return ("", String::new()) };
+fn judge(check: &Check, lang: Lang) -> (Keyword, String) {
+    let Some(target) = check.targets.first() else { return (Keyword::LocalOther, String::new()) };
     let probe = probe::run(target, &check.options, &|_| {});
     let verdict = verdict::infer(&probe, target, check.policy);
-    (verdict.keyword, verdict.sentence().render(lang))
+    (verdict.found.keyword, verdict.found.sentence().render(lang))
 }
 
 /// Two lines: what the service is and whether the verdict is right; the command and the sentence.
@@ -234,8 +234,6 @@ fn name_answer(asked: &[u8], dns: Dns) -> Option<Vec<u8>> {
 const DAY: i64 = 86_400;
 
 /// Exit status, as of the check.
-const EXIT_LOCAL: u8 = 70;
-
 /// Numbers to try until one is free for UDP and TCP.
 const PORT_TRIES: usize = 16;
 
@@ -250,54 +248,59 @@ const HTTP_400: &[u8] =
 
 /// What is shown, in this order.
 const CASES: [Case; 13] = [
-    case("selftest.open", Service::Silent, &["{}"], "ok"),
-    case("selftest.closed", Service::Closed, &["{}"], "tcp.refused"),
-    case("selftest.hangup", Service::HangsUp, &["{}"], "tcp.closed"),
-    case("selftest.ssh", Service::Says(b"SSH-2.0-selftest\r\n"), &["{}"], "ok"),
-    case("selftest.notls", Service::Answers(HTTP_400), &["{}", "--tls"], "tls.plaintext"),
+    case("selftest.open", Service::Silent, &["{}"], Keyword::Ok),
+    case("selftest.closed", Service::Closed, &["{}"], Keyword::TcpRefused),
+    case("selftest.hangup", Service::HangsUp, &["{}"], Keyword::TcpClosed),
+    case("selftest.ssh", Service::Says(b"SSH-2.0-selftest\r\n"), &["{}"], Keyword::Ok),
+    case("selftest.notls", Service::Answers(HTTP_400), &["{}", "--tls"], Keyword::TlsPlaintext),
     case(
         "selftest.tlssilent",
         Service::Silent,
         &["{}", "--tls", "--timeout", "500ms"],
-        "tls.timeout",
+        Keyword::TlsTimeout,
     ),
-    case("selftest.tls", Service::Tls("self.test", 30), &["{}", "--servername", "self.test"], "ok"),
+    case(
+        "selftest.tls",
+        Service::Tls("self.test", 30),
+        &["{}", "--servername", "self.test"],
+        Keyword::Ok,
+    ),
     case(
         "selftest.expired",
         Service::Tls("self.test", -3),
         &["{}", "--servername", "self.test"],
-        "cert.expired",
+        Keyword::CertExpired,
     ),
     case(
         "selftest.name",
         Service::Tls("self.test", 30),
         &["{}", "--servername", "other.test"],
-        "cert.name",
+        Keyword::CertName,
     ),
     // The address is closed: the name is what is looked at.
     case(
         "selftest.dns",
         Service::Names(Dns::Answers),
         &["name.test:{port}", "--dns", "{}", "-4"],
-        "tcp.refused",
+        Keyword::TcpRefused,
     ),
     case(
         "selftest.nxdomain",
         Service::Names(Dns::Denies(3)),
         &["name.test:80", "--dns", "{}"],
-        "dns.nxdomain",
+        Keyword::DnsNxDomain,
     ),
     case(
         "selftest.servfail",
         Service::Names(Dns::Denies(2)),
         &["name.test:80", "--dns", "{}"],
-        "dns.servfail",
+        Keyword::DnsServFail,
     ),
     case(
         "selftest.nodns",
         Service::Names(Dns::Silent),
         &["name.test:80", "--dns", "{}", "--timeout", "500ms"],
-        "dns.timeout",
+        Keyword::DnsTimeout,
     ),
 ];
 
@@ -305,7 +308,7 @@ const fn case(
     what: &'static str,
     service: Service,
     args: &'static [&'static str],
-    expected: &'static str,
+    expected: Keyword,
 ) -> Case {
     Case { what, service, args, expected }
 }

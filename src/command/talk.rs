@@ -12,7 +12,7 @@ use crate::step::connect::Wire;
 use crate::step::probe::{self, Opened, Probe, Step};
 use crate::step::tls::{self, Session};
 use crate::target::{Target, TlsMode};
-use crate::verdict::{self, Verdict};
+use crate::verdict::{self, Keyword, Verdict};
 use lexopt::ValueExt;
 use std::fmt::Write as _;
 use std::fs::{File, OpenOptions};
@@ -114,7 +114,7 @@ fn open(target: &Target, check: &Check) -> Result<Peer, u8> {
         complain(&rows.into_inner().unwrap_or_default());
         complain(&check::conclusion(target, &probe, &verdict, check));
         // Without a connection nothing is ok.
-        if verdict.exit == 0 { EXIT_LOCAL } else { verdict.exit }
+        if verdict.exit == 0 { Keyword::LocalOther.exit() } else { verdict.exit }
     })
 }
 
@@ -135,7 +135,7 @@ fn peer(
             Peer::Secure(session.open(handshake?.leave(check.options.no_verify)?))
         }
     };
-    matches!(verdict.keyword, "ok" | "partial").then_some(peer)
+    matches!(verdict.found.keyword, Keyword::Ok | Keyword::Partial).then_some(peer)
 }
 
 /// Whom this is a conversation with.
@@ -288,7 +288,7 @@ impl<'a> Talk<'a> {
             Err(e) if sys::is_passing(&e) => {}
             Err(e) => {
                 let note = Note::new("talk.stdin").with("error", e);
-                return Err(Stop { note, status: EXIT_LOCAL });
+                return Err(Stop { note, status: Keyword::LocalOther.exit() });
             }
         }
         Ok(())
@@ -418,10 +418,10 @@ impl<'a> Talk<'a> {
     fn status(&mut self) -> u8 {
         let Some(error) = self.broken.take() else { return 0 };
         let (key, status) = match error.raw_os_error() {
-            Some(libc::ECONNRESET | libc::EPIPE) => ("talk.reset", EXIT_RESET),
-            Some(libc::ETIMEDOUT) => ("talk.broken", EXIT_TIMEOUT),
-            Some(_) => ("talk.broken", EXIT_REJECTED),
-            None => ("talk.tls", EXIT_TLS),
+            Some(libc::ECONNRESET | libc::EPIPE) => ("talk.reset", Keyword::TcpReset.exit()),
+            Some(libc::ETIMEDOUT) => ("talk.broken", Keyword::TcpTimeout.exit()),
+            Some(_) => ("talk.broken", Keyword::TcpRejected.exit()),
+            None => ("talk.tls", Keyword::TlsProtocol.exit()),
         };
         let why = match tls::alert_in(&error) {
             Some(alert) => tls::alert_name(alert).to_string(),
@@ -674,10 +674,3 @@ const WONT: u8 = 252;
 const DO: u8 = 253;
 const DONT: u8 = 254;
 const IAC: u8 = 255;
-
-/// Exit status, as of the check.
-const EXIT_TIMEOUT: u8 = 21;
-const EXIT_REJECTED: u8 = 22;
-const EXIT_RESET: u8 = 23;
-const EXIT_TLS: u8 = 50;
-const EXIT_LOCAL: u8 = 70;

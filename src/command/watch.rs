@@ -19,6 +19,7 @@ use crate::cli::{self, Stop, Typed, Wrong};
 use crate::report::{self, Object, Output, Style};
 use crate::step::resolve::{self, Family};
 use crate::target::{self, Host};
+use crate::verdict::Keyword;
 use lexopt::ValueExt;
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -803,7 +804,7 @@ fn processes() -> Vec<u32> {
 /// `--once`: the table as it is now.
 fn once(ask: &Ask, style: Style) -> Result<u8, Stop> {
     let mut watch = Watch::new(ask, style);
-    let events = watch.look().map_err(|note| Stop { note, status: EXIT_LOCAL })?;
+    let events = watch.look().map_err(|note| Stop { note, status: Keyword::LocalOther.exit() })?;
     let mut page = if ask.json { String::new() } else { HEADS.to_string() };
     for event in events.iter().filter(|event| watch.wants(event)) {
         page += &if ask.json { watch.object(event) } else { watch.columns(event) };
@@ -884,7 +885,9 @@ impl<'a> Watch<'a> {
         let reason = loop {
             let began = self.clock.elapsed();
             let events = match self.look() {
-                Err(note) if self.table.look == 1 => return Err(Stop { note, status: EXIT_LOCAL }),
+                Err(note) if self.table.look == 1 => {
+                    return Err(Stop { note, status: Keyword::LocalOther.exit() });
+                }
                 Err(_) => break "gone",
                 Ok(events) => events,
             };
@@ -908,7 +911,11 @@ impl<'a> Watch<'a> {
         }
         self.finish(reason);
         self.out.error().map_or(Ok(()), Err)?;
-        Ok(if self.ask.until.is_empty() || reason == "until" { 0 } else { EXIT_SILENT })
+        Ok(if self.ask.until.is_empty() || reason == "until" {
+            0
+        } else {
+            Keyword::TcpTimeout.exit()
+        })
     }
 
     /// One look, and the processes of what is new in it.
@@ -1446,9 +1453,3 @@ const FINDING: usize = 16;
 
 /// Bytes of `2026-11-23T`.
 const DATE: usize = 11;
-
-/// As local.*: this box does not let us look.
-const EXIT_LOCAL: u8 = 70;
-
-/// As tcp.timeout: what was waited for did not happen.
-const EXIT_SILENT: u8 = 21;

@@ -16,7 +16,7 @@ use crate::step::tunnel::{self, Tunnel};
 use crate::target::{Target, TlsMode};
 use crate::verdict::rows::Tag;
 use crate::verdict::tally::{Condition, Moment, STEPS, Tally};
-use crate::verdict::{self, Case, Digest, Verdict};
+use crate::verdict::{self, Case, Digest, Family, Keyword, Verdict};
 use std::io::{self, IsTerminal, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsFd;
@@ -138,9 +138,10 @@ pub fn not_reached(target: &Target, probe: &Probe, connect_only: bool, style: St
 
 /// The verdict: keyword and sentence, evidence, what to do, exit status.
 pub fn verdict(verdict: &Verdict, style: Style) -> String {
-    let good = verdict.keyword == "ok";
-    let keyword = paint(verdict.keyword, if good { GREEN } else { RED }, style);
-    let sentence = verdict.sentence().render(style.lang);
+    let found = &verdict.found;
+    let good = found.keyword == Keyword::Ok;
+    let keyword = paint(found.keyword.word(), if good { GREEN } else { RED }, style);
+    let sentence = found.sentence().render(style.lang);
     let mut out = format!("\n{keyword}  {sentence}\n");
     let mut last = "";
     let mut paragraph = |label: &'static str, note: &Note| {
@@ -153,11 +154,11 @@ pub fn verdict(verdict: &Verdict, style: Style) -> String {
             last = label;
         }
     };
-    verdict.why.iter().for_each(|n| paragraph("word.why", n));
-    verdict.guess.iter().for_each(|n| paragraph("word.guess", n));
-    verdict.about("guess").iter().for_each(|n| paragraph("word.guess", n));
-    verdict.next.iter().for_each(|n| paragraph("word.next", n));
-    verdict.about("next").iter().for_each(|n| paragraph("word.next", n));
+    found.why.iter().for_each(|n| paragraph("word.why", n));
+    found.guess.iter().for_each(|n| paragraph("word.guess", n));
+    found.about("guess").iter().for_each(|n| paragraph("word.guess", n));
+    found.next.iter().for_each(|n| paragraph("word.next", n));
+    found.about("next").iter().for_each(|n| paragraph("word.next", n));
     out + &format!("exit {}\n", verdict.exit)
 }
 
@@ -178,7 +179,15 @@ pub fn brief_row(row: &Line<'_>, verdict: &Verdict, style: Style) -> String {
 
 /// The verdict in one line, for `-q`.
 pub fn brief(verdict: &Verdict, place: &str, style: Style) -> String {
-    [verdict.keyword, "  ", place, "  ", &verdict.sentence().render(style.lang), "\n"].concat()
+    [
+        verdict.found.keyword.word(),
+        "  ",
+        place,
+        "  ",
+        &verdict.found.sentence().render(style.lang),
+        "\n",
+    ]
+    .concat()
 }
 
 /// A page of text, such as help; the error of a full or broken output.
@@ -516,11 +525,11 @@ pub fn name_row(
         Some(leaf) => Note::new("row.name")
             .with("cert", certificate_text(leaf, probe.started, style))
             .with("sha256", hex(leaf.sha256.get(..SHORT).unwrap_or_default())),
-        None => verdict.sentence(),
+        None => verdict.found.sentence(),
     }
     .render(style.lang);
     if verdict.exit != 0 {
-        detail = format!("{}: {detail}", verdict.keyword);
+        detail = format!("{}: {detail}", verdict.found.keyword);
     }
     if name.is_some() && default.is_some_and(|d| probe.leaf().is_some_and(|l| l.sha256 == *d)) {
         detail += &format!(" ({})", say("row.default", style));
@@ -602,7 +611,7 @@ pub fn json(target: &Target, name: &str, probe: &Probe, verdict: &Verdict, style
 
 /// The same for a row of a list, with its name and what was expected.
 pub fn json_row(row: &Line<'_>, probe: &Probe, verdict: &Verdict, style: Style) -> String {
-    let expect = row.tag.expect.0.iter().map(|keyword| json_string(keyword));
+    let expect = row.tag.expect.0.iter().map(|keyword| json_string(keyword.word()));
     json_check(row.target, probe, verdict, style)
         .text("name", &row.tag.name)
         .raw("expect", array(expect))
@@ -649,13 +658,14 @@ fn json_verdict(verdict: &Verdict, style: Style) -> String {
             Object::new().text("code", &n.key).text("text", &text).raw("args", args.end()).end()
         }))
     };
-    let guess = [verdict.guess.clone(), verdict.about("guess").into_iter().collect()].concat();
-    let next = [verdict.next.clone(), verdict.about("next").into_iter().collect()].concat();
+    let found = &verdict.found;
+    let guess = [found.guess.clone(), found.about("guess").into_iter().collect()].concat();
+    let next = [found.next.clone(), found.about("next").into_iter().collect()].concat();
     Object::new()
-        .text("keyword", verdict.keyword)
+        .text("keyword", found.keyword.word())
         .number("exit", verdict.exit)
-        .text("sentence", &verdict.sentence().render(style.lang))
-        .raw("why", notes(&verdict.why))
+        .text("sentence", &found.sentence().render(style.lang))
+        .raw("why", notes(&found.why))
         .raw("guess", notes(&guess))
         .raw("next", notes(&next))
         .end()
@@ -673,7 +683,7 @@ fn json_lookup(lookup: &Lookup) -> String {
         let result = match &a.result {
             Ok(_) => "answer",
             Err(_) if a.pending => "pending",
-            Err(f) => verdict::dns_keyword(*f),
+            Err(f) => verdict::dns_keyword(*f).word(),
         };
         let addrs = a.result.as_deref().unwrap_or_default();
         Object::new()
@@ -866,7 +876,7 @@ fn json_handshake(handshake: &Handshake) -> String {
         .raw("stapled_ocsp", handshake.stapled_ocsp.to_string())
         .number("unreadable", handshake.unparsed as u64)
         .raw("first", text::json(first))
-        .raw("flaws", array(flaws.map(|f| json_string(verdict::flaw_keyword(f)))))
+        .raw("flaws", array(flaws.map(|f| json_string(verdict::flaw_keyword(f).word()))))
         .raw("trust", array(opinions.map(json_opinion)))
         .raw("chain", array(handshake.chain.iter().map(json_certificate)))
         .ms("ms", handshake.elapsed)
@@ -899,7 +909,10 @@ fn json_reply(reply: &Reply) -> String {
     Object::new()
         .text("protocol", protocol)
         .text("end", end)
-        .raw("failure", opt(verdict::reply_failure(reply).map(json_string)))
+        .raw(
+            "failure",
+            opt(verdict::reply_failure(reply).map(|failure| json_string(failure.word()))),
+        )
         .raw("status", opt(head.map(|h| h.status)))
         .raw("location", bytes(head.and_then(|h| h.location.as_ref())))
         .raw("server", bytes(head.and_then(|h| h.server.as_ref())))
@@ -1033,7 +1046,7 @@ pub fn table_row(row: &Line<'_>, columns: &Columns, style: Style) -> String {
     let Some(digest) = row.digest else {
         return line + &paint(&say("many.unchecked", style), colour, style) + "\n";
     };
-    let (keyword, ms) = (digest.keyword, millis(digest.took, 1));
+    let (keyword, ms) = (digest.keyword.word(), millis(digest.took, 1));
     line += &paint(keyword, colour, style);
     line += blanks((KEYWORD + 1 + MS).saturating_sub(width(keyword) + ms.len()).max(1));
     for part in [&ms, "  ", &digest.addr] {
@@ -1063,7 +1076,7 @@ pub fn summary<'a>(rows: &[Line<'a>], columns: &Columns, style: Style) -> String
         }
     }
     let case = |row: &Line<'a>| {
-        let blocked = row.tag.expect.0.iter().any(|keyword| keyword.starts_with("tcp."));
+        let blocked = row.tag.expect.0.iter().any(|keyword| keyword.family() == Family::Tcp);
         Some(Case { digest: row.digest?, met: row.met, blocked })
     };
     let cases: Vec<Case<'a>> = rows.iter().filter_map(case).collect();
@@ -1075,8 +1088,8 @@ pub fn summary<'a>(rows: &[Line<'a>], columns: &Columns, style: Style) -> String
 
 /// A verdict that is another than before, with the time since the beginning.
 pub fn change(row: &Line<'_>, digest: &Digest, at: Moment, style: Style) -> String {
-    let keyword = paint(digest.keyword, if row.met { GREEN } else { RED }, style);
-    let gap = " ".repeat(KEYWORD.saturating_sub(width(digest.keyword)));
+    let keyword = paint(digest.keyword.word(), if row.met { GREEN } else { RED }, style);
+    let gap = " ".repeat(KEYWORD.saturating_sub(width(digest.keyword.word())));
     let since = format!("+{}", millis(at.clock / 1000, 1));
     let at = format!("{}  {since:>8} s", utc(at.unix.div_euclid(1000)));
     let line = format!("{at}  {keyword}{gap}  {}  {}", row.place(), digest.addr);
@@ -1102,7 +1115,7 @@ pub fn tally(target: &Target, tag: &Tag, tally: &Tally, style: Style) -> String 
     for a in &tally.addresses {
         let note = Note::new("tally.address").with("addr", a.addr).with("ok", a.good);
         let note = note.with("sent", a.tried).render(style.lang);
-        out += format!("  {note}  {}", a.bad).trim_end();
+        out += format!("  {note}  {}", a.bad.map_or("", Keyword::word)).trim_end();
         out.push('\n');
     }
     for Condition { at, keyword, bad } in &tally.changes {
@@ -1135,12 +1148,16 @@ pub fn json_tally(target: &Target, tag: &Tag, tally: &Tally) -> String {
     }
     let addresses = tally.addresses.iter().map(|a| {
         let counts = Object::new().text("address", &a.addr.to_string());
-        counts.number("ok", a.good).number("sent", a.tried).text("bad", a.bad).end()
+        counts
+            .number("ok", a.good)
+            .number("sent", a.tried)
+            .text("bad", a.bad.map_or("", Keyword::word))
+            .end()
     });
     let changes = tally.changes.iter().map(|condition| {
         let change = Object::new().text("time", &utc_millis(condition.at.unix));
         let bad = array(condition.addresses().map(json_string));
-        change.text("keyword", condition.keyword).raw("addresses", bad).end()
+        change.text("keyword", condition.keyword.word()).raw("addresses", bad).end()
     });
     object.raw("addresses", array(addresses)).raw("changes", array(changes)).end() + "\n"
 }
@@ -1168,7 +1185,7 @@ pub fn csv_row(row: &Line<'_>, started: i64) -> String {
     let (mut keyword, mut addr, mut flaws) = ("", "", "");
     if let Some(digest) = row.digest {
         (time, exit, ms) = (utc(started), digest.exit.to_string(), millis(digest.took, 3));
-        (keyword, addr) = (digest.keyword, digest.addr.as_str());
+        (keyword, addr) = (digest.keyword.word(), digest.addr.as_str());
         flaws = digest.flaws.as_str();
     }
     let met = if row.met { "yes" } else { "no" };

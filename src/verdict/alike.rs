@@ -7,7 +7,7 @@ use crate::target::{Host, Proxy, Target};
 use crate::verdict::Verdict;
 use crate::verdict::cert::flaw_keyword;
 use crate::verdict::dns::{dns_keyword, named};
-use crate::verdict::keyword::family;
+use crate::verdict::keyword::{Family, Keyword};
 use crate::verdict::names::show_server;
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
@@ -15,7 +15,7 @@ use std::time::Duration;
 /// What a list keeps of a verdict: its line in the table, and what lines may have in common.
 #[derive(Clone)]
 pub struct Digest {
-    pub keyword: &'static str,
+    pub keyword: Keyword,
     pub exit: u8,
     /// Of the connect, or of the lookup if there was none.
     pub took: Duration,
@@ -24,7 +24,7 @@ pub struct Digest {
     /// The same, IPv4 as IPv4-mapped; `None` where several decided.
     pub ip: Option<Ipv6Addr>,
     /// What the other addresses came to.
-    pub others: Vec<(Ipv6Addr, &'static str)>,
+    pub others: Vec<(Ipv6Addr, Keyword)>,
     pub port: u16,
     /// Who sent the ICMP error, if not this box.
     pub by: String,
@@ -41,14 +41,14 @@ pub struct Digest {
 impl Verdict {
     pub fn digest(&self, probe: &Probe, target: &Target) -> Digest {
         let arg = |name: &str| {
-            let found = self.args.iter().find(|(n, _)| *n == name);
+            let found = self.found.args.iter().find(|(n, _)| *n == name);
             found.map(|(_, value)| value.clone()).unwrap_or_default()
         };
         let addr = arg("addr");
-        let path = probe.paths.iter().find(|p| Some(p.attempt.addr) == self.at);
+        let path = probe.paths.iter().find(|p| Some(p.attempt.addr) == self.found.at);
         let leaf = path.and_then(|p| p.handshake.as_deref()?.chain.first());
-        let leaf = leaf.filter(|_| self.keyword.starts_with("cert."));
-        let at = self.at.filter(|_| self.keyword != "partial");
+        let leaf = leaf.filter(|_| self.found.keyword.family() == Family::Cert);
+        let at = self.found.at.filter(|_| self.found.keyword != Keyword::Partial);
         let beyond = match target.wanted().0 {
             Host::Ip(ip, _) => Some(*ip),
             Host::Name(_) => None,
@@ -58,7 +58,7 @@ impl Verdict {
         let others = others.map(|(addr, keyword)| (mapped(addr.ip()), *keyword));
         let by = arg("by");
         Digest {
-            keyword: self.keyword,
+            keyword: self.found.keyword,
             exit: self.exit,
             took: path.map_or(probe.lookup.elapsed, |p| p.attempt.elapsed),
             addr,
@@ -66,7 +66,7 @@ impl Verdict {
             others: if target.proxy.is_none() { others.collect() } else { Vec::new() },
             port: target.wanted().1,
             by: if by == arg("local") { String::new() } else { by },
-            servers: spokesmen(probe.beyond.as_ref().unwrap_or(&probe.lookup), self.keyword),
+            servers: spokesmen(probe.beyond.as_ref().unwrap_or(&probe.lookup), self.found.keyword),
             proxy: target.proxy.as_ref().map_or(String::new(), Proxy::place),
             issuer: leaf.map_or(String::new(), |c| c.issuer.to_string()),
             flaws: certificate_flaws(probe),
@@ -76,7 +76,7 @@ impl Verdict {
 
 /// The keywords of all flaws, each once.
 fn certificate_flaws(probe: &Probe) -> String {
-    let mut keywords: Vec<&str> = Vec::new();
+    let mut keywords: Vec<Keyword> = Vec::new();
     let shakes = probe.paths.iter().filter_map(|path| path.handshake.as_deref());
     for flaw in shakes.flat_map(|h| &h.judgement).flat_map(|judgement| judgement.flaws()) {
         let keyword = flaw_keyword(flaw);
@@ -84,11 +84,11 @@ fn certificate_flaws(probe: &Probe) -> String {
             keywords.push(keyword);
         }
     }
-    keywords.join(" ")
+    keywords.iter().map(|keyword| keyword.word()).collect::<Vec<_>>().join(" ")
 }
 
 /// The name servers that gave the addresses, or failed in just the way that decided.
-fn spokesmen(lookup: &Lookup, keyword: &str) -> String {
+fn spokesmen(lookup: &Lookup, keyword: Keyword) -> String {
     let said = |answer: &&resolve::Answer| match &answer.result {
         Ok(_) => Some(answer.server) == lookup.server,
         Err(failure) => lookup.server.is_none() && dns_keyword(*failure) == keyword,
@@ -116,7 +116,7 @@ pub struct Case<'a> {
 /// What was seen at one place of a row.
 struct Sight<'a> {
     digest: &'a Digest,
-    keyword: &'static str,
+    keyword: Keyword,
     ip: Option<Ipv6Addr>,
     /// Another address of the row: it only tells how a place ends.
     aside: bool,
@@ -153,7 +153,8 @@ fn sights<'a>(case: &Case<'a>) -> impl Iterator<Item = Sight<'a>> + use<'a> {
     let (keyword, ip) = (digest.keyword, digest.ip);
     let own = Sight { digest, keyword, ip, aside: false, failed: !met, open: !met, blocked };
     let others = digest.others.iter().map(move |(ip, keyword)| {
-        let (ip, aside, failed, open) = (Some(*ip), true, false, false);
+        let (keyword, ip) = (*keyword, Some(*ip));
+        let (aside, failed, open) = (true, false, false);
         Sight { digest, keyword, ip, aside, failed, open, blocked }
     });
     std::iter::once(own).chain(others)
@@ -161,8 +162,8 @@ fn sights<'a>(case: &Case<'a>) -> impl Iterator<Item = Sight<'a>> + use<'a> {
 
 /// Rows that fail alike: what they share is a number (address, network, port) or a word.
 struct Group<'a> {
-    kind: usize,
-    keyword: &'static str,
+    kind: Kind,
+    keyword: Keyword,
     value: (u128, &'a str),
     /// Nothing that shares it ends otherwise.
     pure: bool,
@@ -178,19 +179,21 @@ impl Group<'_> {
     /// answers with a RST may just not listen; a name server or a proxy that serves other rows
     /// well is not what is broken.
     fn sentence(&self, blocked: bool) -> String {
-        let kind = KINDS.get(self.kind).map_or("", |(name, _)| *name);
-        let key = match (kind, self.keyword) {
-            ("server", "dns.timeout") => "silent",
-            ("server", "dns.nxdomain" | "dns.nodata") => "names",
-            ("server", _) if !self.pure => "names",
-            ("proxy", "proxy.unreachable" | "proxy.denied" | "proxy.refused") => "beyond",
-            ("proxy", _) if !self.pure => "beyond",
-            ("issuer", "cert.untrusted" | "cert.incomplete") => "unknownissuer",
-            (place, "ok") if blocked => return format!("group.open.{place}"),
-            (place, keyword) if self.kind >= KIND_PLACES && !decided_by_rule(keyword) => {
-                return format!("group.same.{place}");
+        use Keyword::{CertIncomplete, CertUntrusted, DnsNoData, DnsNxDomain, DnsTimeout};
+        use Keyword::{Ok, ProxyDenied, ProxyRefused, ProxyUnreachable};
+        let word = self.kind.word();
+        let key = match (self.kind, self.keyword) {
+            (Kind::Server, DnsTimeout) => "silent",
+            (Kind::Server, DnsNxDomain | DnsNoData) => "names",
+            (Kind::Server, _) if !self.pure => "names",
+            (Kind::Proxy, ProxyUnreachable | ProxyDenied | ProxyRefused) => "beyond",
+            (Kind::Proxy, _) if !self.pure => "beyond",
+            (Kind::Issuer, CertUntrusted | CertIncomplete) => "unknownissuer",
+            (_, Ok) if blocked => return format!("group.open.{word}"),
+            (place, keyword) if place.is_place() && !decided_by_rule(keyword) => {
+                return format!("group.same.{word}");
             }
-            (kind, _) => kind,
+            _ => word,
         };
         format!("group.{key}")
     }
@@ -203,12 +206,12 @@ fn largest<'a>(sights: &[Sight<'a>]) -> Option<Group<'a>> {
     if !sights.iter().any(|sight| sight.open) {
         return None;
     }
-    for (kind, (_, families)) in KINDS.iter().enumerate() {
+    for kind in Kind::ALL {
         let seen = |s: &Sight<'a>| Some((trait_of(s, kind)?, s.keyword, s.open));
         let mut shared: Vec<_> = sights.iter().filter_map(seen).collect();
         // A place explains only what ends alike, so there the keywords need no order.
-        let order = |row: &((u128, &'a str), &'static str, bool)| {
-            (row.0, if kind < KIND_PLACES { row.1 } else { "" })
+        let order = |row: &((u128, &'a str), Keyword, bool)| {
+            (row.0, if kind.is_place() { Keyword::Ok } else { row.1 })
         };
         if !shared.is_sorted_by_key(order) {
             shared.sort_unstable_by_key(order);
@@ -218,10 +221,10 @@ fn largest<'a>(sights: &[Sight<'a>]) -> Option<Group<'a>> {
             for same in there.chunk_by(|a, b| a.1 == b.1) {
                 let Some(&(value, keyword, _)) = same.first() else { continue };
                 let open = same.iter().filter(|row| row.2).count();
-                let explains = families.contains(&family(keyword)) || families.is_empty();
+                let explains = kind.family().is_none_or(|family| family == keyword.family());
                 if open > best.as_ref().map_or(1, |b| b.open)
                     && explains
-                    && (pure || kind < KIND_PLACES)
+                    && (pure || !kind.is_place())
                 {
                     best = Some(Group { kind, keyword, value, pure, open });
                 }
@@ -232,66 +235,106 @@ fn largest<'a>(sights: &[Sight<'a>]) -> Option<Group<'a>> {
 }
 
 /// Whether a rule or a route may have decided so.
-fn decided_by_rule(keyword: &str) -> bool {
-    let answered = matches!(keyword, "tcp.refused" | "tcp.closed" | "tcp.reset");
-    family(keyword) == "tcp" && !answered
+fn decided_by_rule(keyword: Keyword) -> bool {
+    let answered = matches!(keyword, Keyword::TcpRefused | Keyword::TcpClosed | Keyword::TcpReset);
+    keyword.family() == Family::Tcp && !answered
 }
 
-/// One of the things in `KINDS`, if there is one.
-fn trait_of<'a>(sight: &Sight<'a>, kind: usize) -> Option<(u128, &'a str)> {
+/// What rows share of a kind, if they have it.
+fn trait_of<'a>(sight: &Sight<'a>, kind: Kind) -> Option<(u128, &'a str)> {
     let digest = sight.digest;
-    if kind < KIND_PLACES {
-        let word = match kind {
-            0 => &digest.by,
-            1 => &digest.servers,
-            2 => &digest.proxy,
-            3 => &digest.issuer,
-            _ => "local",
-        };
-        return Some((0, word)).filter(|_| !word.is_empty() && !sight.aside);
-    }
-    // What happens on this box, before or at a proxy happens at no place.
-    if matches!(family(sight.keyword), "dns" | "local" | "proxy") {
-        return None;
-    }
+    let word = match kind {
+        Kind::By => &digest.by,
+        Kind::Server => &digest.servers,
+        Kind::Proxy => &digest.proxy,
+        Kind::Issuer => &digest.issuer,
+        Kind::Box => "local",
+        // What happens on this box, before or at a proxy happens at no place.
+        _ => match sight.keyword.family() {
+            Family::Dns | Family::Local | Family::Proxy => return None,
+            _ => return Some((place_of(sight, kind)?, "")),
+        },
+    };
+    Some((0, word)).filter(|_| !word.is_empty() && !sight.aside)
+}
+
+/// A place as a number: an address, a network's first one, a port.
+fn place_of(sight: &Sight<'_>, kind: Kind) -> Option<u128> {
     let net = |hosts: u32, hosts6: u32| {
         let v6 = sight.ip?;
         let hosts = if v6.to_ipv4_mapped().is_some() { hosts } else { hosts6 };
-        Some((v6.to_bits() >> hosts << hosts, ""))
+        Some(v6.to_bits() >> hosts << hosts)
     };
-    match kind - KIND_PLACES {
-        0 => net(0, 0),
-        1 => net(8, 64),
-        2 => net(16, 80),
-        _ => Some((digest.port.into(), "")),
+    match kind {
+        Kind::Host => net(0, 0),
+        Kind::Net => net(8, 64),
+        Kind::WideNet => net(16, 80),
+        _ => Some(sight.digest.port.into()),
     }
 }
 
-fn shown_trait(kind: usize, (number, word): (u128, &str)) -> String {
+fn shown_trait(kind: Kind, (number, word): (u128, &str)) -> String {
     let ip = Ipv6Addr::from_bits(number).to_canonical();
-    match kind.checked_sub(KIND_PLACES) {
-        None => word.to_string(),
-        Some(0) => ip.to_string(),
-        Some(1) => format!("{ip}/{}", if ip.is_ipv4() { 24 } else { 64 }),
-        Some(2) => format!("{ip}/{}", if ip.is_ipv4() { 16 } else { 48 }),
-        Some(_) => number.to_string(),
+    match kind {
+        Kind::Host => ip.to_string(),
+        Kind::Net => format!("{ip}/{}", if ip.is_ipv4() { 24 } else { 64 }),
+        Kind::WideNet => format!("{ip}/{}", if ip.is_ipv4() { 16 } else { 48 }),
+        Kind::Port => number.to_string(),
+        _ => word.to_string(),
     }
 }
 
-/// What rows may have in common, what says most first, and which failures it may explain
-/// (none: all). From `KIND_PLACES` on it is where they go, before it is who answered.
-const KINDS: [(&str, &[&str]); 9] = [
-    ("by", &["tcp"]),
-    ("server", &["dns"]),
-    ("proxy", &["proxy"]),
-    ("issuer", &["cert"]),
-    ("box", &["local"]),
-    ("host", &[]),
-    ("net", &[]),
-    ("net", &[]),
-    ("port", &[]),
-];
-const KIND_PLACES: usize = 5;
+/// What rows may have in common, what says most first: who answered, and then where they go.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    By,
+    Server,
+    Proxy,
+    Issuer,
+    Box,
+    Host,
+    Net,
+    WideNet,
+    Port,
+}
+
+impl Kind {
+    #[rustfmt::skip]
+    const ALL: [Self; 9] = [
+        Self::By, Self::Server, Self::Proxy, Self::Issuer, Self::Box,
+        Self::Host, Self::Net, Self::WideNet, Self::Port,
+    ];
+
+    fn is_place(self) -> bool {
+        self >= Self::Host
+    }
+
+    /// The failures that it may explain; none: all.
+    fn family(self) -> Option<Family> {
+        match self {
+            Self::By => Some(Family::Tcp),
+            Self::Server => Some(Family::Dns),
+            Self::Proxy => Some(Family::Proxy),
+            Self::Issuer => Some(Family::Cert),
+            Self::Box => Some(Family::Local),
+            _ => None,
+        }
+    }
+
+    /// The end of the keys of its texts.
+    fn word(self) -> &'static str {
+        match self {
+            Self::By => "by",
+            Self::Server => "server",
+            Self::Proxy => "proxy",
+            Self::Issuer => "issuer",
+            Self::Box => "box",
+            Self::Host => "host",
+            Self::Net | Self::WideNet => "net",
+            Self::Port => "port",
+        }
+    }
+}
 
 /// Sentences about a list; more groups than this are no pattern.
 const GROUPS_MAX: usize = 8;

@@ -6,6 +6,7 @@ use crate::step::probe::{Path, Probe};
 use crate::step::tls::{self, Demand, Flaw, Handshake, Judgement, Source, Trusts, Weak};
 use crate::verdict::Policy;
 use crate::verdict::finding::Finding;
+use crate::verdict::keyword::Keyword;
 
 /// The certificate: the gravest flaw names the verdict, the others are evidence.
 pub(super) fn of_certificate(
@@ -68,7 +69,7 @@ pub(super) fn handshake_notes(handshake: &Handshake, now: i64, policy: Policy) -
 }
 
 /// What `--no-verify` forgives at the address that was reached last: keywords and evidence.
-pub fn forgiven(probe: &Probe, policy: Policy) -> Vec<(&'static str, Note)> {
+pub fn forgiven(probe: &Probe, policy: Policy) -> Vec<(Keyword, Note)> {
     let handshake = probe.paths.last().and_then(|path| path.handshake.as_deref());
     let Some(shake) = handshake.filter(|_| !policy.verify) else { return Vec::new() };
     let flaws = shake.judgement.iter().flat_map(|judgement| judgement.flaws());
@@ -76,18 +77,18 @@ pub fn forgiven(probe: &Probe, policy: Policy) -> Vec<(&'static str, Note)> {
 }
 
 /// The keyword of a flaw.
-pub fn flaw_keyword(flaw: &Flaw) -> &'static str {
+pub fn flaw_keyword(flaw: &Flaw) -> Keyword {
     match flaw {
-        Flaw::Malformed => "cert.malformed",
-        Flaw::ClockWrong => "cert.clock",
-        Flaw::Expired { .. } | Flaw::RootExpired { .. } => "cert.expired",
-        Flaw::NotYetValid { .. } | Flaw::RootNotYet { .. } => "cert.notyet",
-        Flaw::Name => "cert.name",
-        Flaw::SelfSigned => "cert.selfsigned",
-        Flaw::Incomplete { .. } => "cert.incomplete",
-        Flaw::Untrusted { .. } => "cert.untrusted",
-        Flaw::Unchecked { .. } | Flaw::Weak { why: Weak::UnusualKey, .. } => "cert.unchecked",
-        Flaw::Unproven | Flaw::Weak { .. } => "cert.policy",
+        Flaw::Malformed => Keyword::CertMalformed,
+        Flaw::ClockWrong => Keyword::CertClock,
+        Flaw::Expired { .. } | Flaw::RootExpired { .. } => Keyword::CertExpired,
+        Flaw::NotYetValid { .. } | Flaw::RootNotYet { .. } => Keyword::CertNotYet,
+        Flaw::Name => Keyword::CertName,
+        Flaw::SelfSigned => Keyword::CertSelfSigned,
+        Flaw::Incomplete { .. } => Keyword::CertIncomplete,
+        Flaw::Untrusted { .. } => Keyword::CertUntrusted,
+        Flaw::Unchecked { .. } | Flaw::Weak { why: Weak::UnusualKey, .. } => Keyword::CertUnchecked,
+        Flaw::Unproven | Flaw::Weak { .. } => Keyword::CertPolicy,
     }
 }
 

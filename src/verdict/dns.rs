@@ -3,6 +3,7 @@
 use crate::base::text::Note;
 use crate::step::resolve::{self, Failure, Lookup};
 use crate::verdict::finding::Finding;
+use crate::verdict::keyword::Keyword;
 use crate::verdict::names::{os_error, rcode_name, show_server};
 use std::net::IpAddr;
 use std::time::Duration;
@@ -17,7 +18,7 @@ pub(super) fn named(mut servers: Vec<String>) -> String {
 /// The name gave no address. Nobody is named for what somebody else said.
 pub(super) fn of_lookup(lookup: &Lookup) -> Finding {
     let resolve::Outcome::Failed(failure) = lookup.outcome else {
-        return Finding::new("dns.nodata");
+        return Finding::new(Keyword::DnsNoData);
     };
     let failed = |a: &&resolve::Answer| matches!(a.result, Err(f) if f == failure);
     // A search suffix makes a name longer: this is what was said of the name as it was typed.
@@ -47,7 +48,7 @@ pub(super) fn of_lookup(lookup: &Lookup) -> Finding {
         let said = || answer.errno.map_or("FIN".to_string(), os_error);
         let closed = answer.errno == Some(libc::ECONNREFUSED);
         finding.variant = match failure {
-            Failure::Timeout if slow => "slow",
+            Failure::Timeout if slow => SLOW,
             Failure::Timeout if answer.tcp => "tcp",
             Failure::Unreachable if !closed => "route",
             Failure::Unreachable if answer.tcp => "tcp",
@@ -72,16 +73,16 @@ pub(super) fn of_lookup(lookup: &Lookup) -> Finding {
 }
 
 /// The stable keyword of a name server's answer.
-pub fn dns_keyword(failure: Failure) -> &'static str {
+pub fn dns_keyword(failure: Failure) -> Keyword {
     match failure {
-        Failure::NxDomain => "dns.nxdomain",
-        Failure::NoData => "dns.nodata",
-        Failure::ServFail => "dns.servfail",
-        Failure::Refused => "dns.refused",
-        Failure::Timeout => "dns.timeout",
-        Failure::Unreachable => "dns.unreachable",
-        Failure::Malformed => "dns.malformed",
-        Failure::NoServer => "dns.noserver",
+        Failure::NxDomain => Keyword::DnsNxDomain,
+        Failure::NoData => Keyword::DnsNoData,
+        Failure::ServFail => Keyword::DnsServFail,
+        Failure::Refused => Keyword::DnsRefused,
+        Failure::Timeout => Keyword::DnsTimeout,
+        Failure::Unreachable => Keyword::DnsUnreachable,
+        Failure::Malformed => Keyword::DnsMalformed,
+        Failure::NoServer => Keyword::DnsNoServer,
     }
 }
 
@@ -127,6 +128,9 @@ pub(super) fn disagreements(lookup: &Lookup) -> Vec<Note> {
     }
     notes
 }
+
+/// The variant for servers that did answer, but too late.
+pub(super) const SLOW: &str = "slow";
 
 /// Name servers that a verdict names; resolv.conf has at most three.
 const SHOWN_SERVERS: usize = 3;

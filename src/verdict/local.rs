@@ -4,6 +4,7 @@ use crate::base::sys::Fault;
 use crate::base::text::Note;
 use crate::step::resolve::{self, Failure, Lookup};
 use crate::verdict::finding::Finding;
+use crate::verdict::keyword::Keyword;
 use crate::verdict::names::os_error;
 
 /// What this box lacked for its questions, so that no name server is at fault.
@@ -14,18 +15,18 @@ pub(super) fn of_shortage(lookup: &Lookup) -> Option<Finding> {
     };
     let errnos = lookup.answers.iter().filter(|_| unasked).filter_map(|a| a.errno);
     let mut faults = errnos.map(|errno| of_fault(&Fault { call: "socket", errno }));
-    faults.find(|finding| finding.keyword == "local.files")
+    faults.find(|finding| finding.keyword == Keyword::LocalFiles)
 }
 
 /// This box could not even try.
 pub(super) fn of_fault(fault: &Fault) -> Finding {
     let keyword = match (fault.call, fault.errno) {
-        (_, libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM) => "local.files",
-        ("bind", libc::EADDRNOTAVAIL | libc::EADDRINUSE) => "local.address",
-        (_, libc::EADDRNOTAVAIL | libc::EAGAIN) => "local.ports",
-        (_, libc::EACCES | libc::EPERM) => "local.permission",
-        (_, libc::ENODEV) => "local.interface",
-        _ => "local.other",
+        (_, libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM) => Keyword::LocalFiles,
+        ("bind", libc::EADDRNOTAVAIL | libc::EADDRINUSE) => Keyword::LocalAddress,
+        (_, libc::EADDRNOTAVAIL | libc::EAGAIN) => Keyword::LocalPorts,
+        (_, libc::EACCES | libc::EPERM) => Keyword::LocalPermission,
+        (_, libc::ENODEV) => Keyword::LocalInterface,
+        _ => Keyword::LocalOther,
     };
     let said = format!("{}: {}", fault.call, os_error(fault.errno));
     Finding::new(keyword).arg("detail", &said).why(Note::new("why.errno").with("error", said))

@@ -33,11 +33,12 @@ pub mod tally;
 pub use alike::{Case, Digest, alike};
 pub use cert::{flaw_keyword, forgiven};
 pub use dns::dns_keyword;
-pub use keyword::KEYWORDS;
+pub use finding::Finding;
+pub use keyword::{Family, Keyword};
 pub use names::{answer_text, icmp_name, os_error, rcode_name, show_server, version_name};
 pub use reply::reply_failure;
 
-use crate::base::text::{self, Lang, Note, Untrusted};
+use crate::base::text::{self, Note, Untrusted};
 use crate::step::connect;
 use crate::step::probe::{Path, Probe};
 use crate::step::reply::{again, options};
@@ -45,8 +46,7 @@ use crate::step::resolve;
 use crate::step::tunnel;
 use crate::target::Target;
 use cert::{handshake_notes, of_certificate};
-use dns::{disagreements, of_lookup};
-use finding::Finding;
+use dns::{SLOW, disagreements, of_lookup};
 use local::of_shortage;
 use reply::{of_reply, with_reply};
 use service::{far_end, odd_greeting, of_greeting, of_tunnel, of_upgrade};
@@ -56,43 +56,10 @@ use tls::of_handshake;
 
 /// The answer for one target.
 pub struct Verdict {
-    /// Stable and independent of the language; one of `KEYWORDS`.
-    pub keyword: &'static str,
-    variant: &'static str,
+    pub found: Finding,
     pub exit: u8,
-    /// Values for the keyword's sentence and advice, each name once.
-    pub args: Vec<(&'static str, String)>,
-    /// What was seen, in the past tense.
-    pub why: Vec<Note>,
-    /// What follows from it but was not seen.
-    pub guess: Vec<Note>,
-    /// What to do, before the keyword's own advice.
-    pub next: Vec<Note>,
     /// What each address came to.
-    pub paths: Vec<(SocketAddr, &'static str)>,
-    /// The address that decided; the first of several.
-    at: Option<SocketAddr>,
-}
-
-impl Verdict {
-    /// The sentence of the keyword.
-    pub fn sentence(&self) -> Note {
-        let key = self.text_key("").unwrap_or_else(|| self.keyword.into());
-        Note { key, args: self.args.clone() }
-    }
-
-    /// The key of a text for the keyword: that of the variant, if there is one.
-    fn text_key(&self, part: &str) -> Option<String> {
-        let own = format!("{}.{}{part}", self.keyword, self.variant);
-        let known = |key: &String| text::message(Lang::En, key).is_some();
-        Some(own).filter(known).or_else(|| Some(format!("{}{part}", self.keyword)).filter(known))
-    }
-
-    /// What the texts have to say about the keyword besides: `guess` or `next`, if any.
-    pub fn about(&self, part: &str) -> Option<Note> {
-        let key = self.text_key(&format!(".{part}"))?;
-        Some(Note { key, args: self.args.clone() })
-    }
+    pub paths: Vec<(SocketAddr, Keyword)>,
 }
 
 /// How the user wants borderline cases counted.
@@ -109,7 +76,8 @@ pub fn infer(probe: &Probe, target: &Target, policy: Policy) -> Verdict {
     let paths: Vec<(&Path, Finding)> =
         probe.paths.iter().map(|p| (p, of_path(p, target, probe.started, policy))).collect();
     let each = paths.iter().map(|(p, f)| (p.attempt.addr, f.keyword)).collect();
-    let (good, bad): (Vec<_>, Vec<_>) = paths.into_iter().partition(|(_, f)| f.keyword == "ok");
+    let (good, bad): (Vec<_>, Vec<_>) =
+        paths.into_iter().partition(|(_, f)| f.keyword == Keyword::Ok);
     let mut finding = match (good.is_empty(), bad.is_empty()) {
         (true, true) => of_names(probe, target),
         (false, true) => merge(good),
@@ -124,9 +92,9 @@ pub fn infer(probe: &Probe, target: &Target, policy: Policy) -> Verdict {
     if sought && target.given.contains("s --source ") {
         finding.why.push(Note::new("why.source"));
     }
-    let exit = match (finding.keyword, policy.strict) {
-        ("partial", true) => EXIT_STRICT,
-        _ => KEYWORDS.iter().find(|(k, _)| *k == finding.keyword).map_or(70, |(_, e)| *e),
+    let exit = match finding.keyword {
+        Keyword::Partial if policy.strict => EXIT_STRICT,
+        keyword => keyword.exit(),
     };
     if let Some((variable, proxy)) = &target.ambient {
         let note = Note::new("why.ambient").with("variable", variable);
@@ -134,7 +102,7 @@ pub fn infer(probe: &Probe, target: &Target, policy: Policy) -> Verdict {
     }
     let (again, bare) = commands(&finding, target);
     // The proxy goes before a `by` of the finding: the texts of proxy.* name the proxy.
-    let proxy = target.proxy.as_ref().filter(|_| finding.keyword.starts_with("proxy."));
+    let proxy = target.proxy.as_ref().filter(|_| finding.keyword.family() == Family::Proxy);
     let mut args: Vec<_> = proxy.map(|proxy| ("by", proxy.place())).into_iter().collect();
     let common = [
         ("place", target.to_string()),
@@ -150,31 +118,45 @@ pub fn infer(probe: &Probe, target: &Target, policy: Policy) -> Verdict {
             args.push((name, value));
         }
     }
-    let Finding { keyword, variant, why, guess, next, at, .. } = finding;
-    Verdict { keyword, variant, exit, args, why, guess, next, paths: each, at }
+    finding.args = args;
+    Verdict { found: finding, exit, paths: each }
 }
 
 /// `{target}` and `{bare}`: what to type for the same check, and for the place alone.
 fn commands(finding: &Finding, target: &Target) -> (String, String) {
-    let Finding { keyword, variant, .. } = *finding;
-    let replaced = REPLACED.iter().find(|(start, _)| keyword.starts_with(start));
-    // There the same servers are asked again, with more time.
-    let replaced = replaced.filter(|_| variant != "slow");
-    let same = || again(target, replaced.map_or("", |(_, letters)| letters));
-    match (keyword.split('.').next(), &target.proxy) {
+    // Where they were slow the same servers are asked again, with more time.
+    let slow = finding.variant == SLOW;
+    let same = || again(target, if slow { "" } else { replaced(finding.keyword) });
+    match (finding.keyword.family(), &target.proxy) {
         // It is the proxy that has several addresses.
-        (Some("partial"), Some(proxy)) => {
+        (Family::Whole, Some(proxy)) if finding.keyword == Keyword::Partial => {
             (proxy.place() + &options(target, "mnrctapq"), String::new())
         }
-        (Some("proxy"), Some(proxy)) => (same(), proxy.place() + &options(target, "mnrctapq")),
-        (Some("tls" | "starttls" | "reply"), _) => (same(), again(target, "mnrct")),
+        (Family::Proxy, Some(proxy)) => (same(), proxy.place() + &options(target, "mnrctapq")),
+        (Family::Tls | Family::Starttls | Family::Reply, _) => (same(), again(target, "mnrct")),
         _ => (same(), String::new()),
+    }
+}
+
+/// What the advice of a keyword says anew, or says for another place: see `reply::again`.
+fn replaced(keyword: Keyword) -> &'static str {
+    match keyword {
+        Keyword::LocalAddress => "s",
+        Keyword::TlsClosed | Keyword::TlsReset | Keyword::TlsSni | Keyword::CertName => "n",
+        Keyword::TlsClientCert => "c",
+        Keyword::CertSelfSigned | Keyword::CertUntrusted | Keyword::CertMalformed => "r",
+        Keyword::Partial => "ad",
+        _ => match keyword.family() {
+            Family::Dns => "ad",
+            Family::Proxy => "p",
+            _ => "",
+        },
     }
 }
 
 /// All addresses are fine: the first one speaks for all, with everybody's notes.
 fn merge(good: Vec<(&Path, Finding)>) -> Finding {
-    let mut all = Finding::new("ok");
+    let mut all = Finding::new(Keyword::Ok);
     for (_, finding) in good {
         for note in finding.why {
             if !all.why.contains(&note) {
@@ -196,11 +178,11 @@ fn merge(good: Vec<(&Path, Finding)>) -> Finding {
 /// No address is fine: the one that got furthest tells most; the others become evidence.
 fn worst(bad: Vec<(&Path, Finding)>) -> Finding {
     // Of equals the first: max_by_key() takes the last.
-    let furthest = bad.iter().enumerate().rev().max_by_key(|(_, (_, f))| f.rank());
+    let furthest = bad.iter().enumerate().rev().max_by_key(|(_, (_, f))| f.keyword);
     let at = furthest.map_or(0, |(at, _)| at);
     let others: Vec<Note> =
         bad.iter().enumerate().filter(|(i, _)| *i != at).map(|(_, b)| other(b)).collect();
-    let mut chosen = bad.into_iter().nth(at).map_or(Finding::new("local.other"), |(_, f)| f);
+    let mut chosen = bad.into_iter().nth(at).map_or(Finding::new(Keyword::LocalOther), |(_, f)| f);
     chosen.why.extend(others);
     chosen
 }
@@ -217,7 +199,7 @@ fn partial(good: Vec<(&Path, Finding)>, mut bad: Vec<(&Path, Finding)>) -> Findi
         let outcome = &path.attempt.outcome;
         !matches!(outcome, NoRoute(_) | Blocked { .. } | Local(_) | Unsent)
     });
-    let mut all = Finding::new("partial")
+    let mut all = Finding::new(Keyword::Partial)
         .arg("detail", format!("{}/{}", good.len(), good.len() + bad.len()))
         .arg("failed", bad.len())
         .arg("addr", addrs(&bad))
@@ -253,7 +235,7 @@ fn of_names(probe: &Probe, target: &Target) -> Finding {
                 .with("addr", &probe.lookup.name)
                 .with("keyword", finding.keyword),
         );
-        finding.keyword = "proxy.dns";
+        finding.keyword = Keyword::ProxyDns;
     }
     finding
 }
@@ -270,7 +252,7 @@ fn of_path(path: &Path, target: &Target, now: i64, policy: Policy) -> Finding {
         .or_else(|| path.handshake.as_deref().and_then(|h| of_handshake(h, path, target)))
         .or_else(|| path.handshake.as_deref().and_then(|h| of_certificate(h, path, now, policy)))
         .or_else(|| reply.and_then(|r| of_reply(r, path, target)));
-    let mut finding = found.unwrap_or_else(|| Finding::new("ok"));
+    let mut finding = found.unwrap_or_else(|| Finding::new(Keyword::Ok));
     if target.proxy.is_some() {
         finding = of_leg(finding, path);
     } else if target.send_proxy.is_some() && renamed(&mut finding, "why.headerhungup") {
@@ -284,7 +266,7 @@ fn of_path(path: &Path, target: &Target, now: i64, policy: Policy) -> Finding {
     finding.at = Some(attempt.addr);
     match &target.proxy {
         // Behind the tunnel it is the proxy that the target sees.
-        Some(proxy) if !finding.keyword.starts_with("proxy.") => {
+        Some(proxy) if finding.keyword.family() != Family::Proxy => {
             let (host, port) = target.wanted();
             let finding = finding.arg("addr", tunnel::authority(host, port));
             finding.arg("ip", host).arg("local", &proxy.host)
@@ -304,14 +286,14 @@ fn of_path(path: &Path, target: &Target, now: i64, policy: Policy) -> Finding {
 /// ends without a byte after the tunnel was open may have been ended by either.
 fn of_leg(mut finding: Finding, path: &Path) -> Finding {
     let keyword = finding.keyword;
-    match keyword.split_once('.') {
-        Some(("tcp", _)) if path.tunnel.is_none() => finding.keyword = "proxy.connect",
-        Some(("tcp", _)) => {
-            finding.keyword = "proxy.closed";
-            finding.guess.push(Note::new("guess.tunnelhungup"));
-            renamed(&mut finding, "why.tunnelhungup");
-        }
-        _ => return finding,
+    if keyword.family() != Family::Tcp {
+        return finding;
+    }
+    finding.keyword = Keyword::ProxyConnect;
+    if path.tunnel.is_some() {
+        finding.keyword = Keyword::ProxyClosed;
+        finding.guess.push(Note::new("guess.tunnelhungup"));
+        renamed(&mut finding, "why.tunnelhungup");
     }
     finding.arg("detail", keyword)
 }
@@ -344,22 +326,6 @@ fn notes(path: &Path, target: &Target, now: i64, policy: Policy) -> Vec<Note> {
     }
     notes
 }
-
-/// What the advice of these keywords says anew, or says for another place: see `reply::again`.
-const REPLACED: [(&str, &str); 12] = [
-    ("partial", "ad"),
-    ("dns.", "ad"),
-    ("proxy.", "p"),
-    ("local.address", "s"),
-    ("tls.closed", "n"),
-    ("tls.reset", "n"),
-    ("tls.sni", "n"),
-    ("tls.clientcert", "c"),
-    ("cert.name", "n"),
-    ("cert.selfsigned", "r"),
-    ("cert.untrusted", "r"),
-    ("cert.malformed", "r"),
-];
 
 /// `partial` under `--strict`.
 const EXIT_STRICT: u8 = 24;

@@ -7,39 +7,42 @@ use crate::step::reply::{self, Protocol, Reply};
 use crate::step::tls::{self, ClientAuth};
 use crate::target::{Target, TlsMode};
 use crate::verdict::finding::Finding;
+use crate::verdict::keyword::Keyword;
 use crate::verdict::names::os_error;
 use crate::verdict::second::{idle_note, of_idle};
 
 /// The keyword of an answer that is not what was asked for; `None` is a good answer, or one
 /// that was not to be had for another reason.
-pub fn reply_failure(reply: &Reply) -> Option<&'static str> {
+pub fn reply_failure(reply: &Reply) -> Option<Keyword> {
     use reply::End;
     let unmet = reply.met == Some(false);
-    let other = reply.other_protocol().map(|_| "reply.protocol");
+    let other = reply.other_protocol().map(|_| Keyword::ReplyProtocol);
     match reply.end {
         End::Unverified => None,
-        End::OtherAlpn => unmet.then_some("reply.expect"),
-        End::Malformed(_) => other.or(Some("reply.malformed")),
+        End::OtherAlpn => unmet.then_some(Keyword::ReplyExpect),
+        End::Malformed(_) => other.or(Some(Keyword::ReplyMalformed)),
         _ if reply.met == Some(true) => None,
-        End::Failed(_) => Some("reply.blackhole"),
-        End::Timeout if reply.is_lost() => Some("reply.blackhole"),
-        End::Timeout if reply.text.is_empty() && reply.sent == 0 => Some("reply.silent"),
-        End::Timeout if is_cut_off(reply) && (!unmet || reply.sent > 0) => Some("reply.timeout"),
-        End::Closed | End::Reset | End::Alert(_) if is_cut_off(reply) => Some("reply.closed"),
-        _ if unmet => Some("reply.expect"),
-        End::TooLong if reply.head.is_none() => Some("reply.toolong"),
+        End::Failed(_) => Some(Keyword::ReplyBlackhole),
+        End::Timeout if reply.is_lost() => Some(Keyword::ReplyBlackhole),
+        End::Timeout if reply.text.is_empty() && reply.sent == 0 => Some(Keyword::ReplySilent),
+        End::Timeout if is_cut_off(reply) && (!unmet || reply.sent > 0) => {
+            Some(Keyword::ReplyTimeout)
+        }
+        End::Closed | End::Reset | End::Alert(_) if is_cut_off(reply) => Some(Keyword::ReplyClosed),
+        _ if unmet => Some(Keyword::ReplyExpect),
+        End::TooLong if reply.head.is_none() => Some(Keyword::ReplyTooLong),
         _ => match (reply.protocol, reply.answer()) {
             (Protocol::Http, _) => {
                 let status = reply.head.as_ref().map(|h| h.status);
-                status.is_some_and(|s| (500..600).contains(&s)).then_some("reply.status")
+                status.is_some_and(|s| (500..600).contains(&s)).then_some(Keyword::ReplyStatus)
             }
             (Protocol::Text, _) | (Protocol::Postgres, b"S" | b"N") => None,
-            (Protocol::Postgres, [b'E', ..]) => Some("reply.rejected"),
-            (Protocol::Postgres, _) => other.or(Some("reply.malformed")),
+            (Protocol::Postgres, [b'E', ..]) => Some(Keyword::ReplyRejected),
+            (Protocol::Postgres, _) => other.or(Some(Keyword::ReplyMalformed)),
             (Protocol::Redis, a) if a.starts_with(b"+PONG") || needs_login(a) => None,
-            (Protocol::Redis, a) if is_denied(a) => Some("reply.rejected"),
-            (Protocol::Redis, [b'-', ..]) => Some("reply.status"),
-            (Protocol::Redis, _) => other.or(Some("reply.malformed")),
+            (Protocol::Redis, a) if is_denied(a) => Some(Keyword::ReplyRejected),
+            (Protocol::Redis, [b'-', ..]) => Some(Keyword::ReplyStatus),
+            (Protocol::Redis, _) => other.or(Some(Keyword::ReplyMalformed)),
         },
     }
 }
@@ -146,14 +149,14 @@ fn wants_certificate(reply: &Reply, path: &Path) -> Option<Finding> {
         }
         _ => return None,
     };
-    let finding = Finding::new("tls.clientcert").arg("detail", &line);
+    let finding = Finding::new(Keyword::TlsClientCert).arg("detail", &line);
     Some(finding.why(Note::new(said).with("line", line)))
 }
 
 /// What an answer tells besides: where to go on, who it is, why nothing was asked.
 pub(super) fn with_reply(mut finding: Finding, reply: &Reply, target: &Target) -> Finding {
     use reply::End;
-    let ok = finding.keyword == "ok";
+    let ok = finding.keyword == Keyword::Ok;
     let next = |url: String| Note::new("next.reach").with("url", url);
     let status = reply.head.as_ref().map_or(0, |h| h.status);
     let location = reply.head.as_ref().and_then(|h| h.location.as_ref());

@@ -6,7 +6,7 @@ use crate::step::reply::quoted;
 use crate::step::starttls;
 use crate::step::tunnel;
 use crate::target::{self, Dial, Host, Proxy, Sni, Target, parse_port};
-use crate::verdict::KEYWORDS;
+use crate::verdict::Keyword;
 use std::fmt::{self, Display};
 use std::net::IpAddr;
 use std::time::Duration;
@@ -40,7 +40,7 @@ pub struct Tag {
 
 /// Verdict keywords; none means that the exit status must be 0.
 #[derive(Clone, Default)]
-pub struct Expect(pub Vec<&'static str>);
+pub struct Expect(pub Vec<Keyword>);
 
 impl Tag {
     /// The name in front of its target.
@@ -54,8 +54,8 @@ impl Tag {
 
 impl Expect {
     /// Whether a verdict is among those expected. `ok` is anything that exits with 0.
-    pub fn met(&self, keyword: &str, exit: u8) -> bool {
-        let good = exit == 0 && (self.0.is_empty() || self.0.contains(&"ok"));
+    pub fn met(&self, keyword: Keyword, exit: u8) -> bool {
+        let good = exit == 0 && (self.0.is_empty() || self.0.contains(&Keyword::Ok));
         good || self.0.contains(&keyword)
     }
 
@@ -63,7 +63,7 @@ impl Expect {
         let mut expect = Vec::new();
         for word in text.split(',').map(str::trim) {
             let alias = EXPECTED.iter().filter(|(alias, _)| *alias == word).map(|(_, k)| *k);
-            let keyword = KEYWORDS.iter().map(|(k, _)| *k).filter(|k| *k == word);
+            let keyword = Keyword::parse(word);
             let before = expect.len();
             expect.extend(alias.chain(keyword));
             if expect.len() == before {
@@ -77,7 +77,11 @@ impl Expect {
 impl Display for Expect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(if self.0.is_empty() { "ok" } else { "" })?;
-        f.write_str(&self.0.join(","))
+        for (at, keyword) in self.0.iter().enumerate() {
+            f.write_str(if at > 0 { "," } else { "" })?;
+            f.write_str(keyword.word())?;
+        }
+        Ok(())
     }
 }
 
@@ -423,10 +427,10 @@ const KEYS: [&str; 8] =
     ["name", "expect", "sni", "starttls", "tls", "connect-to", "proxy", "timeout"];
 
 /// Short words for `expect=`; all are about TCP, because that is what a firewall decides.
-const EXPECTED: [(&str, &str); 5] = [
-    ("refused", "tcp.refused"),
-    ("timeout", "tcp.timeout"),
-    ("rejected", "tcp.rejected"),
-    ("closed", "tcp.closed"),
-    ("closed", "tcp.reset"),
+const EXPECTED: [(&str, Keyword); 5] = [
+    ("refused", Keyword::TcpRefused),
+    ("timeout", Keyword::TcpTimeout),
+    ("rejected", Keyword::TcpRejected),
+    ("closed", Keyword::TcpClosed),
+    ("closed", Keyword::TcpReset),
 ];

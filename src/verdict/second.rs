@@ -6,6 +6,7 @@ use crate::step::probe::Path;
 use crate::step::tls::{self, Handshake};
 use crate::target::{Host, Target};
 use crate::verdict::finding::{AT_ONCE, Finding, hung_up};
+use crate::verdict::keyword::{Family, Keyword};
 use crate::verdict::names::answer_text;
 
 /// What the extra connections add to a handshake that failed: another keyword if they explain
@@ -28,14 +29,14 @@ pub(super) fn second_look(
     // Two of the first answers need no comparison: they say it themselves.
     let works = match (pair, finding.keyword) {
         (Some((_, works)), _) => Some(works),
-        (None, "tls.legacy") => Some(Old),
-        (None, "tls.sni") => Some(NoSni),
+        (None, Keyword::TlsLegacy) => Some(Old),
+        (None, Keyword::TlsSni) => Some(NoSni),
         _ => None,
     };
     let (keyword, key) = match works {
-        Some(Old) => ("tls.legacy", "why.oldtls"),
-        Some(NoSni) => ("tls.sni", "why.withoutname"),
-        _ => ("tls.sni", "why.withname"),
+        Some(Old) => (Keyword::TlsLegacy, "why.oldtls"),
+        Some(NoSni) => (Keyword::TlsSni, "why.withoutname"),
+        _ => (Keyword::TlsSni, "why.withname"),
     };
     // One that is modern for other names is not outdated; both facts follow below.
     let modern = works == Some(Old) && greeted(NoSni).is_some_and(HelloAnswer::is_modern);
@@ -78,7 +79,7 @@ fn side_facts(mut finding: Finding, path: &Path, name: &str, differ: bool) -> Fi
             let same = asked(Named).filter(|_| path.tunnel.is_none());
             of_sizes(finding, small, large, same, differ)
         }
-        (Some(unnamed), ..) if finding.keyword.starts_with("tls.") && unnamed.is_answered() => {
+        (Some(unnamed), ..) if finding.keyword.family() == Family::Tls && unnamed.is_answered() => {
             finding.why(extra_note("why.nonameeither", unnamed))
         }
         _ => finding,
@@ -121,11 +122,11 @@ fn of_sizes(
                 .with("unacked", large.delivery.unacknowledged)
                 .with("retransmits", large.delivery.info.total_retrans)
                 .with("pmtu", large.delivery.info.pmtu);
-            finding.because("tls.mtu", short).why(long)
+            finding.because(Keyword::TlsMtu, short).why(long)
         }
         // Segments of the answer came, but not the one that should have come first.
         (true, true, Some(same)) if same.delivery.info.out_of_order > 0 => {
-            finding.because("tls.mtu", short).why(Note::new("why.gap"))
+            finding.because(Keyword::TlsMtu, short).why(Note::new("why.gap"))
         }
         (true, true, _) => finding.why(short).guess(Note::new("guess.largeanswer")),
         (true, false, _) => finding.why(short),
@@ -136,8 +137,8 @@ fn of_sizes(
 pub(super) fn of_idle(idle: &HelloAnswer) -> Option<Finding> {
     let keyword = match idle.outcome {
         _ if idle.elapsed > AT_ONCE => return None,
-        hello::Outcome::Closed => "tcp.closed",
-        hello::Outcome::Reset => "tcp.reset",
+        hello::Outcome::Closed => Keyword::TcpClosed,
+        hello::Outcome::Reset => Keyword::TcpReset,
         _ => return None,
     };
     Some(hung_up(keyword, idle.elapsed))

@@ -8,6 +8,7 @@ use crate::step::starttls::{self, Upgrade};
 use crate::step::tunnel::{self, Tunnel};
 use crate::target::{First, Service, Target, usual_service};
 use crate::verdict::finding::{AT_ONCE, Finding, hung_up};
+use crate::verdict::keyword::Keyword;
 use std::net::SocketAddr;
 
 /// What the proxy made of the target.
@@ -15,15 +16,15 @@ pub(super) fn of_tunnel(tunnel: &Tunnel) -> Option<Finding> {
     use tunnel::Outcome;
     let keyword = match tunnel.outcome {
         Outcome::Open => return None,
-        Outcome::Auth => "proxy.auth",
-        Outcome::Denied => "proxy.denied",
-        Outcome::Refused => "proxy.refused",
-        Outcome::Unreachable => "proxy.unreachable",
+        Outcome::Auth => Keyword::ProxyAuth,
+        Outcome::Denied => Keyword::ProxyDenied,
+        Outcome::Refused => Keyword::ProxyRefused,
+        Outcome::Unreachable => Keyword::ProxyUnreachable,
         // The proxy did answer: it is the target that did not.
-        Outcome::Timeout if tunnel.status.is_some() => "proxy.unreachable",
-        Outcome::Timeout => "proxy.timeout",
-        Outcome::Closed => "proxy.closed",
-        Outcome::Malformed => "proxy.malformed",
+        Outcome::Timeout if tunnel.status.is_some() => Keyword::ProxyUnreachable,
+        Outcome::Timeout => Keyword::ProxyTimeout,
+        Outcome::Closed => Keyword::ProxyClosed,
+        Outcome::Malformed => Keyword::ProxyMalformed,
     };
     let said = Note::new("why.said").with("line", &tunnel.said);
     let finding = Finding::new(keyword).arg("detail", &tunnel.said);
@@ -41,22 +42,22 @@ pub(super) fn of_upgrade(upgrade: &Upgrade) -> Option<Finding> {
     let away = asked.is_empty() && !said.starts_with(b"* PREAUTH");
     let keyword = match upgrade.outcome {
         Outcome::Ready => return None,
-        Outcome::NotOffered => "starttls.notoffered",
+        Outcome::NotOffered => Keyword::StarttlsNotOffered,
         // IRC lets the client speak first, and this is no answer to what it said.
-        Outcome::Refused if away || said.starts_with(b"ERROR :") => "reply.rejected",
-        Outcome::Refused => "starttls.refused",
-        Outcome::Malformed | Outcome::WrongProtocol(_) => "starttls.malformed",
-        Outcome::Injected => "starttls.injected",
+        Outcome::Refused if away || said.starts_with(b"ERROR :") => Keyword::ReplyRejected,
+        Outcome::Refused => Keyword::StarttlsRefused,
+        Outcome::Malformed | Outcome::WrongProtocol(_) => Keyword::StarttlsMalformed,
+        Outcome::Injected => Keyword::StarttlsInjected,
         // Neither end had said a word: that is no matter of STARTTLS.
         Outcome::Closed if upgrade.dialogue.is_empty() => {
-            return Some(hung_up("tcp.closed", upgrade.elapsed));
+            return Some(hung_up(Keyword::TcpClosed, upgrade.elapsed));
         }
-        Outcome::Closed => "starttls.closed",
-        Outcome::Timeout => "starttls.timeout",
+        Outcome::Closed => Keyword::StarttlsClosed,
+        Outcome::Timeout => Keyword::StarttlsTimeout,
     };
     let said = Untrusted::new(said);
     let mut finding = Finding::new(keyword).arg("service", upgrade.protocol);
-    if keyword == "starttls.refused"
+    if keyword == Keyword::StarttlsRefused
         && (asked.is_empty() || BEFORE_STARTTLS.iter().any(|s| asked.starts_with(s)))
     {
         finding.variant = "early";
@@ -93,10 +94,10 @@ pub(super) fn of_greeting(greeting: &Greeting, target: &Target) -> Option<Findin
     let late = target.service.filter(|_| target.proxy.is_none() && greeting.elapsed >= AT_ONCE);
     match (greeting.banner.is_empty(), greeting.end) {
         (true, End::Closed | End::Reset) if late.is_some() => {
-            return Some(hung_up("reply.closed", greeting.elapsed));
+            return Some(hung_up(Keyword::ReplyClosed, greeting.elapsed));
         }
-        (true, End::Closed) => return Some(hung_up("tcp.closed", greeting.elapsed)),
-        (true, End::Reset) => return Some(hung_up("tcp.reset", greeting.elapsed)),
+        (true, End::Closed) => return Some(hung_up(Keyword::TcpClosed, greeting.elapsed)),
+        (true, End::Reset) => return Some(hung_up(Keyword::TcpReset, greeting.elapsed)),
         _ => {}
     }
     let service = target.service?;
@@ -110,19 +111,21 @@ pub(super) fn of_greeting(greeting: &Greeting, target: &Target) -> Option<Findin
     };
     let name = protocol(service);
     match (greeting.service, greeting.end) {
-        _ if greeting.is_silent() => speaks.then(|| complain("reply.silent")),
+        _ if greeting.is_silent() => speaks.then(|| complain(Keyword::ReplySilent)),
         (Some(seen), _) if seen != name && (seen, name) != ("mariadb", "mysql") => {
-            Some(complain("reply.protocol").arg("seen", seen))
+            Some(complain(Keyword::ReplyProtocol).arg("seen", seen))
         }
-        (_, End::TooLong) => Some(complain("reply.toolong")),
-        (Some(_), _) if is_rejecting(greeting.banner.bytes()) => Some(complain("reply.rejected")),
-        (_, End::Closed | End::Reset) => Some(complain("reply.closed")),
+        (_, End::TooLong) => Some(complain(Keyword::ReplyTooLong)),
+        (Some(_), _) if is_rejecting(greeting.banner.bytes()) => {
+            Some(complain(Keyword::ReplyRejected))
+        }
+        (_, End::Closed | End::Reset) => Some(complain(Keyword::ReplyClosed)),
         // Options, a prompt: all that comes is as it should be.
         _ if name == "telnet" => None,
-        (_, End::Quiet) => Some(complain("reply.timeout")),
-        (None, _) if speaks => Some(complain("reply.garbage")),
+        (_, End::Quiet) => Some(complain(Keyword::ReplyTimeout)),
+        (None, _) if speaks => Some(complain(Keyword::ReplyGarbage)),
         _ if has_controls(greeting.banner.bytes()) && name != "mysql" => {
-            Some(complain("reply.garbage"))
+            Some(complain(Keyword::ReplyGarbage))
         }
         _ => None,
     }

@@ -4,7 +4,7 @@ use crate::step::connect;
 use crate::step::probe::Probe;
 use crate::step::resolve::{Outcome, Source};
 use crate::step::tls;
-use crate::verdict::{Digest, Verdict};
+use crate::verdict::{Digest, Keyword, Verdict};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -21,14 +21,14 @@ pub struct Tally {
     pub changes: Vec<Condition>,
     /// Changes beyond `CHANGES_MAX`.
     pub dropped: u32,
-    latest: Condition,
+    latest: Option<Condition>,
 }
 
 /// What a check came to, as far as another one is a change.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Condition {
     pub at: Moment,
-    pub keyword: &'static str,
+    pub keyword: Keyword,
     /// Where only some addresses fail: these, with commas between them.
     pub bad: String,
 }
@@ -44,7 +44,7 @@ pub struct Moment {
 
 impl Condition {
     pub fn of(digest: &Digest, at: Moment) -> Self {
-        let bad = if digest.keyword == "partial" { digest.addr.as_str() } else { "" };
+        let bad = if digest.keyword == Keyword::Partial { digest.addr.as_str() } else { "" };
         Self { at, keyword: digest.keyword, bad: bad.to_string() }
     }
 
@@ -66,15 +66,15 @@ pub struct Address {
     pub tried: u32,
     pub good: u32,
     /// The latest keyword that was not ok.
-    pub bad: &'static str,
+    pub bad: Option<Keyword>,
 }
 
 impl Tally {
     pub fn add(&mut self, probe: &Probe, verdict: &Verdict, condition: &Condition, met: bool) {
         self.sent = self.sent.saturating_add(1);
         self.met = self.met.saturating_add(met.into());
-        if !self.latest.is(condition) {
-            self.latest = condition.clone();
+        if !self.latest.as_ref().is_some_and(|latest| latest.is(condition)) {
+            self.latest = Some(condition.clone());
             match self.changes.len() < CHANGES_MAX {
                 true => self.changes.push(condition.clone()),
                 false => self.dropped = self.dropped.saturating_add(1),
@@ -93,19 +93,19 @@ impl Tally {
                 tls.add(shake.elapsed);
             }
         }
-        verdict.paths.iter().for_each(|(addr, keyword)| self.note(*addr, keyword));
+        verdict.paths.iter().for_each(|(addr, keyword)| self.note(*addr, *keyword));
     }
 
-    fn note(&mut self, addr: SocketAddr, keyword: &'static str) {
+    fn note(&mut self, addr: SocketAddr, keyword: Keyword) {
         let known = self.addresses.iter().position(|a| a.addr == addr);
         if known.is_none() && self.addresses.len() < ADDRESSES_MAX {
-            self.addresses.push(Address { addr, tried: 0, good: 0, bad: "" });
+            self.addresses.push(Address { addr, tried: 0, good: 0, bad: None });
         }
         if let Some(address) = self.addresses.iter_mut().find(|a| a.addr == addr) {
             address.tried = address.tried.saturating_add(1);
             match keyword {
-                "ok" => address.good = address.good.saturating_add(1),
-                bad => address.bad = bad,
+                Keyword::Ok => address.good = address.good.saturating_add(1),
+                bad => address.bad = Some(bad),
             }
         }
     }

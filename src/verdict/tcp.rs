@@ -5,6 +5,7 @@ use crate::base::sys::Icmp;
 use crate::base::text::{self, Note};
 use crate::step::connect::{self, Attempt};
 use crate::verdict::finding::Finding;
+use crate::verdict::keyword::Keyword;
 use crate::verdict::local::of_fault;
 use crate::verdict::names::{icmp_name, os_error};
 use std::net::IpAddr;
@@ -17,26 +18,28 @@ pub(super) fn of_attempt(attempt: &Attempt) -> Option<Finding> {
     let said = |errno: i32| Note::new("why.errno").with("error", os_error(errno));
     Some(match &attempt.outcome {
         Outcome::Connected => return None,
-        Outcome::Refused => Finding::new("tcp.refused")
+        Outcome::Refused => Finding::new(Keyword::TcpRefused)
             .why(Note::new("why.rst").with("addr", text::endpoint(&attempt.addr)).with("ms", ms)),
-        Outcome::ToItself => Finding::new("tcp.refused").why(Note::new("why.toitself")),
-        Outcome::Reset => Finding::new("tcp.reset").why(Note::new("why.synproxy").with("ms", ms)),
+        Outcome::ToItself => Finding::new(Keyword::TcpRefused).why(Note::new("why.toitself")),
+        Outcome::Reset => {
+            Finding::new(Keyword::TcpReset).why(Note::new("why.synproxy").with("ms", ms))
+        }
         Outcome::Icmp(icmp) => of_icmp(icmp, ip),
         Outcome::Silent => {
             let seconds = millis(attempt.elapsed / 1000, 1);
             let note = Note::new("why.silent").with("syns", attempt.syns);
-            Finding::new("tcp.timeout").why(note.with("seconds", seconds))
+            Finding::new(Keyword::TcpTimeout).why(note.with("seconds", seconds))
         }
-        Outcome::Unsent => Finding::new("tcp.blocked").why(Note::new("why.unsent")),
-        Outcome::NoNeighbour => Finding::new("tcp.unreachable")
+        Outcome::Unsent => Finding::new(Keyword::TcpBlocked).why(Note::new("why.unsent")),
+        Outcome::NoNeighbour => Finding::new(Keyword::TcpUnreachable)
             .arg("by", attempt.local.map_or(String::new(), |l| l.ip().to_string()))
             .arg("detail", "ARP/NDP")
             .why(Note::new("why.arp").with("ip", ip).with("ms", ms)),
-        Outcome::NoRoute(errno) => Finding::new("tcp.noroute")
+        Outcome::NoRoute(errno) => Finding::new(Keyword::TcpNoRoute)
             .why(Note::new("why.noroute").with("ip", ip))
             .why(said(*errno)),
         Outcome::Blocked { errno, icmp } => {
-            let finding = Finding::new("tcp.blocked").arg("detail", os_error(*errno));
+            let finding = Finding::new(Keyword::TcpBlocked).arg("detail", os_error(*errno));
             let finding = finding.why(said(*errno));
             match icmp {
                 Some(icmp) => finding.why(icmp_note(icmp)),
@@ -45,14 +48,14 @@ pub(super) fn of_attempt(attempt: &Attempt) -> Option<Finding> {
         }
         Outcome::Local(fault) => of_fault(fault),
         Outcome::Failed(errno) => {
-            Finding::new("tcp.unreachable").arg("detail", os_error(*errno)).why(said(*errno))
+            Finding::new(Keyword::TcpUnreachable).arg("detail", os_error(*errno)).why(said(*errno))
         }
     })
 }
 
 /// An ICMP error in reply to the SYN: a firewall that says no, or a router without a way.
 fn of_icmp(icmp: &Icmp, asked: IpAddr) -> Finding {
-    let keyword = if is_rejection(icmp) { "tcp.rejected" } else { "tcp.unreachable" };
+    let keyword = if is_rejection(icmp) { Keyword::TcpRejected } else { Keyword::TcpUnreachable };
     let whose = if icmp.from == asked { "why.itself" } else { "why.notasked" };
     Finding::new(keyword)
         .arg("by", icmp.from)

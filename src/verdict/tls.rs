@@ -7,6 +7,7 @@ use crate::step::probe::Path;
 use crate::step::tls::{self, ClientAuth, Demand, Handshake};
 use crate::target::{Target, service};
 use crate::verdict::finding::Finding;
+use crate::verdict::keyword::Keyword;
 use crate::verdict::names::{os_error, version_name};
 use crate::verdict::second::{idle_note, of_idle, second_look};
 
@@ -22,29 +23,29 @@ pub(super) fn of_handshake(handshake: &Handshake, path: &Path, target: &Target) 
         Outcome::Alert(code) | Outcome::AlertAfter(code) => of_alert(code, handshake),
         Outcome::Plaintext => plaintext(handshake, target),
         Outcome::Timeout if handshake.first.is_empty() => {
-            Finding::new("tls.timeout").why(Note::new("why.tlssilent").with("ms", ms))
+            Finding::new(Keyword::TlsTimeout).why(Note::new("why.tlssilent").with("ms", ms))
         }
         Outcome::Timeout => {
             let note = Note::new("why.tlsslow").with("ms", ms);
             let more = if handshake.first.len() < tls::FIRST_MAX { "" } else { "+" };
             let bytes = format!("{}{more}", handshake.first.len());
-            Finding::new("tls.timeout").why(note.with("bytes", bytes))
+            Finding::new(Keyword::TlsTimeout).why(note.with("bytes", bytes))
         }
-        Outcome::Closed | Outcome::ClosedAfter => of_hangup("tls.closed", handshake, path),
-        Outcome::Reset => of_hangup("tls.reset", handshake, path),
+        Outcome::Closed | Outcome::ClosedAfter => of_hangup(Keyword::TlsClosed, handshake, path),
+        Outcome::Reset => of_hangup(Keyword::TlsReset, handshake, path),
         // No RST: the kernel tells an ICMP error behind the connect as its own, without sender.
-        Outcome::Network(errno) => Finding { variant: "icmp", ..Finding::new("tls.reset") }
+        Outcome::Network(errno) => Finding { variant: "icmp", ..Finding::new(Keyword::TlsReset) }
             .arg("detail", os_error(errno))
             .why(Note::new("why.errno").with("error", os_error(errno))),
         Outcome::Version(version) => {
             let name = version_name(version);
-            let finding = Finding::new("tls.legacy").arg("detail", &name);
+            let finding = Finding::new(Keyword::TlsLegacy).arg("detail", &name);
             finding.why(Note::new("why.version").with("version", name))
         }
-        Outcome::Protocol("chain") => {
-            Finding::new("cert.policy").arg("detail", "> 64 KiB").why(Note::new("why.hugechain"))
-        }
-        Outcome::Protocol(why) => Finding::new("tls.protocol")
+        Outcome::Protocol("chain") => Finding::new(Keyword::CertPolicy)
+            .arg("detail", "> 64 KiB")
+            .why(Note::new("why.hugechain")),
+        Outcome::Protocol(why) => Finding::new(Keyword::TlsProtocol)
             .arg("detail", why)
             .why(Note::new("why.tlsprotocol").with("error", why)),
     };
@@ -59,7 +60,7 @@ pub(super) fn of_handshake(handshake: &Handshake, path: &Path, target: &Target) 
 
 /// The peer hung up on the ClientHello - or does so on everybody, even on silence. How it does
 /// that shows on silence only: closing with our bytes unread is a RST whatever was meant.
-fn of_hangup(keyword: &'static str, handshake: &Handshake, path: &Path) -> Finding {
+fn of_hangup(keyword: Keyword, handshake: &Handshake, path: &Path) -> Finding {
     let idle = path.extra.iter().find(|a| a.question == Question::Idle);
     let serves = path.extra.iter().any(HelloAnswer::is_greeting);
     if let Some(finding) = idle.filter(|_| !serves).and_then(of_idle) {
@@ -77,7 +78,7 @@ fn of_hangup(keyword: &'static str, handshake: &Handshake, path: &Path) -> Findi
 
 fn of_alert(code: u8, handshake: &Handshake) -> Finding {
     // 70 and 86 are about the version, and do not say who of the two is behind the times.
-    let keyword = if code == 112 { "tls.sni" } else { "tls.alert" };
+    let keyword = if code == 112 { Keyword::TlsSni } else { Keyword::TlsAlert };
     let name = tls::alert_name(code);
     let finding = Finding::new(keyword)
         .arg("detail", format!("{name} ({code})"))
@@ -113,7 +114,7 @@ fn client_certificate(handshake: &Handshake) -> Finding {
     };
     let said = if sent { "why.certrejected" } else { "why.certrequired" };
     let name = tls::alert_name(code);
-    let mut finding = Finding::new("tls.clientcert")
+    let mut finding = Finding::new(Keyword::TlsClientCert)
         .arg("detail", format!("{name} ({code})"))
         .why(Note::new(said).with("code", code).with("name", name));
     if matches!(handshake.outcome, tls::Outcome::AlertAfter(_)) {
@@ -129,7 +130,7 @@ fn client_certificate(handshake: &Handshake) -> Finding {
 fn plaintext(handshake: &Handshake, target: &Target) -> Finding {
     let line = greet::headline(&handshake.first);
     let seen = greet::recognise(&handshake.first, target.port);
-    let finding = Finding::new("tls.plaintext")
+    let finding = Finding::new(Keyword::TlsPlaintext)
         .arg("service", seen.unwrap_or("?"))
         .arg("detail", &line)
         .why(Note::new("why.said").with("line", &line));

@@ -1,19 +1,19 @@
 //! What rows of a list have in common.
 
 use crate::base::text::Lang;
-use crate::verdict::{Case, Digest, alike};
+use crate::verdict::{Case, Digest, Keyword, alike};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 /// A row; who said so is the server for `dns`, the proxy for `proxy`, the issuer for `cert`.
-fn row(keyword: &'static str, addr: &str, by: &str) -> Digest {
+fn row(keyword: &str, addr: &str, by: &str) -> Digest {
     let parsed: Option<SocketAddr> = addr.parse().ok();
     let of = |family: &str| match keyword.starts_with(family) {
         true => by.to_owned(),
         false => String::new(),
     };
     Digest {
-        keyword,
+        keyword: Keyword::parse(keyword).unwrap(),
         exit: u8::from(keyword != "ok"),
         took: Duration::ZERO,
         addr: addr.to_owned(),
@@ -112,7 +112,7 @@ fn another_address_of_a_name_speaks_against_a_place() {
         row("ok", "10.3.1.1:3306", ""),
     ];
     assert_eq!(groups(&rows), ["2/2 tcp.timeout host 10.2.1.5"]);
-    rows[2].others = vec![(mapped(IpAddr::from([10, 2, 1, 5])), "ok")];
+    rows[2].others = vec![(mapped(IpAddr::from([10, 2, 1, 5])), Keyword::Ok)];
     assert!(groups(&rows).is_empty(), "{:?}", groups(&rows));
 }
 
