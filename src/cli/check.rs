@@ -2,59 +2,13 @@
 
 use crate::base::sys;
 use crate::base::text::Untrusted;
-use crate::report::{self, Output, Style};
-use crate::step::probe::{self, Options, Probe, Step};
+use crate::cli::job::{Check, Form};
+use crate::report::{self, Output};
+use crate::step::probe::{self, Probe, Step};
 use crate::target::{Sni, Target};
-use crate::verdict::rows::Tag;
-use crate::verdict::{self, Policy, Verdict};
+use crate::verdict::{self, Verdict};
 use std::io;
-use std::path::PathBuf;
 use std::sync::Mutex;
-use std::time::Duration;
-
-/// What the command line asked for.
-pub struct Check {
-    pub targets: Vec<Target>,
-    pub options: Options,
-    pub policy: Policy,
-    pub form: Form,
-    pub style: Style,
-    /// `--pem FILE`: the chain as the server sent it.
-    pub pem: Option<PathBuf>,
-    /// `--sni-compare`: the names to compare, and last none at all.
-    pub compare: Vec<Sni>,
-    pub plan: Plan,
-}
-
-/// Of several targets, or of one that is checked again: who, how often, in which order.
-pub struct Plan {
-    /// One for each target.
-    pub tags: Vec<Tag>,
-    pub jobs: Option<usize>,
-    pub as_done: bool,
-    pub csv: bool,
-    pub again: Again,
-    /// One target on the command line, and nothing special expected of it: the exit status
-    /// is its verdict's.
-    pub single: bool,
-}
-
-#[derive(Clone, Copy)]
-pub enum Again {
-    Once,
-    /// Until all is as expected, or for so long.
-    Wait(Duration),
-    /// With this pause, and so often.
-    Every(Duration, Option<u32>),
-}
-
-/// Which output.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Form {
-    Steps,
-    Brief,
-    Json,
-}
 
 /// Checks the target and returns the exit status. `Err` is a full or broken output file.
 pub fn run(check: &Check) -> io::Result<u8> {

@@ -3,7 +3,8 @@
 use crate::base::deadline::{Deadline, LONGEST};
 use crate::base::sys;
 use crate::base::text::Note;
-use crate::cli::check::{Again, Check, Form, conclusion};
+use crate::cli::check::conclusion;
+use crate::cli::job::{Again, Check, Form};
 use crate::report::{self, Columns, Line, Output, Progress};
 use crate::step::probe::{self, Step};
 use crate::step::resolve::Cache;

@@ -4,7 +4,7 @@
 use crate::base::sys;
 use crate::base::text::{Lang, Note};
 use crate::cert::mint::{Minted, mint};
-use crate::cli::check::Check;
+use crate::cli::job::Check;
 use crate::cli::{self, Command, Stop};
 use crate::report::{self, Style};
 use crate::step::probe;

@@ -5,7 +5,8 @@
 use crate::base::deadline::{Deadline, millis};
 use crate::base::sys;
 use crate::base::text::{self, Lang, Note};
-use crate::cli::check::{self, Check};
+use crate::cli::check;
+use crate::cli::job::{Check, Form};
 use crate::cli::{self, Draft, Stop, Typed, Wrong};
 use crate::report::{self, Style};
 use crate::step::connect::Wire;
@@ -92,7 +93,7 @@ impl Manner {
 /// Opens and judges the connection. `Err` is the exit status when nothing may be sent through
 /// it: then stderr has the rows and the verdict of the check.
 fn open(target: &Target, check: &Check) -> Result<Peer, u8> {
-    let (style, steps) = (check.style, check.form == check::Form::Steps);
+    let (style, steps) = (check.style, check.form == Form::Steps);
     let rows = Mutex::new(String::new());
     let say = |row: &str| match style.verbose {
         _ if !steps => {}

@@ -14,7 +14,7 @@ use crate::step::starttls::{self, Upgrade};
 use crate::step::tls::{self, ClientAuth, Handshake, Opinion, Trusts};
 use crate::step::tunnel::{self, Tunnel};
 use crate::target::{Target, TlsMode};
-use crate::verdict::rows::Tag;
+use crate::verdict::expect::Tag;
 use crate::verdict::tally::{Condition, Moment, STEPS, Tally};
 use crate::verdict::{self, Case, Digest, Family, Keyword, Verdict};
 use std::io::{self, IsTerminal, Write};

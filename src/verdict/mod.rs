@@ -12,7 +12,7 @@
 //!   tls      how the handshake ended
 //!   reply    the answer of the application
 //!   alike    what is kept of a row of a list, and what rows have in common
-//!   rows     lists of targets, and what is expected of each
+//!   expect   what must come of a row of a list
 //!   tally    what repeated checks add up to
 
 mod names;
@@ -27,7 +27,7 @@ mod cert;
 mod tls;
 mod reply;
 mod alike;
-pub mod rows;
+pub mod expect;
 pub mod tally;
 
 pub use alike::{Case, Digest, alike};

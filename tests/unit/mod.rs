@@ -11,6 +11,7 @@
 
 mod base;
 mod cert;
+mod cli;
 mod command;
 mod step;
 mod support;

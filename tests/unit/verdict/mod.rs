@@ -1,3 +1,2 @@
 mod alike;
 mod keyword;
-mod rows;

@@ -1,6 +1,6 @@
 //! How the lines of a list are read.
 
-use crate::verdict::rows::Reader;
+use crate::cli::list::Reader;
 use std::time::{Duration, Instant};
 
 /// What a list comes to: each row as `target name expect`, a bad line as the key of its sentence.

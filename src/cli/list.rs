@@ -2,12 +2,11 @@
 
 use crate::base::deadline::parse_duration;
 use crate::base::text::{Note, shown};
+use crate::cli::values::{parse_sni, parse_starttls};
 use crate::step::reply::quoted;
-use crate::step::starttls;
 use crate::step::tunnel;
-use crate::target::{self, Dial, Host, Proxy, Sni, Target, parse_port};
-use crate::verdict::Keyword;
-use std::fmt::{self, Display};
+use crate::target::{self, Dial, Proxy, Sni, Target, parse_port};
+use crate::verdict::expect::{Expect, Tag};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -29,60 +28,6 @@ pub struct Keys {
     pub timeout: Option<Duration>,
     /// See `Target`.
     pub given: String,
-}
-
-/// What a row is called, and what must come of it.
-#[derive(Clone, Default)]
-pub struct Tag {
-    pub name: String,
-    pub expect: Expect,
-}
-
-/// Verdict keywords; none means that the exit status must be 0.
-#[derive(Clone, Default)]
-pub struct Expect(pub Vec<Keyword>);
-
-impl Tag {
-    /// The name in front of its target.
-    pub fn prefix(&self) -> String {
-        match self.name.as_str() {
-            "" => String::new(),
-            name => format!("{}  ", shown(name)),
-        }
-    }
-}
-
-impl Expect {
-    /// Whether a verdict is among those expected. `ok` is anything that exits with 0.
-    pub fn met(&self, keyword: Keyword, exit: u8) -> bool {
-        let good = exit == 0 && (self.0.is_empty() || self.0.contains(&Keyword::Ok));
-        good || self.0.contains(&keyword)
-    }
-
-    fn parse(text: &str) -> Result<Self, Note> {
-        let mut expect = Vec::new();
-        for word in text.split(',').map(str::trim) {
-            let alias = EXPECTED.iter().filter(|(alias, _)| *alias == word).map(|(_, k)| *k);
-            let keyword = Keyword::parse(word);
-            let before = expect.len();
-            expect.extend(alias.chain(keyword));
-            if expect.len() == before {
-                return Err(Note::new("usage.expect").with("typed", shown(word)));
-            }
-        }
-        Ok(Self(expect))
-    }
-}
-
-impl Display for Expect {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.0.is_empty() { "ok" } else { "" })?;
-        for (at, keyword) in self.0.iter().enumerate() {
-            f.write_str(if at > 0 { "," } else { "" })?;
-            f.write_str(keyword.word())?;
-        }
-        Ok(())
-    }
 }
 
 impl Keys {
@@ -389,19 +334,6 @@ fn spaced(heading: &str) -> String {
     out
 }
 
-pub fn parse_starttls(text: &str) -> Result<&'static str, Note> {
-    let known = || starttls::protocols().collect::<Vec<_>>().join(" ");
-    let bad = || Note::new("usage.starttls").with("typed", shown(text)).with("known", known());
-    starttls::protocol(text).ok_or_else(bad)
-}
-
-pub fn parse_sni(text: &str) -> Result<Sni, Note> {
-    match Host::parse(text)? {
-        Host::Name(name) => Ok(Sni::Name(name)),
-        Host::Ip(..) => Err(Note::new("usage.sniaddress").with("typed", text)),
-    }
-}
-
 /// Rows of one run: every port of a host, or a /16. Each takes about 500 bytes.
 pub const ROWS_MAX: usize = 100_000;
 
@@ -425,12 +357,3 @@ const HEADINGS: [(&str, &str); 5] = [
 
 const KEYS: [&str; 8] =
     ["name", "expect", "sni", "starttls", "tls", "connect-to", "proxy", "timeout"];
-
-/// Short words for `expect=`; all are about TCP, because that is what a firewall decides.
-const EXPECTED: [(&str, Keyword); 5] = [
-    ("refused", Keyword::TcpRefused),
-    ("timeout", Keyword::TcpTimeout),
-    ("rejected", Keyword::TcpRejected),
-    ("closed", Keyword::TcpClosed),
-    ("closed", Keyword::TcpReset),
-];

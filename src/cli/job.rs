@@ -1,0 +1,53 @@
+//! What a check is asked to do.
+
+use crate::report::Style;
+use crate::step::probe::Options;
+use crate::target::{Sni, Target};
+use crate::verdict::Policy;
+use crate::verdict::expect::Tag;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// What the command line asked for.
+pub struct Check {
+    pub targets: Vec<Target>,
+    pub options: Options,
+    pub policy: Policy,
+    pub form: Form,
+    pub style: Style,
+    /// `--pem FILE`: the chain as the server sent it.
+    pub pem: Option<PathBuf>,
+    /// `--sni-compare`: the names to compare, and last none at all.
+    pub compare: Vec<Sni>,
+    pub plan: Plan,
+}
+
+/// Of several targets, or of one that is checked again: who, how often, in which order.
+pub struct Plan {
+    /// One for each target.
+    pub tags: Vec<Tag>,
+    pub jobs: Option<usize>,
+    pub as_done: bool,
+    pub csv: bool,
+    pub again: Again,
+    /// One target on the command line, and nothing special expected of it: the exit status
+    /// is its verdict's.
+    pub single: bool,
+}
+
+#[derive(Clone, Copy)]
+pub enum Again {
+    Once,
+    /// Until all is as expected, or for so long.
+    Wait(Duration),
+    /// With this pause, and so often.
+    Every(Duration, Option<u32>),
+}
+
+/// Which output.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    Steps,
+    Brief,
+    Json,
+}

@@ -1,0 +1,151 @@
+//! In: the value of one option. Out: what it means, or the sentence that says what is wrong with it.
+
+use crate::base::deadline::parse_duration;
+use crate::base::text::{Note, Untrusted, shown};
+use crate::step::starttls;
+use crate::step::tls::{BadFile, Versions};
+use crate::target::{Host, ProxyHeader, Sni};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+/// The duration that an option wants.
+pub fn limit(text: &str, option: &str) -> Result<Duration, Note> {
+    let bad = || Note::new("usage.duration").with("option", option);
+    parse_duration(text).ok_or_else(|| bad().with("typed", shown(text)))
+}
+
+/// The number above 0 that an option wants.
+pub fn number(text: &str, option: &'static str) -> Result<u32, Note> {
+    let bad = || Note::new("usage.number").with("option", option);
+    let number = text.parse().ok().filter(|n| *n > 0);
+    number.ok_or_else(|| bad().with("typed", shown(text)))
+}
+
+/// `ADDR[:PORT]`, `[v6]:PORT`, or an IPv6 address alone; `None` is no address.
+fn parse_addr(text: &str, port: u16) -> Option<SocketAddr> {
+    text.parse().ok().or_else(|| {
+        let bare = text.trim_start_matches('[').trim_end_matches(']');
+        Some(SocketAddr::new(bare.parse().ok()?, port))
+    })
+}
+
+pub fn parse_source(text: &str) -> Result<SocketAddr, Note> {
+    let bad = || Note::new("usage.address").with("option", "--source");
+    parse_addr(text, 0).ok_or_else(|| bad().with("typed", shown(text)))
+}
+
+pub fn parse_server(text: &str) -> Result<SocketAddr, Note> {
+    let bad = || Note::new("usage.address").with("option", "--dns");
+    let server = parse_addr(text, DNS_PORT).filter(|s| s.port() > 0);
+    server.ok_or_else(|| bad().with("typed", shown(text)))
+}
+
+pub fn parse_header(text: &str) -> Result<ProxyHeader, Note> {
+    match text {
+        "v1" => Ok(ProxyHeader::V1),
+        "v2" => Ok(ProxyHeader::V2),
+        _ => Err(Note::new("usage.sendproxy").with("typed", shown(text))),
+    }
+}
+
+/// The names of `--sni-compare`, and behind them none.
+pub fn parse_names(text: &str) -> Result<Vec<Sni>, Note> {
+    let mut names = text.split(',').map(parse_sni).collect::<Result<Vec<_>, _>>()?;
+    if names.len() > NAMES_MAX {
+        return Err(Note::new("usage.names").with("max", NAMES_MAX));
+    }
+    names.push(Sni::Absent);
+    Ok(names)
+}
+
+/// Protocol names of 1 to 255 bytes, separated by commas (RFC 7301 section 3.1).
+pub fn parse_alpn(text: &str) -> Result<Vec<Vec<u8>>, Note> {
+    let names: Vec<Vec<u8>> = text.split(',').map(|n| n.as_bytes().to_vec()).collect();
+    match names.iter().all(|n| (1..=255).contains(&n.len())) {
+        true => Ok(names),
+        false => Err(Note::new("usage.alpn").with("typed", shown(text))),
+    }
+}
+
+/// The path behind `--http=`.
+pub fn slash(path: String) -> Result<String, Note> {
+    match path.starts_with('/') {
+        true => Ok(path),
+        false => Err(Note::new("usage.httppath").with("typed", shown(&path))),
+    }
+}
+
+/// Text with the escapes `\r \n \t \\ \xNN`; an empty one would mean nothing.
+pub fn parse_text(text: &str, option: &'static str) -> Result<Vec<u8>, Note> {
+    let bad = || Note::new("usage.escape").with("option", option).with("typed", shown(text));
+    let mut out = Vec::new();
+    let mut rest = text.as_bytes();
+    while let [first, after @ ..] = rest {
+        let (byte, after) = match (first, after) {
+            (b'\\', [b'r', after @ ..]) => (b'\r', after),
+            (b'\\', [b'n', after @ ..]) => (b'\n', after),
+            (b'\\', [b't', after @ ..]) => (b'\t', after),
+            (b'\\', [b'\\', after @ ..]) => (b'\\', after),
+            (b'\\', [b'x', high, low, after @ ..]) => {
+                let digit = |d: &u8| char::from(*d).to_digit(16).ok_or_else(bad);
+                ((digit(high)? * 16 + digit(low)?) as u8, after)
+            }
+            (b'\\', _) => return Err(bad()),
+            (byte, after) => (*byte, after),
+        };
+        out.push(byte);
+        rest = after;
+    }
+    if out.is_empty() { Err(Note::new("usage.novalue").with("option", option)) } else { Ok(out) }
+}
+
+pub fn parse_versions(text: &str) -> Result<Versions, Note> {
+    match text {
+        "1.2" => Ok(Versions::Tls12),
+        "1.3" => Ok(Versions::Tls13),
+        _ => Err(Note::new("usage.tlsversion").with("typed", shown(text))),
+    }
+}
+
+pub fn parse_starttls(text: &str) -> Result<&'static str, Note> {
+    let known = || starttls::protocols().collect::<Vec<_>>().join(" ");
+    let bad = || Note::new("usage.starttls").with("typed", shown(text)).with("known", known());
+    starttls::protocol(text).ok_or_else(bad)
+}
+
+pub fn parse_sni(text: &str) -> Result<Sni, Note> {
+    match Host::parse(text)? {
+        Host::Name(name) => Ok(Sni::Name(name)),
+        Host::Ip(..) => Err(Note::new("usage.sniaddress").with("typed", text)),
+    }
+}
+
+pub fn contradiction(this: &str, other: &str) -> Note {
+    Note::new("usage.both").with("this", this).with("other", other)
+}
+
+/// What is wrong with a file that an option names.
+pub fn bad_file(bad: &BadFile, option: &'static str, file: &Path) -> Note {
+    let key = match bad {
+        BadFile::Unreadable(_) => "usage.file",
+        BadFile::TooLarge => "usage.filesize",
+        BadFile::NoCertificate => "usage.notpem",
+        BadFile::NoKey => "usage.nokey",
+        BadFile::EncryptedKey => "usage.encryptedkey",
+        BadFile::UnsupportedKey => "usage.unsupportedkey",
+        BadFile::KeyMismatch => "usage.keymismatch",
+    };
+    let file = Untrusted::new(file.as_os_str().as_encoded_bytes());
+    let note = Note::new(key).with("option", option).with("file", file);
+    match bad {
+        BadFile::Unreadable(error) => note.with("error", error),
+        _ => note,
+    }
+}
+
+/// Names compared at once, each on a connection of its own.
+const NAMES_MAX: usize = 32;
+
+/// Where a name server listens (RFC 1035 section 4.2).
+const DNS_PORT: u16 = 53;
