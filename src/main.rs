@@ -5,7 +5,7 @@
 //!
 //!   base     what every room uses: text, time, system calls; nothing of ours is below it
 //!   target   what the user asked for
-//!   cert     certificates: what is in one, and throw-away ones
+//!   cert     certificates: what is in one, what it is worth, and throw-away ones
 //!   step     the steps of a check, each capability -> (record, next capability)
 //!   verdict  records -> verdict: inference with evidence
 //!   report   the only human text and the only JSON

@@ -1,9 +1,17 @@
-//! Certificates: what is in one, and throw-away ones.
+//! Certificates: what is in one, what it is worth, and throw-away ones.
 //!
-//!   x509   enough DER to summarise a certificate
-//!   mint   throw-away certificates for the services that reach plays itself
-//!   proof  the one way to a good certificate, and to sending anything over it
+//!   x509      enough DER to summarise a certificate
+//!   mint      throw-away certificates for the services that reach plays itself
+//!   proof     the one way to a good certificate, and to sending anything over it
+//!   store     files of certificates, and the roots that this box trusts
+//!   identity  what a client shows, or a server that reach plays
+//!   flaw      what is wrong with a path
+//!   trust     a chain judged by every store
 
 pub mod x509;
 pub mod mint;
 pub mod proof;
+pub mod store;
+pub mod identity;
+pub mod flaw;
+pub mod trust;

@@ -2,7 +2,7 @@
 //! none. Nothing else makes a `Proof`, and without one no certificate is good and nothing is
 //! sent: whatever else is known about a chain can only explain a refusal.
 
-use crate::cert::x509::{self, Certificate};
+use crate::cert::x509::{self, Certificate, Key};
 use rustls::CertificateError;
 use rustls::RootCertStore;
 use rustls::client::danger::HandshakeSignatureValid;
@@ -22,6 +22,15 @@ pub struct Vouched<'a>(&'a Certificate);
 /// That the peer has the key of the certificate that it showed, as the library verified it.
 #[derive(Debug)]
 pub struct Signed(pub HandshakeSignatureValid);
+
+/// Why nothing proves that the server has the certificate's key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unproven {
+    NotReached,
+    Wrong,  // somebody else's certificate, or a broken server
+    Key,    // the library does not check keys of this kind or size
+    Scheme, // nor signatures of this kind, such as SHA-1
+}
 
 /// The right to send application data through a session.
 pub struct Leave(());
@@ -200,3 +209,18 @@ impl<'a> Anchor<'a> {
         }
     }
 }
+
+/// Whether the library checks signatures made with this key.
+pub fn checkable(key: &Key) -> bool {
+    match key.algorithm.as_ref() {
+        "RSA" => (RSA_MIN..=RSA_MAX).contains(&key.bits),
+        algorithm => ["EC P-256", "EC P-384", "Ed25519"].contains(&algorithm),
+    }
+}
+
+/// RSA keys that the library checks, in bits; below 2048 programs refuse too.
+pub const RSA_MIN: usize = 2048;
+const RSA_MAX: usize = 8192;
+
+/// Signatures in certificates that the library checks, by our names.
+pub const SIGNATURES: &str = "RSA-SHA256 RSA-SHA384 RSA-SHA512 ECDSA-SHA256 ECDSA-SHA384 Ed25519";

@@ -3,7 +3,9 @@
 use crate::base::deadline::Timeouts;
 use crate::base::sys::{self, SocketOptions};
 use crate::base::text::{Lang, Note, shown};
+use crate::cert::identity::ClientIdentity;
 use crate::cert::proof::NoVerify;
+use crate::cert::trust::Trust;
 use crate::cli::job::{Again, Check, Form, Plan};
 use crate::cli::list::{self, Keys, ROWS_MAX, Reader, Row};
 use crate::cli::options::{Draft, Limits, ProxyChoice, TLS, TLS_ASKED};
@@ -11,7 +13,7 @@ use crate::cli::style;
 use crate::cli::values::{bad_file, contradiction};
 use crate::step::probe::Options;
 use crate::step::resolve::{self, Family};
-use crate::step::tls::{ClientIdentity, Trust, Versions};
+use crate::step::tls::Versions;
 use crate::step::tunnel;
 use crate::target::{Dial, Host, Target, TlsMode};
 use crate::verdict::Policy;

@@ -2,8 +2,9 @@
 
 use crate::base::deadline::parse_duration;
 use crate::base::text::{Note, Untrusted, shown};
+use crate::cert::store::BadFile;
 use crate::step::starttls;
-use crate::step::tls::{BadFile, Versions};
+use crate::step::tls::Versions;
 use crate::target::{Host, ProxyHeader, Sni};
 use std::net::SocketAddr;
 use std::path::Path;

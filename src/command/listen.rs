@@ -7,12 +7,14 @@
 use crate::base::deadline::{Deadline, millis};
 use crate::base::sys::{self, Fault};
 use crate::base::text::{Lang, Note, Untrusted, hex, shown, utc};
+use crate::cert::identity::{self, ClientIdentity};
 use crate::cert::mint::mint;
 use crate::cli::{self, Stop, Typed, Wrong};
 use crate::report::{self, Object, Output};
 use crate::step::greet;
 use crate::step::probe::unix_now;
-use crate::step::tls::{self, ClientIdentity, Outcome};
+use crate::step::tls::names::alert_name;
+use crate::step::tls::{self, Outcome};
 use crate::verdict::{Keyword, os_error, version_name};
 use lexopt::{Parser, ValueExt};
 use rustls::{ServerConfig, ServerConnection};
@@ -239,7 +241,7 @@ fn open(draft: Draft, lang: Lang) -> Result<House, Stop> {
     let plan = Plan {
         manner: draft.manner.map_or(unasked, |(manner, _)| manner),
         banner: draft.banner.unwrap_or_default(),
-        tls: identity.as_ref().and_then(tls::server),
+        tls: identity.as_ref().and_then(identity::server),
         left: draft.count,
         end: draft.limit.map(Deadline::after),
         room: limit.saturating_sub(doors.len() + SPARE_FILES).clamp(1, VISITORS_MAX),
@@ -484,7 +486,7 @@ impl End {
         Self(
             "tlsfailed",
             match tls::protocol(error) {
-                Outcome::Alert(code) => format!("{} ({code})", tls::alert_name(code)),
+                Outcome::Alert(code) => format!("{} ({code})", alert_name(code)),
                 Outcome::Protocol(why) => why.to_string(),
                 _ => "close_notify".to_string(),
             },

@@ -3,12 +3,13 @@
 
 use crate::base::sys;
 use crate::base::text::{Lang, Note};
+use crate::cert::identity::{self, ClientIdentity};
 use crate::cert::mint::{Minted, mint};
+use crate::cert::trust::Trust;
 use crate::cli::job::Check;
 use crate::cli::{self, Command, Stop};
 use crate::report::{self, Style};
 use crate::step::probe;
-use crate::step::tls::{self, ClientIdentity, Trust};
 use crate::verdict::{self, Keyword};
 use rustls::{ServerConfig, ServerConnection};
 use std::ffi::OsString;
@@ -151,7 +152,8 @@ fn start(service: Service) -> io::Result<(SocketAddr, Option<Minted>)> {
         }
         _ => None,
     };
-    let config = minted.as_ref().and_then(ClientIdentity::minted).and_then(|own| tls::server(&own));
+    let config =
+        minted.as_ref().and_then(ClientIdentity::minted).and_then(|own| identity::server(&own));
     let work = move || serve(&listener, service, config.as_ref());
     sys::in_background(STACK, Box::new(work))?;
     Ok((addr, minted))

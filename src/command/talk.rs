@@ -425,7 +425,7 @@ impl<'a> Talk<'a> {
             None => ("talk.tls", Keyword::TlsProtocol.exit()),
         };
         let why = match tls::alert_in(&error) {
-            Some(alert) => tls::alert_name(alert).to_string(),
+            Some(alert) => tls::names::alert_name(alert).to_string(),
             None if error.raw_os_error().is_some() => error.to_string(),
             None => String::new(),
         };

@@ -3,6 +3,8 @@
 use crate::base::deadline::millis;
 use crate::base::sys::{self, Fault, Icmp};
 use crate::base::text::{self, Lang, Note, Untrusted, hex, json_string, utc, utc_millis, width};
+use crate::cert::store;
+use crate::cert::trust::{Opinion, Trusts};
 use crate::cert::x509::Certificate;
 use crate::step::connect::{Attempt, Outcome};
 use crate::step::greet::{End, Greeting};
@@ -11,7 +13,8 @@ use crate::step::probe::{Path, Probe, Step};
 use crate::step::reply::{self, Reply};
 use crate::step::resolve::{Answer, Failure, Lookup, Source};
 use crate::step::starttls::{self, Upgrade};
-use crate::step::tls::{self, ClientAuth, Handshake, Opinion, Trusts};
+use crate::step::tls::names::alert_name;
+use crate::step::tls::{self, ClientAuth, Handshake};
 use crate::step::tunnel::{self, Tunnel};
 use crate::target::{Target, TlsMode};
 use crate::verdict::expect::Tag;
@@ -471,7 +474,7 @@ fn handshake_text(addr: &str, handshake: &Handshake, style: Style) -> String {
     }
     parts.push(sni);
     let facts = parts.join(", ");
-    let code = |c: u8| (tls::alert_name(c), c);
+    let code = |c: u8| (alert_name(c), c);
     let note = match handshake.outcome {
         Outcome::Done => return facts,
         Outcome::Alert(c) => Note::new("row.alert").with("name", code(c).0).with("code", c),
@@ -571,7 +574,7 @@ fn reply_rows(addr: &str, reply: &Reply, style: Style) -> String {
         (End::Closed, true) => (Mark::Fail, Note::new("row.closed")),
         (End::Reset, true) => (Mark::Fail, Note::new("row.reset")),
         (End::Alert(code), true) => {
-            let name = tls::alert_name(code);
+            let name = alert_name(code);
             (Mark::Fail, Note::new("row.alert").with("name", name).with("code", code))
         }
         (_, true) => (Mark::Fail, Note::new("row.noreply")),
@@ -929,9 +932,9 @@ fn json_reply(reply: &Reply) -> String {
 
 fn json_opinion(opinion: &Opinion) -> String {
     let (source, file) = match &opinion.source {
-        tls::Source::Mozilla => ("mozilla", None),
-        tls::Source::Bundle(file) => ("bundle", Some(file)),
-        tls::Source::CaFile(file) => ("cafile", Some(file)),
+        store::Source::Mozilla => ("mozilla", None),
+        store::Source::Bundle(file) => ("bundle", Some(file)),
+        store::Source::CaFile(file) => ("cafile", Some(file)),
     };
     let trusts = match opinion.trusts {
         Trusts::Yes => "yes",

@@ -3,7 +3,10 @@
 use crate::base::deadline::Deadline;
 use crate::base::sys::{self, SocketOptions};
 use crate::base::text::Untrusted;
+use crate::cert::flaw::Flaw;
+use crate::cert::identity::ClientIdentity;
 use crate::cert::proof::NoVerify;
+use crate::cert::trust::Trust;
 use crate::cert::x509::Certificate;
 use crate::step::connect::{self, Attempt, Wire};
 use crate::step::greet::{self, Greeting};
@@ -11,7 +14,7 @@ use crate::step::hello::{self, HelloAnswer, Question};
 use crate::step::reply::{self, End, Protocol, Reply};
 use crate::step::resolve::{self, Family, Lookup, Source};
 use crate::step::starttls::{self, Upgrade};
-use crate::step::tls::{self, Flaw, Handshake, Sealed, ServerNameChoice, Trust};
+use crate::step::tls::{self, Handshake, Sealed};
 use crate::step::tunnel::{self, Tunnel};
 use crate::target::{Dial, First, Host, ProxyKind, Target, TlsMode};
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
@@ -29,7 +32,7 @@ pub struct Options {
     pub extra: bool,
     pub alpn: Vec<Vec<u8>>,
     pub versions: tls::Versions,
-    pub client: Option<tls::ClientIdentity>,
+    pub client: Option<ClientIdentity>,
     pub key_log: bool,
     pub trust: Trust,
     /// With `--no-verify` something is asked although the certificate is bad.
@@ -386,11 +389,24 @@ impl Walk<'_> {
         let limit = self.limit(self.target.timeouts.tls);
         let choice = tls_options(self.target, self.options);
         let now = unix_now();
-        let (handshake, session) = tls::handshake(wire, &choice, &self.options.trust, now, limit);
+        let (handshake, session) = self.shake(wire, &choice, limit, now);
         (self.watch)(Step::Handshake(self.addr, &handshake, now, self.several));
         let session = session.filter(|_| handshake.outcome == tls::Outcome::Done);
         path.handshake = Some(Box::new(handshake));
         session.map(Opened::Secure)
+    }
+
+    /// A handshake, recorded and then judged.
+    fn shake(
+        &self,
+        wire: Wire,
+        choice: &tls::Options,
+        limit: Deadline,
+        now: i64,
+    ) -> (Handshake, Option<Sealed<Wire>>) {
+        let (mut handshake, session) = tls::handshake(wire, choice, limit);
+        handshake.judge(&self.options.trust, &self.target.certificate_name(), now);
+        (handshake, session)
     }
 
     /// What extra connections have to say about a handshake that went wrong.
@@ -420,9 +436,10 @@ impl Walk<'_> {
         if has_wrong_name(handshake) && handshake.sni.is_some() {
             // A real one: TLS 1.3 encrypts the certificate.
             let mut choice = tls_options(target, options);
-            choice.name = ServerNameChoice::NoSni { verify_as: target.certificate_name() };
-            let shake = |wire| tls::handshake(wire, &choice, &options.trust, unix_now(), limit).0;
-            path.unnamed = self.again(limit).ok().map(shake).map(Box::new);
+            choice.sni = None;
+            let wire = self.again(limit).ok();
+            path.unnamed =
+                wire.map(|wire| Box::new(self.shake(wire, &choice, limit, unix_now()).0));
         }
         let host = match &target.host {
             Host::Name(name) => Some(name.trim_end_matches('.')),
@@ -597,12 +614,8 @@ fn greeted(path: &Path, target: &Target) -> bool {
 
 /// What the TLS step needs to know of the target.
 fn tls_options(target: &Target, options: &Options) -> tls::Options {
-    let name = match target.server_name() {
-        Some(name) => ServerNameChoice::Sni(name.to_string()),
-        None => ServerNameChoice::NoSni { verify_as: target.certificate_name() },
-    };
     tls::Options {
-        name,
+        sni: target.server_name().map(str::to_string),
         alpn: alpn(target, options),
         versions: options.versions,
         client: options.client.clone(),

@@ -1,9 +1,12 @@
 //! The certificate: its flaws, and what the trust stores said.
 
 use crate::base::text::{Note, utc};
+use crate::cert::flaw::{Flaw, Unknown, Weak};
+use crate::cert::store::Source;
+use crate::cert::trust::{Judgement, Opinion, Trusts};
 use crate::cert::x509::{Certificate, Key};
 use crate::step::probe::{Path, Probe};
-use crate::step::tls::{self, Demand, Flaw, Handshake, Judgement, Source, Trusts, Weak};
+use crate::step::tls::{Demand, Handshake};
 use crate::verdict::Policy;
 use crate::verdict::finding::Finding;
 use crate::verdict::keyword::Keyword;
@@ -162,11 +165,11 @@ fn flaw_note(flaw: &Flaw, handshake: &Handshake, now: i64) -> Note {
             Note::new(key).with("subject", subject(&last)).with("issuer", detail)
         }
         Flaw::Untrusted { why, .. } => Note::new(match why {
-            tls::Unknown::RootSent => "why.rootsent",
-            tls::Unknown::RootNotSent => "why.rootnotsent",
-            tls::Unknown::RootOrMissing => "why.rootormissing",
-            tls::Unknown::OtherKey => "why.otherkey",
-            tls::Unknown::NeverValid => "why.nevervalid",
+            Unknown::RootSent => "why.rootsent",
+            Unknown::RootNotSent => "why.rootnotsent",
+            Unknown::RootOrMissing => "why.rootormissing",
+            Unknown::OtherKey => "why.otherkey",
+            Unknown::NeverValid => "why.nevervalid",
         })
         .with("issuer", detail),
         Flaw::Unproven => Note::new("why.unproven"),
@@ -220,8 +223,8 @@ fn names_of(certificate: &Certificate, wanted: Option<&str>) -> String {
 
 /// What the trust stores said, where one of them differs from the others or is missing.
 fn opinions(judgement: &Judgement) -> Vec<Note> {
-    let once = |o: &tls::Opinion| matches!(o.trusts, Trusts::Yes | Trusts::OutOfDate);
-    let yes = |o: &tls::Opinion| once(o) && o.root.is_none();
+    let once = |o: &Opinion| matches!(o.trusts, Trusts::Yes | Trusts::OutOfDate);
+    let yes = |o: &Opinion| once(o) && o.root.is_none();
     let of = |mozilla: bool| {
         judgement.opinions.iter().find(move |o| (o.source == Source::Mozilla) == mozilla)
     };

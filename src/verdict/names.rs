@@ -4,7 +4,7 @@ use crate::base::sys::Icmp;
 use crate::step::greet;
 use crate::step::hello;
 use crate::step::resolve;
-use crate::step::tls;
+use crate::step::tls::names::{alert_name, suite_name};
 use std::net::SocketAddr;
 
 /// The name of a response code (RFC 1035 section 4.1.1); the field's term in every language.
@@ -33,11 +33,11 @@ pub fn os_error(errno: i32) -> String {
 pub fn answer_text(outcome: &hello::Outcome) -> String {
     match outcome {
         hello::Outcome::ServerHello { version, suite } => {
-            let name = hello::old_suite(*suite).or(tls::suite_name(*suite));
+            let name = hello::old_suite(*suite).or(suite_name(*suite));
             let name = name.map_or_else(|| format!("{suite:#06x}"), str::to_string);
             format!("{}, {name}", version_name(*version))
         }
-        hello::Outcome::Alert(code) => format!("{} ({code})", tls::alert_name(*code)),
+        hello::Outcome::Alert(code) => format!("{} ({code})", alert_name(*code)),
         hello::Outcome::Closed => "FIN".to_string(),
         hello::Outcome::Reset => "RST".to_string(),
         hello::Outcome::Silent => "-".to_string(),

@@ -4,7 +4,8 @@ use crate::base::text::Note;
 use crate::step::hello::Question;
 use crate::step::probe::Path;
 use crate::step::reply::{self, Protocol, Reply};
-use crate::step::tls::{self, ClientAuth};
+use crate::step::tls::ClientAuth;
+use crate::step::tls::names::{alert_name, blames_client};
 use crate::target::{Target, TlsMode};
 use crate::verdict::finding::Finding;
 use crate::verdict::keyword::Keyword;
@@ -101,7 +102,7 @@ fn reply_evidence(reply: &Reply) -> Vec<Note> {
         End::Closed => Some(Note::new("why.replyclosed")),
         End::Reset => Some(Note::new("why.replyreset")),
         End::Alert(code) => {
-            let name = tls::alert_name(code);
+            let name = alert_name(code);
             Some(Note::new("why.alert").with("code", code).with("name", name))
         }
         _ => None,
@@ -139,8 +140,8 @@ fn wants_certificate(reply: &Reply, path: &Path) -> Option<Finding> {
     let ClientAuth::Requested { sent, .. } = &handshake.client_auth else { return None };
     let said = if *sent { "why.certrefused" } else { "why.certmissing" };
     let line = match reply.end {
-        reply::End::Alert(code) if tls::blames_client(code) => {
-            format!("{} ({code})", tls::alert_name(code))
+        reply::End::Alert(code) if blames_client(code) => {
+            format!("{} ({code})", alert_name(code))
         }
         _ if reply.head.as_ref().is_some_and(|h| h.status == 400)
             && reply.mentions("SSL certificate") =>

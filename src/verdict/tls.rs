@@ -4,6 +4,7 @@ use crate::base::text::{Note, Untrusted};
 use crate::step::greet;
 use crate::step::hello::{HelloAnswer, Question};
 use crate::step::probe::Path;
+use crate::step::tls::names::alert_name;
 use crate::step::tls::{self, ClientAuth, Demand, Handshake};
 use crate::target::{Target, service};
 use crate::verdict::finding::Finding;
@@ -79,7 +80,7 @@ fn of_hangup(keyword: Keyword, handshake: &Handshake, path: &Path) -> Finding {
 fn of_alert(code: u8, handshake: &Handshake) -> Finding {
     // 70 and 86 are about the version, and do not say who of the two is behind the times.
     let keyword = if code == 112 { Keyword::TlsSni } else { Keyword::TlsAlert };
-    let name = tls::alert_name(code);
+    let name = alert_name(code);
     let finding = Finding::new(keyword)
         .arg("detail", format!("{name} ({code})"))
         .why(Note::new("why.alert").with("code", code).with("name", name))
@@ -113,7 +114,7 @@ fn client_certificate(handshake: &Handshake) -> Finding {
         ClientAuth::NotRequested => (false, &[] as &[Untrusted]),
     };
     let said = if sent { "why.certrejected" } else { "why.certrequired" };
-    let name = tls::alert_name(code);
+    let name = alert_name(code);
     let mut finding = Finding::new(Keyword::TlsClientCert)
         .arg("detail", format!("{name} ({code})"))
         .why(Note::new(said).with("code", code).with("name", name));

@@ -1,1 +1,2 @@
+mod trust;
 mod x509;

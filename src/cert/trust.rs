@@ -1,0 +1,410 @@
+//! In: a chain as it was sent, a name, the time. Out: a proof that it is good, or what is wrong
+//! with it, from the stores that this box has.
+
+use crate::cert::flaw::{
+    DEPTH_MAX, Flaw, Link, Unknown, Weak, dates, path, stops_the_library, weaknesses, with_clock,
+};
+use crate::cert::proof::{
+    self, Anchor, Moment, Proof, Refusal, SIGNATURES, Signed, Unproven, Vouched, checkable,
+};
+use crate::cert::store::{BadFile, Source, Store, bundle, certificates, read_file};
+use crate::cert::x509::{self, Certificate};
+use rustls::RootCertStore;
+use rustls::pki_types::{CertificateDer, TrustAnchor};
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+/// What the chain is worth.
+pub struct Judgement {
+    worth: Worth,
+    /// One for each trust store asked. No `Source::Bundle` among them and no
+    /// `Source::CaFile`: this box has no bundle.
+    pub opinions: Vec<Opinion>,
+    /// Each certificate is followed by its issuer. Not needed to verify, but odd.
+    pub ordered: bool,
+}
+
+/// Nothing between these: a chain without flaws is proven, or the handshake ended too soon.
+enum Worth {
+    Proven(Proof),
+    /// At least one, gravest first.
+    Flawed(Vec<Flaw>),
+    /// Vouched for, but the peer was never asked to prove that it has the key.
+    Unfinished,
+}
+
+/// What one trust store says.
+pub struct Opinion {
+    pub source: Source,
+    pub roots: usize,
+    pub trusts: Trusts,
+    /// Where only the dates are wrong: the root that is out of date.
+    pub root: Option<Flaw>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Trusts {
+    Yes,
+    OutOfDate, // yes, but for the dates
+    UnknownIssuer,
+    BadSignature, // a root of the right name, and a signature not its own or too weak
+    Unchecked,    // a signature of a kind that the library does not know
+    NeverValid,   // at no moment were all dates right, so that nothing was checked
+    Rule,
+}
+
+/// The trust stores, each read when a chain needs it first.
+pub struct Trust {
+    root: PathBuf,
+    ca: Option<Store>,
+    own: OnceLock<Vec<Store>>,
+}
+
+impl Judgement {
+    /// Gravest first; empty where there is a proof, or where the handshake did not come so far.
+    pub fn flaws(&self) -> &[Flaw] {
+        if let Worth::Flawed(flaws) = &self.worth { flaws } else { &[] }
+    }
+
+    pub fn proof(&self) -> Option<&Proof> {
+        if let Worth::Proven(proof) = &self.worth { Some(proof) } else { None }
+    }
+}
+
+impl Worth {
+    /// Without a flaw and without proof nothing is good: the general flaw stands for it.
+    fn new(proof: Option<Proof>, mut flaws: Vec<Flaw>, finished: bool) -> Self {
+        match proof {
+            _ if !flaws.is_empty() => Self::Flawed(flaws),
+            Some(proof) => Self::Proven(proof),
+            None if !finished => Self::Unfinished,
+            None => {
+                flaws.push(Flaw::Unproven);
+                Self::Flawed(flaws)
+            }
+        }
+    }
+}
+
+impl Trust {
+    /// The given file instead of everything else, read now because it may be the user's
+    /// mistake; or the stores of the file system under `root`, read when they are needed.
+    pub fn load(ca: Option<&Path>, root: &Path) -> Result<Trust, BadFile> {
+        let store = |path: &Path| {
+            let list = certificates(&read_file(path)?)?;
+            Store::new(Source::CaFile(path.to_owned()), list).ok_or(BadFile::NoCertificate)
+        };
+        let ca = ca.map(store).transpose()?;
+        Ok(Trust { root: root.to_owned(), ca, own: OnceLock::new() })
+    }
+
+    /// One certificate instead of every store, for services that reach plays itself.
+    pub fn only(certificate: &CertificateDer<'static>) -> Trust {
+        let ca = Store::new(Source::CaFile(PathBuf::new()), vec![certificate.clone()]);
+        Trust { root: PathBuf::new(), ca, own: OnceLock::new() }
+    }
+
+    /// The stores to ask, in the order they are reported.
+    fn stores(&self) -> &[Store] {
+        match &self.ca {
+            Some(store) => std::slice::from_ref(store),
+            None => self.own.get_or_init(|| {
+                let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+                let mozilla = Store { source: Source::Mozilla, roots, certificates: Vec::new() };
+                std::iter::once(mozilla).chain(bundle(&self.root)).collect()
+            }),
+        }
+    }
+
+    /// What is wrong with this chain for this host, leaf first. Trusted is what any store
+    /// trusts now; everything else only says why there is no proof.
+    #[inline(never)]
+    pub fn judge(
+        &self,
+        chain: &[Certificate],
+        host: &str,
+        now: i64,
+        signed: &Result<Signed, Unproven>,
+    ) -> Judgement {
+        let ordered = chain.windows(2).all(|pair| matches!(pair, [a, b] if b.may_issue(a)));
+        let Some(leaf) = chain.first() else {
+            let worth = Worth::Flawed(vec![Flaw::Malformed]);
+            return Judgement { worth, opinions: Vec::new(), ordered };
+        };
+        let (mut opinions, mut vouched, mut dated, mut old) = (Vec::new(), None, None, None);
+        for store in self.stores() {
+            let found = store.look(chain, now);
+            opinions.push(store.opinion(&found));
+            match found {
+                Found::Now(path, proof) => vouched = vouched.or(Some((path, proof))),
+                Found::Once(path, root) => dated = dated.or(Some((path, root))),
+                Found::Never(_, root) => old = old.or(root),
+            }
+        }
+        let named = proof::is_named(leaf, host);
+        let mut flaws = Vec::from_iter((!named).then_some(Flaw::Name));
+        let mut proof = None;
+        match (vouched, dated) {
+            (Some((path, vouched)), _) => {
+                flaws.extend(weaknesses(&path));
+                let signed = signed.as_ref().ok();
+                proof = signed.and_then(|signed| Proof::new(vouched, signed, host));
+            }
+            (None, Some((path, root))) => {
+                let graver = dates(&path, now).into_iter().chain(root);
+                flaws.splice(0..0, with_clock(graver.collect(), now));
+                flaws.extend(weaknesses(&path));
+            }
+            (None, None) => {
+                let path = path(chain);
+                let weak = weaknesses(&path);
+                flaws.extend(self.doubt(&path, &opinions, &weak, chain.len() > path.len()));
+                flaws.extend(weak);
+                // Evidence and no more: nobody has vouched for anything else in it.
+                let dates = dates(&path, now).into_iter().chain(old);
+                flaws.extend(with_clock(dates.collect(), now));
+            }
+        }
+        add_unsigned(&mut flaws, signed);
+        let finished = !matches!(signed, Err(Unproven::NotReached));
+        Judgement { worth: Worth::new(proof, flaws, finished), opinions, ordered }
+    }
+
+    /// Why no store trusts a path. The server's fault and this side's are told apart by
+    /// what was sent: servers may leave out a root, never an intermediate (RFC 8446 section
+    /// 4.4.2). So a path that ends in itself has an unknown root; one of two or more
+    /// certificates most likely has too. A leaf whose issuer was not sent is ambiguous. An
+    /// issuer that publishes its own certificate (caIssuers) is an intermediate; so it is
+    /// when other certificates were sent, and when the user named the root and that is not
+    /// the issuer. Else it is taken for a root that this side does not know.
+    fn doubt(
+        &self,
+        path: &[Link<'_>],
+        opinions: &[Opinion],
+        weak: &[Flaw],
+        others: bool,
+    ) -> Option<Flaw> {
+        let (&(_, leaf), &(_, top)) = (path.first()?, path.last()?);
+        if leaf.self_signed() {
+            return Some(Flaw::SelfSigned);
+        }
+        let issuer = top.issuer.clone();
+        if path.len() > DEPTH_MAX || path.iter().any(|link| self.knows(&link.1.raw_issuer)) {
+            let said = |trusts| opinions.iter().any(|o| o.trusts == trusts);
+            let dated = said(Trusts::NeverValid);
+            // A weakness is what the library stopped at, and already named.
+            return match self.unchecked(path, said(Trusts::Unchecked) && !dated) {
+                _ if weak.iter().any(stops_the_library) => None,
+                Some(flaw) => Some(flaw),
+                None if dated => Some(Flaw::Untrusted { issuer, why: Unknown::NeverValid }),
+                None if said(Trusts::Rule) => Some(Flaw::Weak { cert: 0, why: Weak::Rule }),
+                None => Some(Flaw::Untrusted { issuer, why: Unknown::OtherKey }),
+            };
+        }
+        let hints = [leaf.aia.is_some(), self.ca.is_some(), others];
+        if path.len() == 1 && hints.contains(&true) {
+            let sure = hints.iter().filter(|hint| **hint).count() > 1;
+            return Some(Flaw::Incomplete { issuer, aia: leaf.aia.clone(), sure });
+        }
+        let why = match path {
+            _ if top.self_signed() => Unknown::RootSent,
+            [_] => Unknown::RootOrMissing,
+            _ => Unknown::RootNotSent,
+        };
+        Some(Flaw::Untrusted { issuer, why })
+    }
+
+    /// Whether any store has a root of this name.
+    fn knows(&self, raw_name: &[u8]) -> bool {
+        self.named(raw_name).is_some()
+    }
+
+    /// The first root of this name.
+    fn named(&self, raw_name: &[u8]) -> Option<&TrustAnchor<'static>> {
+        let mut all = self.stores().iter().flat_map(|store| &store.roots.roots);
+        all.find(|anchor| anchor.subject.as_ref() == raw_name)
+    }
+
+    /// The first signature on the path that the library cannot check, by its kind or by the
+    /// key that made it: nothing is known about the issuer then. `sure`: the library says that
+    /// there is one. Of RSA-PSS it knows the usual parameters only, which the name lacks.
+    fn unchecked(&self, path: &[Link<'_>], sure: bool) -> Option<Flaw> {
+        let mut likely = None;
+        for (at, &(cert, c)) in path.iter().enumerate() {
+            let key = match path.get(at + 1) {
+                _ if c.self_signed() => break,
+                Some((_, issuer)) => Some(issuer.key.clone()),
+                None => self
+                    .named(&c.raw_issuer)
+                    .and_then(|root| x509::public_key(&root.subject_public_key_info)),
+            };
+            let pss = c.signature == "RSA-PSS";
+            let known = pss || SIGNATURES.split(' ').any(|known| known == c.signature);
+            let strange = !known || key.as_ref().is_some_and(|key| !checkable(key));
+            let flaw = Flaw::Unchecked { cert, key };
+            if strange {
+                return Some(flaw);
+            }
+            if pss || likely.is_none() {
+                likely = Some(flaw);
+            }
+        }
+        likely.filter(|_| sure)
+    }
+}
+
+impl Store {
+    /// Whether this store trusts the leaf now, would if the dates were no matter, or why not.
+    fn look<'a>(&self, chain: &'a [Certificate], now: i64) -> Found<'a> {
+        let Some(leaf) = chain.first() else { return Found::Never(Refusal::Rule, None) };
+        let own = || vec![(0, leaf)];
+        if let Some(vouched) = proof::pinned(leaf, &self.certificates, now) {
+            return Found::Now(own(), vouched);
+        }
+        if proof::pinned(leaf, &self.certificates, leaf.not_before).is_some() {
+            return Found::Once(own(), None);
+        }
+        let mut found = None;
+        self.search(chain, &mut |path, anchor| {
+            found = proof::vouch(path, anchor, now).ok();
+            found.is_some()
+        })
+        .zip(found)
+        .map(|((path, _), vouched)| Found::Now(path, vouched))
+        .or_else(|| {
+            let mut check = |path: &[&Certificate], anchor: &Anchor<'_>| {
+                proof::check(path, anchor, Moment::Nearest(now)).is_ok()
+            };
+            self.search(chain, &mut check).map(|(path, root)| Found::Once(path, dated(&root, now)))
+        })
+        .unwrap_or_else(|| self.refusal(chain, now))
+    }
+
+    /// The first path from the leaf to a root of this store, by names and key identifiers, for
+    /// which `good` is true. The library is asked about one path at a time: given all, it may
+    /// name any of several reasons, and does not say which path it took.
+    fn search<'a>(&self, chain: &'a [Certificate], good: Good<'_, 'a>) -> Option<Way<'a, '_>> {
+        let leaf = chain.first().filter(|leaf| !leaf.self_signed())?;
+        self.extend(&mut vec![(0, leaf)], chain, good, &mut { PLACES_MAX })
+    }
+
+    fn extend<'a>(
+        &self,
+        path: &mut Vec<Link<'a>>,
+        chain: &'a [Certificate],
+        good: Good<'_, 'a>,
+        left: &mut usize,
+    ) -> Option<Way<'a, '_>> {
+        let &(_, top) = path.last()?;
+        *left = left.checked_sub(1)?;
+        let plain: Vec<&Certificate> = path.iter().map(|link| link.1).collect();
+        for anchor in self.anchors(top) {
+            if good(&plain, &anchor) {
+                return Some((path.clone(), anchor));
+            }
+        }
+        if path.len() == DEPTH_MAX {
+            return None;
+        }
+        for issuer in chain.iter().enumerate().filter(|(_, c)| c.may_issue(top)) {
+            if path.iter().any(|(used, _)| *used == issuer.0) {
+                continue;
+            }
+            path.push(issuer);
+            if let Some(way) = self.extend(path, chain, good, left) {
+                return Some(way);
+            }
+            path.pop();
+        }
+        None
+    }
+
+    /// Why not, for the path that a reader would take. A certificate that is out of date hides
+    /// all other reasons, so it is asked about when none is.
+    fn refusal(&self, chain: &[Certificate], now: i64) -> Found<'static> {
+        let path = path(chain);
+        let (Some(&(_, leaf)), Some(&(_, top))) = (path.first(), path.last()) else {
+            return Found::Never(Refusal::Rule, None);
+        };
+        let plain: Vec<_> = path.iter().map(|link| link.1).collect();
+        let refused =
+            |anchor: &Anchor<'_>| proof::check(&plain, anchor, Moment::Nearest(now)).err();
+        match self.anchors(top).first() {
+            Some(anchor) if !leaf.self_signed() => {
+                Found::Never(refused(anchor).unwrap_or(Refusal::Rule), dated(anchor, now))
+            }
+            _ => Found::Never(Refusal::UnknownIssuer, None),
+        }
+    }
+
+    fn opinion(&self, found: &Found<'_>) -> Opinion {
+        let (trusts, root) = match found {
+            Found::Now(..) => (Trusts::Yes, None),
+            Found::Once(_, root) => (Trusts::OutOfDate, root.clone()),
+            Found::Never(refusal, _) => (Trusts::from(*refusal), None),
+        };
+        Opinion { source: self.source.clone(), roots: self.roots.len(), trusts, root }
+    }
+}
+
+/// What one store has to say about a chain.
+enum Found<'a> {
+    Now(Vec<Link<'a>>, Vouched<'a>),
+    /// But for the dates; and for those of the root, where that is one of the reasons.
+    Once(Vec<Link<'a>>, Option<Flaw>),
+    /// And what the dates of the root say, which is evidence.
+    Never(Refusal, Option<Flaw>),
+}
+
+/// A path and the root that it leads to.
+type Way<'a, 's> = (Vec<Link<'a>>, Anchor<'s>);
+
+/// What a path is searched for.
+type Good<'g, 'a> = &'g mut dyn FnMut(&[&'a Certificate], &Anchor<'_>) -> bool;
+
+impl From<Refusal> for Trusts {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::BadSignature => Self::BadSignature,
+            Refusal::Dates => Self::NeverValid,
+            Refusal::Unchecked => Self::Unchecked,
+            Refusal::UnknownIssuer => Self::UnknownIssuer,
+            Refusal::Rule => Self::Rule,
+        }
+    }
+}
+
+/// What the dates of a root say against it.
+fn dated(anchor: &Anchor<'_>, now: i64) -> Option<Flaw> {
+    let root = anchor.certificate.as_ref()?;
+    let name = || root.subject.clone();
+    match () {
+        () if now >= root.not_after => {
+            Some(Flaw::RootExpired { root: name(), until: root.not_after })
+        }
+        () if now < root.not_before => {
+            Some(Flaw::RootNotYet { root: name(), from: root.not_before })
+        }
+        () => None,
+    }
+}
+
+/// A key that was not proven is always a flaw: a wrong signature outweighs weakness, and
+/// one that could not be checked is weakness, if the certificate is not called weak yet.
+fn add_unsigned(flaws: &mut Vec<Flaw>, signed: &Result<Signed, Unproven>) {
+    let flaw = match signed {
+        Ok(_) | Err(Unproven::NotReached) => return,
+        Err(Unproven::Wrong) => Flaw::Unproven,
+        Err(Unproven::Scheme) => Flaw::Weak { cert: 0, why: Weak::OldHash },
+        Err(Unproven::Key) => Flaw::Weak { cert: 0, why: Weak::UnusualKey },
+    };
+    let known = |f: &Flaw| matches!(f, Flaw::Malformed | Flaw::Weak { cert: 0, .. });
+    if flaw == Flaw::Unproven || !flaws.iter().any(known) {
+        let at = flaws.iter().position(|f| matches!(f, Flaw::Weak { .. }));
+        flaws.insert(at.unwrap_or(flaws.len()), flaw);
+    }
+}
+
+/// Certificates looked at while a path is searched for: a chain has four, a crossed one a few
+/// more. Each may cost the library's check of all signatures above it.
+const PLACES_MAX: usize = 64;
