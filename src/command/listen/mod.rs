@@ -1,0 +1,223 @@
+//! `reach listen`: the far end before the real service exists. Who connects, from which address, with
+//! which first bytes, how long they stay, and whose handshake is never completed.
+//!
+//! One thread and poll(2) over everything. Clients, the memory that each may take and the lines
+//! that a flood may cause are bounded; the count is right all the same.
+//!
+//!   hello      what a ClientHello says
+//!   half_open  handshakes that stop after our SYN-ACK
+//!   log        the lines and objects, so many a second
+//!   client     one accepted connection, from its first bytes to its end
+//!   server     the listeners, and all connections
+
+pub mod hello;
+mod half_open;
+mod log;
+mod client;
+mod server;
+
+use crate::base::deadline::Deadline;
+use crate::base::sys::{self, Fault};
+use crate::base::text::{Lang, Note, hex, shown};
+use crate::cert::identity::{self, ClientIdentity};
+use crate::cert::mint::mint;
+use crate::cli::{self, Stop, Typed, Wrong};
+use crate::report;
+use crate::step::probe::unix_now;
+use crate::verdict::{Keyword, os_error};
+use lexopt::{Parser, ValueExt};
+use log::Log;
+use rustls::ServerConfig;
+use server::{CLIENTS_MAX, Server};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The options as typed.
+#[derive(Default)]
+struct Draft {
+    places: Vec<SocketAddr>,
+    /// With the option that asked for it.
+    mode: Option<(Mode, &'static str)>,
+    banner: Option<Vec<u8>>,
+    tls: bool,
+    cert: Option<PathBuf>,
+    key: Option<PathBuf>,
+    count: Option<u32>,
+    limit: Option<Duration>,
+    json: bool,
+}
+
+/// What a client gets, after the banner if there is one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    /// One line that says which address it has here, once it is silent.
+    Greet,
+    Echo,
+    Silent,
+    Close,
+}
+
+/// The options, checked.
+struct Plan {
+    mode: Mode,
+    banner: Vec<u8>,
+    tls: Option<Arc<ServerConfig>>,
+    /// How many connections may still be accepted.
+    left: Option<u32>,
+    end: Option<Deadline>,
+    /// How many clients there may be at once.
+    max_clients: usize,
+}
+
+/// Listens until the count or the time is reached, or somebody ends it.
+pub fn run(mut parser: Parser, lang: Lang) -> Result<u8, Stop> {
+    let draft = match read_options(&mut parser) {
+        Ok(Some(draft)) => draft,
+        Ok(None) => return Ok(report::print(&cli::help("listen", lang)?).map(|()| 0)?),
+        Err(Wrong::Note(note)) => return Err(note.into()),
+        Err(Wrong::Parser(error)) => return Err(cli::no_option("listen", &error).into()),
+    };
+    let mut server = open(draft, lang)?;
+    while server.round()? {}
+    server.close()
+}
+
+/// `None`: the help was asked for.
+fn read_options(parser: &mut Parser) -> Result<Option<Draft>, Wrong> {
+    let mut draft = Draft::default();
+    while let Some(arg) = parser.next()? {
+        let name = match Typed::from(arg) {
+            Typed::Option(name) => name,
+            Typed::Word(word) => {
+                draft.places.push(parse_place(&word.to_string_lossy())?);
+                continue;
+            }
+        };
+        match name.as_str() {
+            "-h" | "--help" => return Ok(None),
+            "--echo" => draft.set_mode(Mode::Echo, "--echo")?,
+            "--silent" => draft.set_mode(Mode::Silent, "--silent")?,
+            "--close" => draft.set_mode(Mode::Close, "--close")?,
+            "--tls" => draft.tls = true,
+            "--json" => draft.json = true,
+            "--banner" | "--cert" | "--key" | "--count" | "--for" | "--lang" => {
+                draft.set(&name, parser.value()?.string()?)?;
+            }
+            _ => return Err(lexopt::Error::UnexpectedOption(name).into()),
+        }
+    }
+    if draft.places.is_empty() {
+        return Err(Note::new("usage.listen").with("typed", "").into());
+    }
+    Ok(Some(draft))
+}
+
+impl Draft {
+    /// An option that has a value.
+    fn set(&mut self, name: &str, value: String) -> Result<(), Note> {
+        match name {
+            "--banner" => self.banner = Some(cli::parse_text(&value, "--banner")?),
+            "--cert" => self.cert = Some(value.into()),
+            "--key" => self.key = Some(value.into()),
+            "--count" => self.count = Some(cli::number(&value, "--count")?),
+            "--for" => self.limit = Some(cli::limit(&value, "--for")?),
+            _ => drop(cli::known_language(&value)?),
+        }
+        Ok(())
+    }
+
+    /// One mode only.
+    fn set_mode(&mut self, mode: Mode, option: &'static str) -> Result<(), Note> {
+        match self.mode.replace((mode, option)) {
+            Some((_, other)) if other != option => Err(cli::contradiction(other, option)),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// `PORT`, for every address of this box, `ADDR:PORT` or `[v6]:PORT`; port 0 is any free one.
+fn parse_place(typed: &str) -> Result<SocketAddr, Note> {
+    let everywhere = typed.parse().ok().map(|port: u16| (Ipv6Addr::UNSPECIFIED, port).into());
+    let place = everywhere.or_else(|| typed.parse().ok());
+    place.ok_or_else(|| Note::new("usage.listen").with("typed", shown(typed)))
+}
+
+/// Opens every port, or none, and says which they are.
+fn open(draft: Draft, lang: Lang) -> Result<Server, Stop> {
+    let identity = identity(&draft)?;
+    let limit = usize::try_from(sys::raise_file_limit()).unwrap_or(CLIENTS_MAX);
+    let mut listeners = Vec::new();
+    for place in &draft.places {
+        listeners.push(open_listener(*place).map_err(|fault| refusal(*place, &fault))?);
+    }
+    let mut log = Log::new(lang, draft.json);
+    let mut ports = Vec::new();
+    for addr in listeners.iter().flat_map(TcpListener::local_addr) {
+        log.tell(&Note::new("listen.listening").with("addr", addr));
+        ports.push(addr.port());
+    }
+    if let Some(leaf) = identity.as_ref().and_then(ClientIdentity::leaf) {
+        let note = Note::new("listen.cert").with("subject", &leaf.subject);
+        log.tell(&note.with("sha256", hex(&leaf.sha256)));
+    }
+    let unasked = if draft.banner.is_some() { Mode::Silent } else { Mode::Greet };
+    let plan = Plan {
+        mode: draft.mode.map_or(unasked, |(mode, _)| mode),
+        banner: draft.banner.unwrap_or_default(),
+        tls: identity.as_ref().and_then(identity::server),
+        left: draft.count,
+        end: draft.limit.map(Deadline::after),
+        max_clients: limit.saturating_sub(listeners.len() + SPARE_FILES).clamp(1, CLIENTS_MAX),
+    };
+    Ok(Server::new(plan, listeners, ports, log))
+}
+
+/// The certificate of `--cert`, or a throw-away one; `None` without TLS.
+fn identity(draft: &Draft) -> Result<Option<ClientIdentity>, Note> {
+    let pair =
+        |given, missing| Note::new("usage.pair").with("given", given).with("missing", missing);
+    match (&draft.cert, &draft.key) {
+        (Some(cert), Some(key)) => ClientIdentity::load(cert, key)
+            .map(Some)
+            .map_err(|bad| cli::bad_file(&bad, "--cert", cert)),
+        (Some(_), None) => Err(pair("--cert", "--key")),
+        (None, Some(_)) => Err(pair("--key", "--cert")),
+        (None, None) if !draft.tls => Ok(None),
+        (None, None) => {
+            let now = unix_now();
+            let minted = mint("reach.listen", now - DAY, now + 30 * DAY);
+            let minted = minted.as_ref().and_then(ClientIdentity::minted);
+            minted.map(Some).ok_or_else(|| Note::new("listen.norandom"))
+        }
+    }
+}
+
+/// `[::]` is for IPv4 as well; a box without IPv6 gets 0.0.0.0.
+fn open_listener(place: SocketAddr) -> Result<TcpListener, Fault> {
+    sys::listen(place).or_else(|fault| match (place.ip().is_unspecified(), fault.errno) {
+        (true, libc::EAFNOSUPPORT | libc::EADDRNOTAVAIL) => {
+            sys::listen((Ipv4Addr::UNSPECIFIED, place.port()).into())
+        }
+        _ => Err(fault),
+    })
+}
+
+/// Why this box does not let us listen there.
+fn refusal(place: SocketAddr, fault: &Fault) -> Stop {
+    let key = match fault.errno {
+        libc::EADDRINUSE => "listen.busy",
+        libc::EACCES | libc::EPERM => "listen.permission",
+        libc::EADDRNOTAVAIL => "listen.noaddress",
+        libc::EMFILE | libc::ENFILE => "listen.files",
+        _ => "listen.fault",
+    };
+    let note = Note::new(key).with("addr", place).with("port", place.port());
+    Stop { note: note.with("error", os_error(fault.errno)), status: Keyword::LocalOther.exit() }
+}
+
+const DAY: i64 = 86_400;
+
+/// Descriptors that are left for everything else.
+const SPARE_FILES: usize = 16;

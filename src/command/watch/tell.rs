@@ -1,0 +1,304 @@
+//! The lines and objects that say what changed and what it means.
+
+use super::socket_table::{ESTABLISHED, LISTEN, Row, STATE_MAX, SYN_SENT, state_name};
+use super::table::{Event, What};
+use super::trouble::KNOWN_MAX;
+use super::{Attempt, INTERVAL, Watch, ms};
+use crate::base::deadline::millis;
+use crate::base::text::{self, Note, Untrusted};
+use crate::report::{self, Object};
+use std::io::{self, IsTerminal};
+use std::time::Duration;
+
+impl Watch<'_> {
+    /// Writes what this look brought, or on a quiet terminal that there is nothing.
+    pub fn tell(&mut self, events: &[Event]) {
+        let now = self.now();
+        let mut text = String::new();
+        let events: Vec<&Event> = events.iter().filter(|event| self.wants(event)).collect();
+        if self.table.look == 1 {
+            self.open(&events, &mut text);
+        }
+        for event in events {
+            if event.what == What::Start && !self.ask.json {
+                self.attempt(event, now);
+                continue;
+            }
+            self.changes += u64::from(event.what != What::Start);
+            self.line(event, &mut text);
+            if let Some(note) = self.attempt(event, now) {
+                self.sentence("retry", &note, event.row, 1, now, &mut text);
+            }
+        }
+        self.troubles(now, &mut text);
+        self.overflow(now, &mut text);
+        self.table.forget();
+        if !text.is_empty() {
+            self.last_said = now;
+            self.clear_status();
+            self.out.write(&text);
+        } else {
+            self.show_status(now);
+        }
+    }
+
+    /// The heading, and the sockets that are there already if they are few.
+    fn open(&self, events: &[&Event], text: &mut String) {
+        let ms = ms(self.ask.interval.unwrap_or(INTERVAL));
+        if self.ask.json {
+            let object = self.head(0, "begin").number("sockets", events.len() as u64);
+            *text += &(object.number("interval_ms", ms).end() + "\n");
+            return;
+        }
+        let count = |state| events.iter().filter(|event| event.row.state == state).count();
+        let states: Vec<String> = (1..=STATE_MAX)
+            .filter(|state| count(*state) > 0)
+            .map(|state| format!("{} {}", count(state), state_name(state)))
+            .collect();
+        let note = Note::new("watch.heading")
+            .with("states", states.join(", "))
+            .with("count", events.len())
+            .with("ms", ms);
+        *text += &format!("{}\n{:17}{HEADS}", note.render(self.style.lang), "");
+        if events.len() <= START_MAX {
+            events.iter().for_each(|event| self.line(event, text));
+        }
+    }
+
+    fn line(&self, event: &Event, text: &mut String) {
+        let mark = match event.what {
+            What::Start => '=',
+            What::New => '+',
+            What::Changed => '*',
+            What::Gone => '-',
+        };
+        *text += &match self.ask.json {
+            true => self.object(event),
+            false => format!("{} {mark} {}", self.stamp(event.at), self.columns(event)),
+        };
+        text.push('\n');
+    }
+
+    /// `15:04:05.123Z`
+    fn stamp(&self, at: u64) -> String {
+        self.iso(at).split_off(DATE)
+    }
+
+    fn iso(&self, at: u64) -> String {
+        text::utc_millis((self.epoch + at) as i64)
+    }
+
+    /// The columns of netstat.
+    pub fn columns(&self, event: &Event) -> String {
+        let row = &event.row;
+        let proto = if row.v6 { "tcp6" } else { "tcp" };
+        // /proc does not tell the backlog of a listener, which ss has from netlink.
+        let tx = if row.state == LISTEN { "-".to_string() } else { row.tx.to_string() };
+        let held = || format!("{} {} s -> ", state_name(event.was), tenths(event.held));
+        let state = match event.what {
+            What::Changed if event.was != row.state => held() + state_name(row.state),
+            What::Gone => held() + text::message(self.style.lang, "watch.gone").unwrap_or_default(),
+            _ => state_name(row.state).to_string(),
+        };
+        let timer = match (event.what, TIMERS.get(usize::from(row.timer))) {
+            (What::Gone, _) | (_, Some(&"off")) => String::new(),
+            (_, name) => format!(
+                "{} ({}.{:02}/{}/{})",
+                name.unwrap_or(&"?"),
+                row.when / 100,
+                row.when % 100,
+                row.retrans,
+                row.probes
+            ),
+        };
+        let (local, remote) = (row.local.show(row.v6), row.remote.show(row.v6));
+        let (rx, owner) = (row.rx, self.owners.show(self.owner(event)));
+        let line = format!(
+            "{proto:<5} {rx:>6} {tx:>6} {local:<21} {remote:<21} {state:<11} {owner:<16} {timer}"
+        );
+        line.trim_end().to_string()
+    }
+
+    /// The members that every object begins with.
+    fn head(&self, at: u64, event: &str) -> Object {
+        Object::new().number("v", 1).text("time", &self.iso(at)).text("event", event)
+    }
+
+    /// The same as a JSON object.
+    pub fn object(&self, event: &Event) -> String {
+        let (row, what) = (&event.row, event.what);
+        let name = match what {
+            What::Start => "start",
+            What::New => "new",
+            What::Changed => "changed",
+            What::Gone => "gone",
+        };
+        let mut object = ends(self.head(event.at, name), row).text("state", state_name(row.state));
+        if matches!(what, What::Changed | What::Gone) {
+            object = object.text("was", state_name(event.was)).number("held_ms", event.held);
+        }
+        if row.state != LISTEN {
+            object = object.number("send_q", row.tx);
+        }
+        let timer = TIMERS.get(usize::from(row.timer)).unwrap_or(&"?");
+        object = object
+            .number("recv_q", row.rx)
+            .text("timer", timer)
+            .number("timer_ms", row.when.saturating_mul(10))
+            .number("retrans", row.retrans)
+            .number("probes", row.probes)
+            .number("uid", row.uid)
+            .number("inode", row.inode);
+        let pid = self.owner(event);
+        if pid > 0 {
+            let name = self.owners.name(pid).map_or(&[][..], Untrusted::bytes);
+            object = object.number("pid", pid).raw("process", text::json(name));
+        }
+        object.end()
+    }
+
+    /// Follows connections from one try to the next; the sentence if this is not the first.
+    fn attempt(&mut self, event: &Event, now: u64) -> Option<Note> {
+        let (row, old) = (&event.row, |a: &Attempt| a.to == event.row.remote);
+        let found = self.attempts.iter().position(old);
+        if event.was == SYN_SENT && event.what == What::Changed && row.state == ESTABLISHED {
+            self.attempts.retain(|attempt| !old(attempt));
+        }
+        if row.state != SYN_SENT || !matches!(event.what, What::Start | What::New) {
+            return None;
+        }
+        let known = found.and_then(|at| self.attempts.get_mut(at));
+        let Some(attempt) = known else {
+            self.attempts.truncate(KNOWN_MAX);
+            self.attempts
+                .insert(0, Attempt { to: row.remote, port: row.local.port, at: now, count: 1 });
+            return None;
+        };
+        // Several at once are no retry, they are several.
+        if attempt.port == row.local.port || now.saturating_sub(attempt.at) < RETRY {
+            return None;
+        }
+        let note =
+            Note::new("watch.retry").with("old", attempt.port).with("tries", attempt.count + 1);
+        (attempt.port, attempt.at, attempt.count) = (row.local.port, now, attempt.count + 1);
+        Some(note)
+    }
+
+    /// One inference: in words, or as an object with its keyword.
+    pub fn sentence(
+        &self,
+        key: &str,
+        note: &Note,
+        row: Row,
+        count: usize,
+        now: u64,
+        text: &mut String,
+    ) {
+        let note = note
+            .clone()
+            .with("count", count)
+            .with("local", row.local.show(row.v6))
+            .with("peer", row.remote.show(row.v6))
+            .with("port", row.remote.port)
+            .with("here", row.local.port)
+            .with("syns", row.retrans + 1)
+            .with("rx", row.rx)
+            .with("tx", row.tx)
+            .with("retrans", row.retrans);
+        let said = note.render(self.style.lang);
+        *text += &match self.ask.json {
+            // A bar stands before what can be pasted, which gets a line of its own.
+            false => said.split(" | ").fold(String::new(), |out, part| {
+                let stamp = if out.is_empty() { self.stamp(now) + " !" } else { String::new() };
+                let part = report::wrap(part, FINDING, self.style.width);
+                out + &format!("{stamp:FINDING$}{part}\n")
+            }),
+            true => {
+                let object = ends(self.head(now, "finding").text("finding", key), &row);
+                object.number("count", count as u64).text("text", &said).end() + "\n"
+            }
+        };
+    }
+
+    /// On a terminal that has been quiet for long: one line that lives.
+    fn show_status(&mut self, now: u64) {
+        let quiet = (now - self.last_said) / 1000;
+        if self.ask.json || quiet < QUIET || !self.out.is_open() || !io::stdout().is_terminal() {
+            return;
+        }
+        let count = self.table.entries.len();
+        let note = Note::new("watch.quiet").with("seconds", quiet).with("count", count);
+        self.out.write(&format!("\r\x1b[K{}", note.render(self.style.lang)));
+        self.status = true;
+    }
+
+    fn clear_status(&mut self) {
+        if std::mem::take(&mut self.status) {
+            self.out.write("\r\x1b[K");
+        }
+    }
+
+    /// The summary: how it was watched, and the counters that have grown.
+    pub fn finish(&mut self, reason: &str) {
+        self.clear_status();
+        let now = self.now();
+        let lang = self.style.lang;
+        if self.ask.json {
+            let counters = self.delta().fold(Object::new(), |o, (name, n)| o.number(name, n));
+            let object = self.head(now, "end").text("reason", reason).number("ms", now);
+            let object = object.number("looks", self.table.look).number("changes", self.changes);
+            let object = object.number("apart_ms", self.apart).raw("counters", counters.end());
+            return self.out.write(&(object.end() + "\n"));
+        }
+        let note = Note::new("watch.end")
+            .with("seconds", tenths(now))
+            .with("looks", self.table.look)
+            .with("changes", self.changes)
+            .with("ms", self.apart);
+        let mut text = format!("\n{}\n", note.render(lang));
+        if reason == "gone" {
+            text += &format!("{}\n", Note::new("watch.process").render(lang));
+        }
+        for (index, (name, delta)) in self.delta().enumerate() {
+            if index == 0 {
+                text += &format!("{}\n", Note::new("watch.counters").render(lang));
+            }
+            let meaning = text::message(lang, &format!("counter.{name}")).unwrap_or_default();
+            text += &format!("  {name:<20} +{delta:<6} {meaning}\n");
+        }
+        self.out.write(&text);
+    }
+}
+
+/// The members that name a socket.
+fn ends(object: Object, row: &Row) -> Object {
+    let object = object.text("proto", if row.v6 { "tcp6" } else { "tcp" });
+    object.text("local", &row.local.show(row.v6)).text("remote", &row.remote.show(row.v6))
+}
+
+/// Milliseconds as seconds with one decimal.
+pub fn tenths(ms: u64) -> String {
+    millis(Duration::from_micros(ms), 1)
+}
+
+/// `timer_active` of get_tcp4_sock, in the words of netstat.
+const TIMERS: [&str; 5] = ["off", "on", "keepalive", "timewait", "probe"];
+
+/// As wide as `columns` makes them.
+pub const HEADS: &str = "Proto Recv-Q Send-Q Local Address         Foreign Address       State       \
+    PID/Program      Timer\n";
+
+/// A new try comes later than this, in milliseconds: connections sooner belong together.
+const RETRY: u64 = 900;
+
+/// Seconds of silence after which a terminal is told that the watch still lives.
+const QUIET: u64 = 5;
+
+/// Sockets listed when the watch begins; more are only counted.
+const START_MAX: usize = 20;
+
+/// Columns before a finding: `15:04:05.123Z ! `.
+pub const FINDING: usize = 16;
+
+/// Bytes of `2026-11-23T`.
+const DATE: usize = 11;
