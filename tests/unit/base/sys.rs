@@ -7,7 +7,8 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::Duration;
 
-use crate::base::sys::{block_index, block_size, lend_stack, poll};
+use crate::base::sys::heap::{block_index, block_size};
+use crate::base::sys::{lend_stack, poll};
 
 const STACK: usize = 1 << 20;
 const DEEP: usize = 256 << 10;

@@ -1,0 +1,143 @@
+//! In: what this process wants of its box. Out: threads, signals, limits, namespaces.
+
+use std::cell::Cell;
+use std::ffi::c_int;
+use std::fs::{self, File};
+use std::io;
+use std::mem;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+use crate::base::sys::checked;
+
+/// Does some work in a thread of its own, with so many bytes of stack. `Err`: this box has no
+/// thread left. Boxed, since the file would hold what starts a thread for each kind of work.
+pub fn in_background(stack: usize, work: Box<dyn FnOnce() + Send>) -> io::Result<()> {
+    thread::Builder::new().stack_size(stack).spawn(work).map(drop)
+}
+
+/// What a mutex guards. With panic=abort nobody leaves it half done.
+pub fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Says that this thread has so many bytes of stack from here on: then `poll` gives back, for
+/// the time that it waits, what deeper calls have used of it. Of 512 threads that wait for an
+/// answer to their ClientHello, each would keep 16 kB that only making it took.
+pub fn lend_stack(bytes: usize) {
+    let here = 0_u8;
+    STACK_FLOOR.set((&raw const here).addr().saturating_sub(bytes - STACK_SLACK));
+}
+
+/// Gives back the whole pages of a lent stack below the caller's frame.
+pub fn trim_stack() {
+    let here = 0_u8;
+    // SAFETY: no pointers.
+    let page = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(1 << 16);
+    let from = STACK_FLOOR.get().next_multiple_of(page);
+    let until = (&raw const here).addr().saturating_sub(STACK_SLACK) / page * page;
+    if STACK_FLOOR.get() > 0 && from < until {
+        let start = std::ptr::with_exposed_provenance_mut(from);
+        // SAFETY: these pages are this thread's stack, below every frame that is in use and
+        // below what a leaf function may use without a frame; read again, they are zero.
+        unsafe { libc::madvise(start, until - from, libc::MADV_DONTNEED) };
+    }
+}
+
+/// Has SIGINT and SIGTERM noted for `interrupted` instead of ending the process; each ends a
+/// `poll` early. A second one of a kind ends the process, so that nobody is locked in.
+pub fn catch_interrupt() {
+    extern "C" fn note(_: c_int) {
+        INTERRUPTED.store(true, Ordering::Relaxed);
+    }
+    // SAFETY: zero is a value of sigaction; `note` does nothing but store to an atomic.
+    unsafe {
+        let mut action: libc::sigaction = mem::zeroed();
+        action.sa_sigaction = note as extern "C" fn(c_int) as usize;
+        action.sa_flags = libc::SA_RESETHAND;
+        libc::sigaction(libc::SIGINT, &action, std::ptr::null_mut());
+        libc::sigaction(libc::SIGTERM, &action, std::ptr::null_mut());
+    }
+}
+
+/// Whether somebody has asked for the end since `catch_interrupt`.
+pub fn interrupted() -> bool {
+    INTERRUPTED.load(Ordering::Relaxed)
+}
+
+/// Columns of the terminal behind a stream, if it is one and says so (tty_ioctl(4)).
+pub fn terminal_columns(stream: BorrowedFd<'_>) -> Option<usize> {
+    // SAFETY: winsize is plain integers; the kernel writes one through a valid pointer.
+    let (done, size) = unsafe {
+        let mut size: libc::winsize = std::mem::zeroed();
+        (libc::ioctl(stream.as_raw_fd(), libc::TIOCGWINSZ, &raw mut size), size)
+    };
+    (done == 0 && size.ws_col > 0).then_some(size.ws_col.into())
+}
+
+/// Takes as many descriptors as the hard limit allows; how many that is.
+pub fn raise_file_limit() -> u64 {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: both calls read or write one rlimit.
+    unsafe {
+        if libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) == 0 {
+            let wanted = libc::rlimit { rlim_cur: limit.rlim_max, ..limit };
+            if libc::setrlimit(libc::RLIMIT_NOFILE, &wanted) == 0 {
+                return wanted.rlim_cur;
+            }
+        }
+    }
+    limit.rlim_cur
+}
+
+/// Moves this thread, and those it starts later, into the network of process `pid`.
+pub fn enter_network_namespace(pid: u32) -> io::Result<()> {
+    let namespace = File::open(format!("/proc/{pid}/ns/net"))?;
+    // SAFETY: the descriptor is open; CLONE_NEWNET touches nothing in memory.
+    checked(unsafe { libc::setns(namespace.as_raw_fd(), libc::CLONE_NEWNET) }).map(drop)
+}
+
+/// A path below `root` without links. One that begins with a slash begins at `root` again; in
+/// `/proc/PID/root` the kernel would take this process's own root instead.
+pub fn beneath(root: &Path, path: &Path) -> PathBuf {
+    let below = path.strip_prefix(root).ok().filter(|_| root.as_os_str() != "/");
+    let Some(below) = below.and_then(Path::to_str) else { return path.into() };
+    let parts = |path: &str| path.rsplit('/').map(str::to_owned).collect::<Vec<_>>();
+    let (mut at, mut ahead, mut links) = (root.to_owned(), parts(below), 0);
+    while let Some(part) = ahead.pop() {
+        match part.as_str() {
+            ".." if at != root => {
+                at.pop();
+                continue;
+            }
+            "" | "." | ".." => continue,
+            name => at.push(name),
+        }
+        if let (Ok(target), true) = (fs::read_link(&at), links < LINKS_MAX) {
+            let target = target.to_string_lossy();
+            at.pop();
+            if target.starts_with('/') {
+                root.clone_into(&mut at);
+            }
+            ahead.extend(parts(&target));
+            links += 1;
+        }
+    }
+    at
+}
+
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+thread_local! {
+    /// The lowest address of this thread's stack that is safe to give back; 0: none is lent.
+    static STACK_FLOOR: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Bytes left alone at both ends of a lent stack: guard pages, frames without a record.
+const STACK_SLACK: usize = 4096;
+
+/// Links that are followed: as many as the kernel follows (path_resolution(7)).
+const LINKS_MAX: u32 = 40;
