@@ -1,6 +1,5 @@
 //! In: bytes from peers, message keys. Out: text that is safe on a terminal or in JSON.
 
-use std::cmp::Ordering;
 use std::fmt::{self, Display, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -125,14 +124,14 @@ impl Note {
 
     /// The sentence. A value is never searched for placeholders of its own.
     pub fn render(&self, lang: Lang) -> String {
-        self.fill(message(lang, &self.key).unwrap_or(&self.key), lang)
+        self.fill(&message(lang, &self.key).unwrap_or_else(|| self.key.clone()), lang)
     }
 
     /// The parts between the bars of a message, such as actions; a bar in a value, which may
     /// come from a peer, begins no part.
     pub fn lines(&self, lang: Lang) -> Vec<String> {
-        let parts = message(lang, &self.key).unwrap_or(&self.key).split(" | ");
-        parts.map(|part| self.fill(part, lang)).collect()
+        let text = message(lang, &self.key).unwrap_or_else(|| self.key.clone());
+        text.split(" | ").map(|part| self.fill(part, lang)).collect()
     }
 
     fn fill(&self, mut rest: &str, lang: Lang) -> String {
@@ -141,12 +140,10 @@ impl Note {
             out.push_str(before);
             let (name, tail) = after.split_once('}').unwrap_or((after, ""));
             let value = self.args.iter().find(|(n, _)| *n == name);
-            out.push_str(match value {
-                Some((_, value)) if !value.is_empty() => value,
-                _ if name == "local" => message(lang, "word.thisbox").unwrap_or(name),
-                _ if name == "by" => message(lang, "word.somebody").unwrap_or(name),
-                _ => message(lang, "word.none").unwrap_or(name),
-            });
+            match value {
+                Some((_, value)) if !value.is_empty() => out.push_str(value),
+                _ => out.push_str(&word(lang, name)),
+            }
             rest = tail;
         }
         out.push_str(rest);
@@ -154,55 +151,55 @@ impl Note {
     }
 }
 
-/// Looks a message up in the text files; `None` is a key that no file has.
-pub fn message(lang: Lang, key: &str) -> Option<&'static str> {
-    let label = match lang {
-        Lang::En => "en ",
-        Lang::Ja => "ja ",
+/// What stands for a value that there is none of.
+fn word(lang: Lang, name: &str) -> String {
+    let key = match name {
+        "local" => "word.thisbox",
+        "by" => "word.somebody",
+        _ => "word.none",
     };
-    let entry = MESSAGES.iter().find_map(|file| entry(file, key))?;
-    entry.lines().find_map(|line| line.strip_prefix(label))
+    message(lang, key).unwrap_or_default()
 }
 
-/// The lines under `[key]` in a file whose keys stand in the order of their bytes.
-fn entry(file: &'static str, key: &str) -> Option<&'static str> {
-    let bytes = file.as_bytes();
-    // Between these stands the line break before the heading.
-    let (mut from, mut until) = (0, bytes.len().saturating_sub(1));
-    while from < until {
-        let middle = from + (until - from) / 2;
-        let rest = bytes.get(middle..=until)?;
-        let Some(at) = rest.windows(2).position(|pair| pair == b"\n[") else {
-            until = middle;
-            continue;
-        };
-        let start = middle + at + 2;
-        let name = bytes.get(start..)?.split(|b| *b == b']').next()?;
-        match name.cmp(key.as_bytes()) {
-            Ordering::Less => from = start,
-            Ordering::Greater => until = middle,
-            Ordering::Equal => {
-                let body = file.get(start + name.len() + "]\n".len()..)?;
-                return Some(body.split("\n[").next().unwrap_or(body));
+/// Looks a message up; `None` is a key that no file has. The parts of two languages stand in one
+/// entry, in symbols that build-scripts/pack.rs made.
+pub fn message(lang: Lang, key: &str) -> Option<String> {
+    let hash = key.bytes().fold(0x811c_9dc5, |hash: u32, byte| {
+        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193) // FNV-1a
+    });
+    let at = HASHES.binary_search(&hash).ok()?;
+    let place = |at: usize| usize::try_from(*STARTS.get(at)?).ok();
+    let [high, low, entry @ ..] = TEXTS.get(place(at)?..place(at + 1)?)? else { return None };
+    let (english, japanese) =
+        entry.split_at_checked(usize::from(u16::from_be_bytes([*high, *low])))?;
+    let mut text = String::new();
+    let mut symbols = if lang == Lang::En { english } else { japanese };
+    while let [first, rest @ ..] = symbols {
+        (symbols, _) = match (first.checked_sub(SHORT), rest) {
+            (Some(page), [low, rest @ ..]) => {
+                let symbol = u16::from(SHORT) + u16::from_be_bytes([page, *low]);
+                (rest, expand(symbol, &mut text))
             }
-        }
+            _ => (rest, expand(u16::from(*first), &mut text)),
+        };
     }
-    None
+    Some(text)
 }
 
-/// The lines under `[name]`, up to the next line that begins with a bracket.
-pub fn section(file: &'static str, name: &str) -> Option<&'static str> {
-    let mut from = 0;
-    loop {
-        let rest = file.get(from..)?;
-        let at = rest.find('[')?;
-        let head = rest.get(at..)?;
-        let starts_line = at == 0 || rest.as_bytes().get(at - 1) == Some(&b'\n');
-        let body = head.strip_prefix('[').and_then(|h| h.strip_prefix(name));
-        if let (true, Some(body)) = (starts_line, body.and_then(|b| b.strip_prefix("]\n"))) {
-            return Some(body.split("\n[").next().unwrap_or(body));
+/// Whether there is such a message.
+pub fn has_message(key: &str) -> bool {
+    message(Lang::En, key).is_some()
+}
+
+/// Appends what a symbol stands for: two others, or a character.
+fn expand(symbol: u16, text: &mut String) {
+    match SYMBOLS.get(usize::from(symbol)) {
+        Some((CHARACTER, character)) => text.extend(char::from_u32((*character).into())),
+        Some((left, right)) => {
+            expand(*left, text);
+            expand(*right, text);
         }
-        from += at + 1;
+        None => {}
     }
 }
 
@@ -406,26 +403,4 @@ const WIDE_SYMBOLS: &str = "⌚⌛〈〉⏩⏪⏫⏬⏰⏳◽◾☔☕☰☱☲�
 /// Longest text from a peer on one line, in characters: a few terminal rows.
 const SHOWN_MAX: usize = 240;
 
-/// Each entry is a key in brackets, then a line for each language. A comment there costs bytes
-/// of the file that is copied onto the box, so what there is to say stands here. One stands
-/// first, though: `entry` finds a key by the line feed before it, and in the order of bytes.
-///
-/// verdicts.txt: the keyword; KEYWORD.guess is what may lie behind it (some); KEYWORD.next what
-/// to run, or a ticket: who: source -> destination, fact. KEYWORD.VARIANT and KEYWORD.VARIANT.next:
-/// the same for a special cause. ` | ` begins a new line there, so that each action can be
-/// pasted alone. An empty placeholder is shown as word.none.
-///
-/// {target}   as typed, with its options; {bare} without scheme and TLS; {place} host:port
-/// {addr}     ip:port, {ip} tried
-/// {local}    own address, beyond a tunnel the proxy's; else, and with dns.*, word.thisbox
-/// {by}       tcp: ICMP sender, else word.somebody; dns: name servers; proxy: its host:port
-/// {service}  recognised, or spoken (starttls); {seen} recognised instead of it
-/// {name}     tls: the SNI sent, else word.none; cert: the name looked for
-/// {detail}   ICMP type/code; dns: the record types asked for, the rcode; the peer's or the
-///            system's words; cert: date or issuer
-/// {ports}    dns: udp/53 or tcp/53, as tried; {alias} where the aliases end
-///
-/// notes.txt: row.* the steps; why.* evidence, in the past tense; guess.* inference; usage.*
-/// what to type instead.
-const MESSAGES: [&str; 2] =
-    [include_str!("../text/verdicts.txt"), include_str!("../text/notes.txt")];
+include!(concat!(env!("OUT_DIR"), "/texts.rs"));

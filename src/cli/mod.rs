@@ -186,12 +186,8 @@ impl From<Arg<'_>> for Typed {
 
 /// A page of the help texts.
 pub fn help(topic: &str, lang: Lang) -> Result<String, Note> {
-    let pages = match lang {
-        Lang::En => include_str!("../text/help.en.txt"),
-        Lang::Ja => include_str!("../text/help.ja.txt"),
-    };
-    match text::section(pages, topic) {
-        Some(page) => Ok(page.trim_end().to_string() + "\n"),
+    match text::message(lang, &format!("help {topic}")) {
+        Some(page) => Ok(page + "\n"),
         None => Err(Note::new("usage.topic").with("topic", shown(topic))),
     }
 }

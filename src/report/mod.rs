@@ -151,7 +151,7 @@ pub fn verdict(verdict: &Verdict, style: Style) -> String {
         // A bar stands between actions: each has a line of its own, so that it can be pasted.
         for line in &note.lines(style.lang) {
             let word = text::message(style.lang, label).filter(|_| label != last);
-            out += &format!("  {} ", pad(word.unwrap_or_default(), LABEL));
+            out += &format!("  {} ", pad(&word.unwrap_or_default(), LABEL));
             out += &wrap(line, LABEL + 3, style.width);
             out.push('\n');
             last = label;
@@ -211,8 +211,8 @@ fn row(step: &str, mark: Mark, detail: &str, took: Option<Duration>, style: Styl
         Mark::Blank => ("", PLAIN),
     };
     let word = text::message(style.lang, key).unwrap_or_default();
-    let mut line = format!("  {step:<8} {}", paint(word, colour, style));
-    line += &" ".repeat(MARK.saturating_sub(width(word)) + 1);
+    let mut line = format!("  {step:<8} {}", paint(&word, colour, style));
+    line += &" ".repeat(MARK.saturating_sub(width(&word)) + 1);
     let indent = 2 + 8 + 1 + MARK + 1;
     line += &wrap(detail, indent, style.width);
     if let Some(took) = took {

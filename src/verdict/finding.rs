@@ -1,6 +1,6 @@
 //! What one address or the lookup came to, before it becomes the verdict of the target.
 
-use crate::base::text::{self, Lang, Note};
+use crate::base::text::{self, Note};
 use crate::verdict::keyword::Keyword;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -58,7 +58,7 @@ impl Finding {
     /// The key of a text for the keyword: that of the variant, if there is one.
     fn text_key(&self, part: &str) -> Option<String> {
         let own = format!("{}.{}{part}", self.keyword, self.variant);
-        let known = |key: &String| text::message(Lang::En, key).is_some();
+        let known = |key: &String| text::has_message(key);
         Some(own).filter(known).or_else(|| Some(format!("{}{part}", self.keyword)).filter(known))
     }
 

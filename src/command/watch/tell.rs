@@ -97,7 +97,9 @@ impl Watch<'_> {
         let held = || format!("{} {} s -> ", state_name(event.was), tenths(event.held));
         let state = match event.what {
             What::Changed if event.was != row.state => held() + state_name(row.state),
-            What::Gone => held() + text::message(self.style.lang, "watch.gone").unwrap_or_default(),
+            What::Gone => {
+                held() + &text::message(self.style.lang, "watch.gone").unwrap_or_default()
+            }
             _ => state_name(row.state).to_string(),
         };
         let timer = match (event.what, TIMERS.get(usize::from(row.timer))) {

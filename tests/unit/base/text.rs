@@ -9,12 +9,11 @@ const FILES: [&str; 2] =
 fn every_message_is_found_by_its_key_and_nothing_else_is() {
     let mut keys = 0;
     for file in FILES {
-        assert!(file.starts_with('#'), "the first key needs a line feed before it");
         for entry in file.split("\n[").skip(1) {
             let (key, body) = entry.split_once("]\n").unwrap();
             let line = |label: &str| body.lines().find_map(|line| line.strip_prefix(label));
-            assert_eq!(message(Lang::En, key), line("en "), "{key}");
-            assert_eq!(message(Lang::Ja, key), line("ja "), "{key}");
+            assert_eq!(message(Lang::En, key).as_deref(), line("en "), "{key}");
+            assert_eq!(message(Lang::Ja, key).as_deref(), line("ja "), "{key}");
             for other in
                 [format!("{key}."), format!("{key}x"), key[1..].to_owned(), key.to_uppercase()]
             {
@@ -31,4 +30,33 @@ fn every_message_is_found_by_its_key_and_nothing_else_is() {
 fn names_with_wide_symbols_are_as_wide_as_a_terminal_shows_them() {
     assert_eq!(text::width("✅⚡⌚⭐〈⬛"), 12);
     assert_eq!(text::width("→✓☎─⌀é"), 6);
+}
+
+#[test]
+fn every_text_is_read_as_it_was_written() {
+    let mut count = 0;
+    for file in ["verdicts.txt", "notes.txt", "help.en.txt", "help.ja.txt"] {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/text").join(file);
+        let text = std::fs::read_to_string(path).unwrap();
+        for part in text.split("\n[").map(|part| part.trim_start_matches('[')) {
+            let Some((key, body)) = part.split_once("]\n") else { continue };
+            let lines = body.lines().filter_map(|line| match line.split_once(' ') {
+                _ if file.starts_with("help") => None,
+                Some(("en", text)) => Some((Lang::En, key.to_owned(), text.to_owned())),
+                Some(("ja", text)) => Some((Lang::Ja, key.to_owned(), text.to_owned())),
+                _ => None,
+            });
+            let mut wanted: Vec<_> = lines.collect();
+            let lang = if file.ends_with("ja.txt") { Lang::Ja } else { Lang::En };
+            let page = (lang, format!("help {key}"), body.trim_matches('\n').to_owned());
+            wanted.extend(file.starts_with("help").then_some(page));
+            for (lang, key, text) in wanted {
+                assert!(message(lang, &key) == Some(text), "{file}: {key}");
+                count += 1;
+            }
+        }
+    }
+    assert!(count > 1000, "{count} texts");
+    assert_eq!(message(Lang::En, "help why.alert"), None);
+    assert_eq!(message(Lang::En, ""), None);
 }

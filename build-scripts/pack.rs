@@ -1,0 +1,267 @@
+//! Packs src/text/*.txt into what base/text.rs reads: a dictionary of pairs, and an index by the hash of each key.
+//!
+//! Byte-pair encoding: the most frequent pair of neighbouring symbols becomes a symbol of its own, again and again, as
+//! long as its entry in the dictionary is shorter than what it saves. The texts shrink to half, each message can be read
+//! by itself, and the reader is a few lines (the alternative, a compressed block, would have to be unpacked as a whole).
+//!
+//! Written to OUT_DIR/texts.rs: SYMBOLS, a symbol being two others or a character; HASHES in ascending order; STARTS, where
+//! in TEXTS each entry begins. An entry is its English text and its Japanese one, the first behind its length.
+
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "it runs while the program is built, talks to cargo, and may fail"
+)]
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet};
+use std::fmt::Write as _;
+use std::path::Path;
+
+/// Symbols below this take one byte, the others two.
+const SHORT: usize = 236;
+
+/// Bytes of a symbol in the dictionary.
+const ENTRY: usize = 4;
+
+/// In `Symbol`: the other half is a character.
+const CHARACTER: u16 = 0xffff;
+
+fn main() {
+    println!("cargo:rerun-if-changed=src/text");
+    println!("cargo:rerun-if-changed=build-scripts/pack.rs");
+    let entries = read(Path::new("src/text"));
+    let texts: Vec<&str> = entries.values().flatten().map(String::as_str).collect();
+    let (symbols, packed) = pack(&texts);
+    let out = std::env::var_os("OUT_DIR").expect("cargo sets OUT_DIR");
+    std::fs::write(Path::new(&out).join("texts.rs"), source(&entries, &symbols, &packed))
+        .expect("OUT_DIR can be written");
+}
+
+/// Key -> English and Japanese. Pages of the help are `help TOPIC`.
+fn read(folder: &Path) -> BTreeMap<String, [String; 2]> {
+    let mut entries: BTreeMap<String, [String; 2]> = BTreeMap::new();
+    let mut files: Vec<_> =
+        std::fs::read_dir(folder).expect("src/text").flatten().map(|e| e.path()).collect();
+    files.sort();
+    for path in files.iter().filter(|path| path.extension().is_some_and(|e| e == "txt")) {
+        let text = std::fs::read_to_string(path).expect("a text file");
+        let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
+        for (key, body) in sections(&text) {
+            match name.split('.').collect::<Vec<_>>()[..] {
+                ["help", lang, _] => {
+                    entries.entry(format!("help {key}")).or_default()[usize::from(lang == "ja")] =
+                        body
+                }
+                _ => {
+                    let line = |label| {
+                        body.lines()
+                            .find_map(|l| l.strip_prefix(label))
+                            .unwrap_or_default()
+                            .to_owned()
+                    };
+                    let old = entries.insert(key.clone(), [line("en "), line("ja ")]);
+                    assert!(old.is_none(), "{key} stands twice in src/text");
+                }
+            }
+        }
+    }
+    entries
+}
+
+/// What stands under each `[key]`, without blank lines around it.
+fn sections(text: &str) -> Vec<(String, String)> {
+    let mut found: Vec<(String, String)> = Vec::new();
+    for line in text.lines() {
+        let key = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+        match (key, found.last_mut()) {
+            (Some(key), _) => found.push((key.to_owned(), String::new())),
+            (None, Some((_, body))) => *body += &format!("{line}\n"),
+            (None, None) => {}
+        }
+    }
+    found.iter_mut().for_each(|(_, body)| *body = body.trim_matches('\n').to_owned());
+    found
+}
+
+type Symbol = (u16, u16);
+
+/// All texts as symbols, and what each symbol is. None goes beyond a line: so lines can be looked at one by one.
+fn pack(texts: &[&str]) -> (Vec<Symbol>, Vec<Vec<u16>>) {
+    let mut symbols: Vec<Symbol> = Vec::new();
+    let mut known: HashMap<char, u16> = HashMap::new();
+    let mut code = |c: char| {
+        *known.entry(c).or_insert_with(|| {
+            let half = u16::try_from(u32::from(c)).expect("no character beyond the first plane");
+            symbols.push((CHARACTER, half));
+            u16::try_from(symbols.len() - 1).expect("few characters")
+        })
+    };
+    let lines = texts.iter().flat_map(|text| text.split_inclusive('\n'));
+    let mut packed: Vec<Vec<u16>> =
+        lines.map(|line| line.chars().map(&mut code).collect()).collect();
+    join(&mut symbols, &mut packed);
+    let (symbols, packed) = by_use(&symbols, packed);
+    let mut rest = packed.into_iter();
+    let whole =
+        |text: &&str| rest.by_ref().take(text.split_inclusive('\n').count()).flatten().collect();
+    (symbols, texts.iter().map(whole).collect())
+}
+
+/// Joins the most frequent pair as long as that makes the whole shorter.
+fn join(symbols: &mut Vec<Symbol>, packed: &mut [Vec<u16>]) {
+    let mut pairs = Pairs::default();
+    for (at, text) in packed.iter().enumerate() {
+        text.windows(2).for_each(|pair| pairs.add(at, (pair[0], pair[1])));
+    }
+    while let Some((count, pair)) = pairs.most() {
+        // What a symbol takes in the end is not known yet: between one byte and two.
+        if count * 3 / 2 <= ENTRY + 2 || symbols.len() >= (256 - SHORT) * 256 {
+            break;
+        }
+        let new = u16::try_from(symbols.len()).expect("few symbols");
+        symbols.push(pair);
+        for at in pairs.places.remove(&pair).unwrap_or_default() {
+            // Only the pairs around each place change.
+            let (text, is_joined) = joined(&packed[at], pair, new);
+            for (pair, joined) in packed[at].windows(2).zip(is_joined.windows(2)) {
+                if joined[0] || joined[1] {
+                    pairs.remove((pair[0], pair[1]));
+                }
+            }
+            for pair in text.windows(2).filter(|pair| pair.contains(&new)) {
+                pairs.add(at, (pair[0], pair[1]));
+            }
+            packed[at] = text;
+        }
+    }
+}
+
+/// The text with a symbol in place of each pair; and of each old symbol whether it went into one.
+fn joined(old: &[u16], pair: Symbol, new: u16) -> (Vec<u16>, Vec<bool>) {
+    let (mut text, mut is_joined) = (Vec::with_capacity(old.len()), Vec::new());
+    let mut rest = old;
+    while let [first, tail @ ..] = rest {
+        if tail.first().is_some_and(|second| (*first, *second) == pair) {
+            text.push(new);
+            is_joined.extend([true, true]);
+            rest = &tail[1..];
+        } else {
+            text.push(*first);
+            is_joined.push(false);
+            rest = tail;
+        }
+    }
+    (text, is_joined)
+}
+
+/// Which neighbours there are, how often, and in which texts.
+#[derive(Default)]
+struct Pairs {
+    counts: HashMap<Symbol, usize>,
+    places: HashMap<Symbol, HashSet<usize>>,
+    /// Counts that were right once; those that still are decide.
+    heap: BinaryHeap<(usize, Reverse<Symbol>)>,
+}
+
+impl Pairs {
+    fn add(&mut self, at: usize, pair: Symbol) {
+        let count = self.counts.entry(pair).or_default();
+        *count += 1;
+        self.heap.push((*count, Reverse(pair)));
+        self.places.entry(pair).or_default().insert(at);
+    }
+
+    fn remove(&mut self, pair: Symbol) {
+        let count = self.counts.entry(pair).or_default();
+        *count -= 1;
+        self.heap.push((*count, Reverse(pair)));
+    }
+
+    /// The most frequent pair; of several, always the same one, so that builds repeat.
+    fn most(&mut self) -> Option<(usize, Symbol)> {
+        loop {
+            let (count, Reverse(pair)) = self.heap.pop()?;
+            if count > 0 && self.counts.get(&pair) == Some(&count) {
+                return Some((count, pair));
+            }
+        }
+    }
+}
+
+/// The same with the most used symbols first, since these take one byte.
+fn by_use(symbols: &[Symbol], mut packed: Vec<Vec<u16>>) -> (Vec<Symbol>, Vec<Vec<u16>>) {
+    let mut uses = vec![0_usize; symbols.len()];
+    packed.iter().flatten().for_each(|code| uses[usize::from(*code)] += 1);
+    let mut order: Vec<usize> = (0..symbols.len()).collect();
+    order.sort_by_key(|code| (Reverse(uses[*code]), *code));
+    let mut renamed = vec![0_u16; symbols.len()];
+    order
+        .iter()
+        .enumerate()
+        .for_each(|(new, old)| renamed[*old] = u16::try_from(new).expect("few symbols"));
+    packed.iter_mut().flatten().for_each(|code| *code = renamed[usize::from(*code)]);
+    let symbol = |old: &usize| match symbols[*old] {
+        (CHARACTER, c) => (CHARACTER, c),
+        (left, right) => (renamed[usize::from(left)], renamed[usize::from(right)]),
+    };
+    (order.iter().map(symbol).collect(), packed)
+}
+
+fn bytes(codes: &[u16]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for code in codes.iter().map(|code| usize::from(*code)) {
+        match code.checked_sub(SHORT) {
+            None => out.push(u8::try_from(code).expect("below SHORT")),
+            Some(rest) => out.extend([
+                u8::try_from(SHORT + rest / 256).expect("few symbols"),
+                (rest % 256) as u8,
+            ]),
+        }
+    }
+    out
+}
+
+/// FNV-1a, as in base/text.rs.
+fn hash(key: &str) -> u32 {
+    key.bytes().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+}
+
+fn source(
+    entries: &BTreeMap<String, [String; 2]>,
+    symbols: &[Symbol],
+    packed: &[Vec<u16>],
+) -> String {
+    let mut index: Vec<(u32, &str, usize)> =
+        entries.keys().enumerate().map(|(at, key)| (hash(key), key.as_str(), at)).collect();
+    index.sort_unstable();
+    for pair in index.windows(2) {
+        assert!(
+            pair[0].0 != pair[1].0,
+            "{} and {} have the same hash: rename one",
+            pair[0].1,
+            pair[1].1
+        );
+    }
+    let (mut starts, mut texts) = (Vec::new(), Vec::new());
+    for (_, _, at) in &index {
+        starts.push(texts.len());
+        let english = bytes(&packed[at * 2]);
+        texts.extend(
+            u16::try_from(english.len()).expect("a page has less than 64 KiB").to_be_bytes(),
+        );
+        texts.extend(english);
+        texts.extend(bytes(&packed[at * 2 + 1]));
+    }
+    starts.push(texts.len());
+    let hashes: Vec<u32> = index.iter().map(|(hash, ..)| *hash).collect();
+    let mut out = String::new();
+    let _ =
+        writeln!(out, "pub const SHORT: u8 = {SHORT};\npub const CHARACTER: u16 = {CHARACTER};");
+    let _ = writeln!(out, "pub static SYMBOLS: [(u16, u16); {}] = {symbols:?};", symbols.len());
+    let _ = writeln!(out, "pub static HASHES: [u32; {}] = {hashes:?};", hashes.len());
+    let _ = writeln!(out, "pub static STARTS: [u32; {}] = {starts:?};", starts.len());
+    let _ = writeln!(out, "pub static TEXTS: [u8; {}] = {texts:?};", texts.len());
+    out
+}
