@@ -406,16 +406,16 @@ fn a_scheme_without_tls_goes_before_options_that_only_say_how() {
     }
 }
 
-/// The table KEYWORDS of `verdict`.
+/// The table of keywords: `Name "word" exit Family;`.
 fn keywords() -> BTreeMap<String, i32> {
-    let source = read("src/verdict/mod.rs");
-    let table = source.split("pub const KEYWORDS: &[(&str, u8)] = &[").nth(1).unwrap();
-    let rows = table.split("];").next().unwrap().lines();
-    rows.filter_map(|row| {
-        let (keyword, exit) = row.trim().strip_prefix("(\"")?.split_once("\", ")?;
-        Some((keyword.to_owned(), exit.strip_suffix("),")?.parse().ok()?))
-    })
-    .collect()
+    let source = read("src/verdict/keyword.rs");
+    let row = |line: &str| {
+        let (word, rest) = line.split_once(" \"")?.1.split_once("\" ")?;
+        Some((word.to_owned(), rest.split(' ').next()?.parse().ok()?))
+    };
+    let found: BTreeMap<_, _> = source.lines().filter_map(row).collect();
+    assert!(found.len() > 60, "the table is written in another way: {found:?}");
+    found
 }
 
 /// Keywords behind the number that opens their line or one above.
