@@ -1,6 +1,6 @@
 //! In: durations from the command line. Out: points in time that steps must not outlive.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// When a step began and when it must have ended. Reading the clock happens only here.
 #[derive(Clone, Copy)]
@@ -38,22 +38,26 @@ impl Deadline {
     }
 }
 
-/// The limit of each step. Every one is an absolute budget, not a time between two bytes.
-#[derive(Clone, Copy)]
+/// The limit of each step; none is left by default, as main.rs knows the usual ones.
+#[derive(Clone, Copy, Default)]
 pub struct Timeouts {
     pub dns: Duration,
     pub connect: Duration,
-    /// Short: many services let the client speak first, so silence is a normal greeting.
     pub greet: Duration,
     pub tls: Duration,
     pub reply: Duration,
 }
 
-impl Default for Timeouts {
-    fn default() -> Self {
-        let step = Duration::from_secs(3);
-        let greet = Duration::from_millis(300);
-        Self { dns: step, connect: step, greet, tls: step, reply: step }
+/// Seconds since 1970; negative if the clock stands before that.
+pub fn unix_now() -> i64 {
+    unix_millis().div_euclid(1000)
+}
+
+/// The same in milliseconds.
+pub fn unix_millis() -> i64 {
+    match SystemTime::now().duration_since(SystemTime::UNIX_EPOCH) {
+        Ok(after) => after.as_millis().try_into().unwrap_or(i64::MAX),
+        Err(before) => -before.duration().as_millis().try_into().unwrap_or(i64::MAX),
     }
 }
 

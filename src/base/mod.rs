@@ -3,8 +3,10 @@
 //!   text      untrusted bytes made safe to show; messages by key and language
 //!   deadline  one clock, an absolute deadline for each step
 //!   sys       the only unsafe code: socket, connect, the error queue, poll
+//!   parallel  several things at the same time
 
 pub mod text;
 pub mod deadline;
 #[allow(unsafe_code)]
 pub mod sys;
+pub mod parallel;

@@ -11,7 +11,7 @@ use crate::cli::list::{self, Keys, ROWS_MAX, Reader, Row};
 use crate::cli::options::{Draft, Limits, ProxyChoice, TLS, TLS_ASKED};
 use crate::cli::style;
 use crate::cli::values::{bad_file, contradiction};
-use crate::step::probe::Options;
+use crate::step::record::Options;
 use crate::step::resolve::{self, Family};
 use crate::step::tls::Versions;
 use crate::step::tunnel;
@@ -197,7 +197,7 @@ impl Draft {
     fn apply(&self, row: Row) -> Result<(Target, Tag), Note> {
         let Row { mut target, keys } = row;
         let own = keys.timeout.map(|limit| Limits { all: Some(limit), ..Limits::default() });
-        target.timeouts = own.unwrap_or(self.limits).timeouts();
+        target.timeouts = own.unwrap_or(self.limits).timeouts(self.usual);
         target.dial = keys.dial.clone().or(self.dial.clone());
         if let Some(sni) = keys.sni.as_ref().or(self.sni.as_ref()) {
             target.sni = sni.clone();
@@ -265,8 +265,7 @@ impl Draft {
 }
 
 impl Limits {
-    fn timeouts(self) -> Timeouts {
-        let default = Timeouts::default();
+    fn timeouts(self, default: Timeouts) -> Timeouts {
         let step = |own: Option<Duration>, default| own.or(self.all).unwrap_or(default);
         Timeouts {
             dns: step(self.dns, default.dns),

@@ -1,10 +1,10 @@
 //! What a check is asked to do.
 
-use crate::report::Style;
-use crate::step::probe::Options;
+use crate::report::{self, Style};
+use crate::step::record::{Options, Probe};
 use crate::target::{Sni, Target};
-use crate::verdict::Policy;
 use crate::verdict::expect::Tag;
+use crate::verdict::{Policy, Verdict};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -50,4 +50,27 @@ pub enum Form {
     Steps,
     Brief,
     Json,
+}
+
+impl Check {
+    /// What is said when all steps have ended, in the form that was asked for.
+    pub fn conclusion(&self, target: &Target, probe: &Probe, verdict: &Verdict) -> String {
+        match self.form {
+            Form::Json => report::json(target, self.name(), probe, verdict, self.style),
+            Form::Brief => report::brief(verdict, &target.to_string(), self.style),
+            Form::Steps => {
+                let connect_only = self.options.connect_only;
+                let rest = report::not_reached(target, probe, connect_only, self.style);
+                rest + &report::verdict(verdict, self.style)
+            }
+        }
+    }
+
+    /// What the only target was called by a `name=` behind it.
+    pub fn name(&self) -> &str {
+        match self.plan.tags.as_slice() {
+            [tag] => &tag.name,
+            _ => "",
+        }
+    }
 }

@@ -6,18 +6,17 @@
 //!   list     targets: a word, a line of a list, `key=value`
 //!   options  options as typed, and which cannot be meant together
 //!   build    from these, and the files that they name, to the job
-//!   check    the main command
 
 pub mod job;
 pub mod values;
 pub mod list;
 pub mod options;
 pub mod build;
-pub mod check;
 
 pub use options::Draft;
 pub use values::{bad_file, contradiction, limit, number, parse_text};
 
+use crate::base::deadline::Timeouts;
 use crate::base::sys;
 use crate::base::text::{self, Lang, Note, shown};
 use crate::cli::job::{Again, Check};
@@ -33,10 +32,16 @@ pub enum Command {
     Check(Box<Check>),
     /// Several targets, or one more than once.
     Many(Box<Check>),
+    /// One target under several server names.
+    Names(Box<Check>),
     /// A page to print.
     Help(String),
-    /// A companion command reads the rest of the arguments itself.
-    Companion(&'static str, Parser),
+    // These read the rest of the arguments themselves.
+    Compare(Parser),
+    Listen(Parser),
+    Selftest(Parser),
+    Talk(Parser),
+    Watch(Parser),
 }
 
 /// Why nothing can be done, and the exit status that says so.
@@ -129,39 +134,52 @@ pub fn style(lang: Lang, verbose: bool) -> Style {
     }
 }
 
-/// Reads the command line, without the program's name.
-pub fn parse(args: Vec<OsString>, lang: Lang) -> Result<Command, Note> {
+/// Reads the command line, without the program's name. `limits`: of steps, where none is given.
+pub fn parse(args: Vec<OsString>, lang: Lang, limits: Timeouts) -> Result<Command, Note> {
     let args = without_language(&args);
     let mut parser = Parser::from_args(args.clone());
     let first = args.first().map(|a| a.to_string_lossy()).unwrap_or_default();
-    if let Some(name) = COMPANIONS.iter().find(|name| **name == first) {
-        let _ = parser.next();
-        return Ok(Command::Companion(name, parser));
-    }
-    match first.as_ref() {
+    let command = match first.as_ref() {
+        "compare" => Command::Compare,
+        "listen" => Command::Listen,
+        "selftest" => Command::Selftest,
+        "talk" => Command::Talk,
+        "watch" => Command::Watch,
         "" if args.is_empty() => return Err(Note::new("usage.notarget")),
         "help" => {
             let topic = args.get(1).map_or("usage".into(), |topic| topic.to_string_lossy());
             return help(&topic, lang).map(Command::Help);
         }
-        _ => {}
-    }
-    let mut draft = Draft::default();
-    while let Some(arg) = parser.next().map_err(|e| unknown(&e, &args))? {
+        _ => return main_command(parser, &args, lang, limits),
+    };
+    let _ = parser.next();
+    Ok(command(parser))
+}
+
+/// The options and targets of the main command.
+fn main_command(
+    mut parser: Parser,
+    args: &[OsString],
+    lang: Lang,
+    limits: Timeouts,
+) -> Result<Command, Note> {
+    let mut draft = Draft::new(limits);
+    while let Some(arg) = parser.next().map_err(|e| unknown(&e, args))? {
         match Typed::from(arg) {
             Typed::Word(word) => draft.word(word)?,
             Typed::Option(name) => match name.as_str() {
                 "-h" => return help("usage", lang).map(Command::Help),
                 "--help" => return help("check", lang).map(Command::Help),
                 "-V" | "--version" => return Ok(Command::Help(VERSION.to_string())),
-                name => draft.take(name, &mut parser).map_err(|e| e.into_note(&args))?,
+                name => draft.take(name, &mut parser).map_err(|e| e.into_note(args))?,
             },
         }
     }
     let check = Box::new(draft.finish(lang)?);
     let plan = &check.plan;
     let once = plan.single && !plan.csv && matches!(plan.again, Again::Once);
-    Ok(match once || !check.compare.is_empty() {
+    Ok(match once {
+        _ if !check.compare.is_empty() => Command::Names(check),
         true => Command::Check(check),
         false => Command::Many(check),
     })
@@ -252,9 +270,6 @@ pub fn no_option(command: &str, error: &lexopt::Error) -> Note {
     let key = "usage.option".to_string();
     Note { key, ..unknown(error, &[]) }.with("command", command)
 }
-
-/// The commands that live in a file of their own.
-pub const COMPANIONS: [&str; 5] = ["compare", "listen", "selftest", "talk", "watch"];
 
 const VERSION: &str = concat!("reach ", env!("CARGO_PKG_VERSION"), "\n");
 

@@ -1,6 +1,7 @@
 //! In: options, one at a time. Out: a draft of what they ask for, and what cannot be meant
 //! together.
 
+use crate::base::deadline::Timeouts;
 use crate::base::text::Note;
 use crate::cli::values::{
     contradiction, limit, number, parse_alpn, parse_header, parse_names, parse_server, parse_sni,
@@ -54,6 +55,8 @@ pub struct Draft {
     pub expect: Option<Vec<u8>>,
     pub strict: bool,
     pub limits: Limits,
+    /// The limits of steps for which none is given.
+    pub usual: Timeouts,
     pub json: bool,
     pub quiet: bool,
     pub verbose: bool,
@@ -91,6 +94,11 @@ pub struct Limits {
 }
 
 impl Draft {
+    /// Nothing was typed yet; `usual`: the limits of steps, where none is given.
+    pub fn new(usual: Timeouts) -> Self {
+        Self { usual, ..Self::default() }
+    }
+
     /// Takes a word that is no option: a target, or its port.
     /// No target begins with a slash, so that is the path of `--http`.
     pub fn word(&mut self, word: OsString) -> Result<(), Note> {

@@ -1,12 +1,11 @@
 //! Many targets, or one again and again: who checks what when, and what is told of it.
 
-use crate::base::deadline::{Deadline, LONGEST};
+use crate::base::deadline::{Deadline, LONGEST, unix_millis};
 use crate::base::sys;
 use crate::base::text::Note;
-use crate::cli::check::conclusion;
 use crate::cli::job::{Again, Check, Form};
 use crate::report::{self, Columns, Line, Output, Progress};
-use crate::step::probe::{self, Step};
+use crate::step::record::{Spine, Step};
 use crate::step::resolve::Cache;
 use crate::verdict::tally::{Condition, Moment, Tally};
 use crate::verdict::{self, Digest};
@@ -19,7 +18,7 @@ use std::time::Duration;
 
 /// Checks every row as often as was asked for. The exit status is 0 if all were as expected,
 /// else 1, or the verdict's if there is only one. `Err` is a full or broken output file.
-pub fn run(mut check: Check) -> io::Result<u8> {
+pub fn run(mut check: Check, spine: Spine) -> io::Result<u8> {
     let (fresh, until) = match check.plan.again {
         Again::Once => (LONGEST, None),
         // Enough for one try.
@@ -33,7 +32,7 @@ pub fn run(mut check: Check) -> io::Result<u8> {
         sys::catch_interrupt();
     }
     let jobs = jobs(&check);
-    let shared = Arc::new(Shared::new(check));
+    let shared = Arc::new(Shared::new(check, spine));
     let mut board = Board::new(&shared);
     let (mut workers, mut ended) = (0, 0);
     loop {
@@ -89,6 +88,7 @@ type Job = (Duration, usize, u32);
 /// What all threads share.
 struct Shared {
     check: Check,
+    spine: Spine,
     columns: Columns,
     clock: Deadline,
     /// One for each row where rows are repeated.
@@ -131,13 +131,14 @@ impl State {
 }
 
 impl Shared {
-    fn new(check: Check) -> Self {
+    fn new(check: Check, spine: Spine) -> Self {
         let rows = check.targets.len();
         let columns = Columns::of(check.targets.iter().zip(&check.plan.tags), check.style);
         let repeats = matches!(check.plan.again, Again::Every(..));
         let tallies = (0..rows).filter(|_| repeats).map(|_| Mutex::default()).collect();
         Self {
             check,
+            spine,
             columns,
             clock: Deadline::after(LONGEST),
             tallies,
@@ -240,9 +241,9 @@ impl Shared {
                 *steps += &report::step(&step, target, *style);
             }
         };
-        let probe = probe::run(target, options, &watch);
+        let probe = (self.spine)(target, options, &watch);
         let cut = options.is_over() && probe.timed_out();
-        let at = Moment { unix: probe::unix_millis(), clock: self.clock.elapsed() };
+        let at = Moment { unix: unix_millis(), clock: self.clock.elapsed() };
         let verdict = verdict::infer(&probe, target, *policy);
         let digest = verdict.digest(&probe, target);
         let met = tag.expect.met(verdict.found.keyword, verdict.exit);
@@ -255,7 +256,7 @@ impl Shared {
         let text = match form {
             _ if plan.csv => report::csv_row(&line, probe.started),
             Form::Json => report::json_row(&line, &probe, &verdict, *style),
-            Form::Brief if plan.single => conclusion(target, &probe, &verdict, &self.check),
+            Form::Brief if plan.single => self.check.conclusion(target, &probe, &verdict),
             Form::Brief => report::brief_row(&line, &verdict, *style),
             Form::Steps if whole => {
                 let steps = steps.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -263,7 +264,7 @@ impl Shared {
                     true => (report::heading(target, *style), ""),
                     false => (report::row_heading(&line, *style), "\n"),
                 };
-                head + &steps + &conclusion(target, &probe, &verdict, &self.check) + end
+                head + &steps + &self.check.conclusion(target, &probe, &verdict) + end
             }
             Form::Steps => report::table_row(&line, &self.columns, *style),
         };

@@ -1,6 +1,7 @@
 //! What is not a single check; no command uses another.
 //!
 //!   many      many targets, or one again and again
+//!   names     one target under several server names
 //!   compare   `reach compare A.jsonl B.jsonl...`
 //!   listen    the far end before the real service exists
 //!   selftest  throw-away services on loopback, and the verdict that the real
@@ -10,6 +11,7 @@
 //!   watch     what the TCP sockets of this box do while somebody tries to connect
 
 pub mod many;
+pub mod names;
 pub mod compare;
 pub mod listen;
 pub mod selftest;

@@ -1,6 +1,7 @@
 //! `reach selftest`: throw-away services on loopback, and the verdict that the real pipeline
 //! gives on each. The proof that this file works on a strange box, and the demonstration.
 
+use crate::base::deadline::{Timeouts, unix_now};
 use crate::base::sys;
 use crate::base::text::{Lang, Note};
 use crate::cert::identity::{self, ClientIdentity};
@@ -9,7 +10,7 @@ use crate::cert::trust::Trust;
 use crate::cli::job::Check;
 use crate::cli::{self, Command, Stop};
 use crate::report::{self, Style};
-use crate::step::probe;
+use crate::step::record::Spine;
 use crate::verdict::{self, Keyword};
 use rustls::{ServerConfig, ServerConnection};
 use std::ffi::OsString;
@@ -54,7 +55,12 @@ enum Dns {
 }
 
 /// Runs every case and tells how each came out; 0 when all verdicts are as expected.
-pub fn run(mut parser: lexopt::Parser, lang: Lang) -> Result<u8, Stop> {
+pub fn run(
+    mut parser: lexopt::Parser,
+    lang: Lang,
+    limits: Timeouts,
+    spine: Spine,
+) -> Result<u8, Stop> {
     while let Some(arg) = parser.next().map_err(|e| cli::unknown(&e, &[]))? {
         match cli::Typed::from(arg) {
             cli::Typed::Option(o) if o == "-h" || o == "--help" => {
@@ -70,7 +76,7 @@ pub fn run(mut parser: lexopt::Parser, lang: Lang) -> Result<u8, Stop> {
     report::print(&format!("{}\n\n", Note::new("selftest.title").render(lang)))?;
     let mut good = 0;
     for case in &CASES {
-        let outcome = examine(case, lang)?;
+        let outcome = examine(case, lang, limits, spine)?;
         good += usize::from(outcome.keyword == case.expected);
         report::print(&row(case, &outcome, style))?;
     }
@@ -88,7 +94,7 @@ struct Outcome {
 }
 
 /// Starts the service, probes it with the pipeline that every check uses, and judges.
-fn examine(case: &Case, lang: Lang) -> Result<Outcome, Stop> {
+fn examine(case: &Case, lang: Lang, limits: Timeouts, spine: Spine) -> Result<Outcome, Stop> {
     let (addr, minted) = start(case.service).map_err(|error| Stop {
         note: Note::new(Keyword::LocalOther.word()).with("detail", error),
         status: Keyword::LocalOther.exit(),
@@ -99,19 +105,19 @@ fn examine(case: &Case, lang: Lang) -> Result<Outcome, Stop> {
     let args: Vec<String> = case.args.iter().map(fill).collect();
     let command = format!("reach {}", args.join(" "));
     let args: Vec<OsString> = args.into_iter().map(OsString::from).collect();
-    let Command::Check(mut check) = cli::parse(args, lang)? else {
+    let Command::Check(mut check) = cli::parse(args, lang, limits)? else {
         return Err(Note::new("usage.selftest").into());
     };
     if let Some(minted) = minted {
         check.options.trust = Trust::only(&minted.certificate);
     }
-    let (keyword, sentence) = judge(&check, lang);
+    let (keyword, sentence) = judge(&check, lang, spine);
     Ok(Outcome { command, keyword, sentence })
 }
 
-fn judge(check: &Check, lang: Lang) -> (Keyword, String) {
+fn judge(check: &Check, lang: Lang, spine: Spine) -> (Keyword, String) {
     let Some(target) = check.targets.first() else { return (Keyword::LocalOther, String::new()) };
-    let probe = probe::run(target, &check.options, &|_| {});
+    let probe = spine(target, &check.options, &|_| {});
     let verdict = verdict::infer(&probe, target, check.policy);
     (verdict.found.keyword, verdict.found.sentence().render(lang))
 }
@@ -146,7 +152,7 @@ fn start(service: Service) -> io::Result<(SocketAddr, Option<Minted>)> {
     let addr = listener.local_addr()?;
     let minted = match service {
         Service::Tls(name, days) => {
-            let now = probe::unix_now();
+            let now = unix_now();
             let last = now + days * DAY;
             mint(name, now.min(last) - DAY, last)
         }

@@ -2,15 +2,14 @@
 //! opened and judged. One loop over three descriptors and a bounded buffer for each direction:
 //! nothing waits for the other direction, so neither a slow reader nor a slow writer blocks it.
 
-use crate::base::deadline::{Deadline, millis};
+use crate::base::deadline::{Deadline, Timeouts, millis};
 use crate::base::sys;
 use crate::base::text::{self, Lang, Note};
-use crate::cli::check;
 use crate::cli::job::{Check, Form};
 use crate::cli::{self, Draft, Stop, Typed, Wrong};
 use crate::report::{self, Style};
 use crate::step::connect::Wire;
-use crate::step::probe::{self, Opened, Probe, Step};
+use crate::step::record::{Opened, Opener, Probe, Step};
 use crate::step::tls::{self, Session};
 use crate::target::{Target, TlsMode};
 use crate::verdict::{self, Keyword, Verdict};
@@ -26,10 +25,15 @@ use std::time::Duration;
 
 /// Reads the arguments, opens the connection, talks; the exit status is the check's, or says how
 /// the conversation ended.
-pub fn run(mut parser: lexopt::Parser, lang: Lang) -> Result<u8, Stop> {
+pub fn run(
+    mut parser: lexopt::Parser,
+    lang: Lang,
+    limits: Timeouts,
+    opener: Opener,
+) -> Result<u8, Stop> {
     let args = parser.try_raw_args().map(|raw| raw.as_slice().to_vec()).unwrap_or_default();
     let mut manner = Manner { crlf: false, hex: false, raw: false, idle: IDLE };
-    let mut draft = Draft::default();
+    let mut draft = Draft::new(limits);
     while let Some(arg) = parser.next().map_err(|e| cli::unknown(&e, &args))? {
         match Typed::from(arg) {
             Typed::Word(word) => draft.word(word)?,
@@ -50,7 +54,7 @@ pub fn run(mut parser: lexopt::Parser, lang: Lang) -> Result<u8, Stop> {
     let [target] = check.targets.as_slice() else {
         return Err(Note::new("usage.onetarget").into());
     };
-    match open(target, &check) {
+    match open(target, &check, opener) {
         Ok(peer) => Talk::new(peer, target, manner, check.style)?.run(),
         Err(status) => Ok(status),
     }
@@ -92,7 +96,7 @@ impl Manner {
 
 /// Opens and judges the connection. `Err` is the exit status when nothing may be sent through
 /// it: then stderr has the rows and the verdict of the check.
-fn open(target: &Target, check: &Check) -> Result<Peer, u8> {
+fn open(target: &Target, check: &Check, opener: Opener) -> Result<Peer, u8> {
     let (style, steps) = (check.style, check.form == Form::Steps);
     let rows = Mutex::new(String::new());
     let say = |row: &str| match style.verbose {
@@ -102,7 +106,7 @@ fn open(target: &Target, check: &Check) -> Result<Peer, u8> {
     };
     say(&report::heading(target, style));
     let watch = |step: Step<'_>| say(&report::step(&step, target, style));
-    let (probe, opened) = probe::open(target, &check.options, &watch);
+    let (probe, opened) = opener(target, &check.options, &watch);
     let verdict = verdict::infer(&probe, target, check.policy);
     let peer = opened.and_then(|opened| peer(opened, target, check, &probe, &verdict));
     if peer.is_some() {
@@ -113,7 +117,7 @@ fn open(target: &Target, check: &Check) -> Result<Peer, u8> {
     }
     peer.ok_or_else(|| {
         complain(&rows.into_inner().unwrap_or_default());
-        complain(&check::conclusion(target, &probe, &verdict, check));
+        complain(&check.conclusion(target, &probe, &verdict));
         // Without a connection nothing is ok.
         if verdict.exit == 0 { Keyword::LocalOther.exit() } else { verdict.exit }
     })

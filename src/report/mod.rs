@@ -9,7 +9,7 @@ use crate::cert::x509::Certificate;
 use crate::step::connect::{Attempt, Outcome};
 use crate::step::greet::{End, Greeting};
 use crate::step::hello::{self, HelloAnswer};
-use crate::step::probe::{Path, Probe, Step};
+use crate::step::record::{Path, Probe, Step};
 use crate::step::reply::{self, Reply};
 use crate::step::resolve::{Answer, Failure, Lookup, Source};
 use crate::step::starttls::{self, Upgrade};

@@ -97,60 +97,6 @@ impl HelloAnswer {
     }
 }
 
-/// Two questions whose answers would explain a failed handshake by what they differ in: first
-/// the one that fails. `unsaid`: there is a name that the handshake did not send, and only
-/// `Named` did. `None` too when something like the handshake was answered, for then it does
-/// not fail every time: one member of a pool, a flaky path.
-pub fn contrast(answers: &[HelloAnswer], unsaid: bool) -> Option<(Question, Question)> {
-    use Question::{Large, Named, NoSni, Old, Small};
-    let greeted = |question| count(answers, question).greeted > 0;
-    let refused = if unsaid { NoSni } else { Named };
-    let flaky = greeted(refused) || greeted(Small) || greeted(Large);
-    match (greeted(Named), greeted(Old), greeted(NoSni)) {
-        (true, ..) if unsaid && !flaky => Some((NoSni, Named)),
-        (false, true, _) if !flaky => Some((Named, Old)),
-        (false, false, true) if !flaky => Some((Named, NoSni)),
-        (false, false, false) => {
-            let short = count(answers, Small).tls > 0;
-            (short && count(answers, Large).silent > 0).then_some((Large, Small))
-        }
-        _ => None,
-    }
-}
-
-/// Whether each repetition came out as the first time: once may be the member of a pool that
-/// the balancer chose.
-pub fn holds(answers: &[HelloAnswer], (fails, works): (Question, Question)) -> bool {
-    let (bad, good) = (count(answers, fails), count(answers, works));
-    let (failed, worked) = match works {
-        Question::Small => (bad.silent, good.tls),
-        _ => (bad.asked - bad.greeted - bad.unheard, good.greeted),
-    };
-    failed > 1 && worked > 1 && failed == bad.asked && worked == good.asked
-}
-
-/// How the answers to one question came out.
-#[derive(Default)]
-struct Count {
-    asked: usize,
-    greeted: usize,
-    tls: usize,
-    silent: usize,
-    unheard: usize,
-}
-
-fn count(answers: &[HelloAnswer], question: Question) -> Count {
-    let mut count = Count::default();
-    for answer in answers.iter().filter(|a| a.question == question) {
-        count.asked += 1;
-        count.greeted += usize::from(answer.is_greeting());
-        count.tls += usize::from(answer.is_tls());
-        count.silent += usize::from(answer.outcome == Outcome::Silent);
-        count.unheard += usize::from(answer.outcome == Outcome::NoConnection);
-    }
-    count
-}
-
 /// Asks on a fresh connection, until the Wire's own deadline.
 pub fn ask(
     question: Question,

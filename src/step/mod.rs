@@ -8,7 +8,9 @@
 //!   hello     a hand-made ClientHello, for questions that rustls cannot ask
 //!   tls       the handshake, recorded first and judged afterwards
 //!   reply     what the application says when it is asked
-//!   probe     the pipeline: Target -> Probe, facts only
+//!   record    what every step may know, and what they leave behind
+//!   places    target -> the addresses to dial
+//!   second    what extra connections are asked after a step that failed
 
 pub mod resolve;
 pub mod connect;
@@ -18,4 +20,6 @@ pub mod starttls;
 pub mod hello;
 pub mod tls;
 pub mod reply;
-pub mod probe;
+pub mod record;
+pub mod places;
+pub mod second;

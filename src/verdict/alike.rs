@@ -1,7 +1,7 @@
 //! Rows of a list: what is kept of each, and what those that fail have in common.
 
 use crate::base::text::Note;
-use crate::step::probe::Probe;
+use crate::step::record::Probe;
 use crate::step::resolve::{self, Lookup};
 use crate::target::{Host, Proxy, Target};
 use crate::verdict::Verdict;

@@ -5,7 +5,7 @@ use crate::cert::flaw::{Flaw, Unknown, Weak};
 use crate::cert::store::Source;
 use crate::cert::trust::{Judgement, Opinion, Trusts};
 use crate::cert::x509::{Certificate, Key};
-use crate::step::probe::{Path, Probe};
+use crate::step::record::{Path, Probe};
 use crate::step::tls::{Demand, Handshake};
 use crate::verdict::Policy;
 use crate::verdict::finding::Finding;

@@ -40,7 +40,7 @@ pub use reply::reply_failure;
 
 use crate::base::text::{self, Note, Untrusted};
 use crate::step::connect;
-use crate::step::probe::{Path, Probe};
+use crate::step::record::{Path, Probe};
 use crate::step::reply::{again, options};
 use crate::step::resolve;
 use crate::step::tunnel;

@@ -2,7 +2,7 @@
 
 use crate::base::text::Note;
 use crate::step::hello::Question;
-use crate::step::probe::Path;
+use crate::step::record::Path;
 use crate::step::reply::{self, Protocol, Reply};
 use crate::step::tls::ClientAuth;
 use crate::step::tls::names::{alert_name, blames_client};

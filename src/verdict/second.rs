@@ -2,7 +2,8 @@
 
 use crate::base::text::Note;
 use crate::step::hello::{self, HelloAnswer, Question};
-use crate::step::probe::Path;
+use crate::step::record::Path;
+use crate::step::second::{contrast, count};
 use crate::step::tls::{self, Handshake};
 use crate::target::{Host, Target};
 use crate::verdict::finding::{AT_ONCE, Finding, hung_up};
@@ -25,7 +26,7 @@ pub(super) fn second_look(
         let all = handshake.offered == tls::Versions::Any;
         return finding.why(extra_note(if all { "why.again" } else { "why.versions" }, same));
     }
-    let pair = hello::contrast(extra, unsaid).filter(|pair| hello::holds(extra, *pair));
+    let pair = contrast(extra, unsaid).filter(|pair| holds(extra, *pair));
     // Two of the first answers need no comparison: they say it themselves.
     let works = match (pair, finding.keyword) {
         (Some((_, works)), _) => Some(works),
@@ -47,6 +48,17 @@ pub(super) fn second_look(
     }
     let name = target.certificate_name();
     side_facts(finding, path, &name, pair.is_some())
+}
+
+/// Whether each repetition came out as the first time: once may be the member of a pool that
+/// the balancer chose.
+fn holds(answers: &[HelloAnswer], (fails, works): (Question, Question)) -> bool {
+    let (bad, good) = (count(answers, fails), count(answers, works));
+    let (failed, worked) = match works {
+        Question::Small => (bad.silent, good.tls),
+        _ => (bad.asked - bad.greeted - bad.unheard, good.greeted),
+    };
+    failed > 1 && worked > 1 && failed == bad.asked && worked == good.asked
 }
 
 /// Answers that explain nothing on their own, as facts. `differ`: size decides.

@@ -2,7 +2,7 @@
 
 use crate::base::text::{Note, Untrusted};
 use crate::step::greet::{End, Greeting};
-use crate::step::probe::Path;
+use crate::step::record::Path;
 use crate::step::reply;
 use crate::step::starttls::{self, Upgrade};
 use crate::step::tunnel::{self, Tunnel};

@@ -1,7 +1,7 @@
 //! In: the checks of one row, again and again. Out: counts, times and changes.
 
 use crate::step::connect;
-use crate::step::probe::Probe;
+use crate::step::record::Probe;
 use crate::step::resolve::{Outcome, Source};
 use crate::step::tls;
 use crate::verdict::{Digest, Keyword, Verdict};

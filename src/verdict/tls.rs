@@ -3,7 +3,7 @@
 use crate::base::text::{Note, Untrusted};
 use crate::step::greet;
 use crate::step::hello::{HelloAnswer, Question};
-use crate::step::probe::Path;
+use crate::step::record::Path;
 use crate::step::tls::names::alert_name;
 use crate::step::tls::{self, ClientAuth, Demand, Handshake};
 use crate::target::{Target, service};

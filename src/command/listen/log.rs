@@ -1,9 +1,9 @@
 //! What is told, and how much of it in a second.
 
 use crate::base::deadline::Deadline;
+use crate::base::deadline::unix_now;
 use crate::base::text::{Lang, Note, utc};
 use crate::report::{Object, Output};
-use crate::step::probe::unix_now;
 use std::time::Duration;
 
 /// Everything is written here; counts the clients that were shown in this second.

@@ -17,13 +17,13 @@ mod client;
 mod server;
 
 use crate::base::deadline::Deadline;
+use crate::base::deadline::unix_now;
 use crate::base::sys::{self, Fault};
 use crate::base::text::{Lang, Note, hex, shown};
 use crate::cert::identity::{self, ClientIdentity};
 use crate::cert::mint::mint;
 use crate::cli::{self, Stop, Typed, Wrong};
 use crate::report;
-use crate::step::probe::unix_now;
 use crate::verdict::{Keyword, os_error};
 use lexopt::{Parser, ValueExt};
 use log::Log;

@@ -1,0 +1,236 @@
+//! In: a step that failed, and a way to the same place again. Out: what extra connections were
+//! answered there. What the answers mean is for the verdict to say.
+
+use crate::base::deadline::Deadline;
+use crate::base::parallel::side_by_side;
+use crate::cert::flaw::Flaw;
+use crate::step::connect::Wire;
+use crate::step::hello::{self, HelloAnswer, Question};
+use crate::step::record::{Options, Path};
+use crate::step::tls::{self, Handshake};
+use crate::target::{Host, Target};
+use std::time::Duration;
+
+/// Another connection to the point where TLS begins, or why there is none.
+pub type Again<'a> = &'a (dyn Fn(Deadline) -> Result<Wire, hello::Outcome> + Sync);
+
+/// How to ask again.
+pub struct Inquiry<'a> {
+    pub target: &'a Target,
+    pub options: &'a Options,
+    pub again: Again<'a>,
+}
+
+/// What the questions about one handshake have in common.
+struct Round<'a> {
+    /// The name that the handshake sent, and the one that it could have sent.
+    sni: Option<&'a str>,
+    host: Option<&'a str>,
+    /// The end of a question that sends nothing; `None`: there is no time for it.
+    idle: Option<Deadline>,
+    /// The handshake met silence, which has cost a whole limit already.
+    silence: bool,
+    /// The end of them all.
+    limit: Deadline,
+}
+
+impl Inquiry<'_> {
+    /// Looks into a handshake that went wrong: questions side by side, all within one more TLS
+    /// limit, and before them the handshake without SNI that a wrong name calls for.
+    pub fn of_handshake(
+        &self,
+        handshake: &Handshake,
+        path: &Path,
+    ) -> (Vec<HelloAnswer>, Option<Handshake>) {
+        let host = match &self.target.host {
+            Host::Name(name) => Some(name.trim_end_matches('.')),
+            Host::Ip(..) => None,
+        };
+        let silence = handshake.elapsed >= self.target.timeouts.tls;
+        let limit = self.patience(path, silence);
+        let unnamed = self.without_name(handshake, limit);
+        // What hangs up on silence in a dialogue before TLS is a service that waits for it.
+        let waited = handshake.elapsed + path.attempt.elapsed + path.way();
+        let idle = self.idle_limit(waited, limit).filter(|_| path.upgrade.is_none());
+        let round = Round { sni: handshake.sni.as_deref(), host, idle, silence, limit };
+        let mut questions = questions(handshake, round.unsaid());
+        questions.retain(|question| *question != Question::Idle || idle.is_some());
+        let mut answers = self.ask_all(&questions, &round, limit);
+        if questions.len() > 1 {
+            self.repeat(&mut answers, &round);
+        }
+        (answers, unnamed)
+    }
+
+    /// A handshake without SNI, where the one with SNI brought a certificate for another name:
+    /// a real one, as TLS 1.3 encrypts the certificate.
+    fn without_name(&self, handshake: &Handshake, limit: Deadline) -> Option<Handshake> {
+        if !has_wrong_name(handshake) || handshake.sni.is_none() {
+            return None;
+        }
+        let choice = tls::Options { sni: None, ..self.options.tls(self.target) };
+        let wire = (self.again)(limit).ok()?;
+        Some(tls::handshake(wire, &choice, limit).0)
+    }
+
+    /// Sends nothing where a request was met with a hang-up: would that have been, too?
+    pub fn of_hang_up(&self, path: &Path) -> Option<HelloAnswer> {
+        let waited = path.greeting.as_ref().map_or(Duration::ZERO, |g| g.elapsed);
+        let waited = waited + path.reply.as_ref().map_or(Duration::ZERO, |r| r.elapsed);
+        let limit = self.options.limit(self.target.timeouts.reply);
+        Some(self.ask(Question::Idle, None, self.idle_limit(waited, limit)?))
+    }
+
+    /// The end of all questions. What is small enough to get through silence is answered
+    /// within some round trips; so late that it is not, it is no help either.
+    fn patience(&self, path: &Path, silence: bool) -> Deadline {
+        let whole = self.target.timeouts.tls;
+        let some = SILENCE_MIN + path.attempt.elapsed * SILENCE_TRIPS + path.way();
+        self.options.limit(if silence { some.min(whole) } else { whole })
+    }
+
+    /// Asks these questions side by side.
+    fn ask_all(
+        &self,
+        questions: &[Question],
+        round: &Round<'_>,
+        limit: Deadline,
+    ) -> Vec<HelloAnswer> {
+        side_by_side(questions, &|question| match question {
+            Question::Idle => self.ask(*question, None, round.idle.unwrap_or(limit)),
+            Question::Named => self.ask(*question, round.sni.or(round.host), limit),
+            _ => self.ask(*question, round.sni, limit),
+        })
+    }
+
+    /// Two answers that explain the failure by what they differ in are asked for again: a
+    /// balancer may have chosen between the two. Each twice at once, one kind after the other,
+    /// so that taking turns between two or three members does not look the same.
+    fn repeat(&self, answers: &mut Vec<HelloAnswer>, round: &Round<'_>) {
+        let Some((fails, works)) = contrast(answers, round.unsaid()) else { return };
+        let mut quick = answers.iter().filter(|a| a.question == works);
+        let quick = quick.next().map_or(Duration::ZERO, |a| a.elapsed) * 2 + REPEAT_MIN;
+        for question in [fails, works] {
+            let limit = if round.silence { self.options.limit(quick) } else { round.limit };
+            if limit.remaining().is_some() {
+                answers.extend(self.ask_all(&[question; 2], round, limit));
+            }
+            if contrast(answers, round.unsaid()).is_none() {
+                return;
+            }
+        }
+    }
+
+    /// Asks one question.
+    fn ask(&self, question: Question, name: Option<&str>, limit: Deadline) -> HelloAnswer {
+        let began = limit.elapsed();
+        let (outcome, size, delivery) = match (self.again)(limit) {
+            Ok(wire) => hello::ask(question, wire, name, &self.options.alpn(self.target)),
+            Err(outcome) => (outcome, 0, Default::default()),
+        };
+        let elapsed = limit.elapsed().saturating_sub(began);
+        HelloAnswer { question, size, outcome, elapsed, delivery }
+    }
+
+    /// How long a connection that sends nothing has to be watched: longer than it took a peer
+    /// to hang up, who may do that on everybody. `None`: there is no time for that.
+    fn idle_limit(&self, hung_up: Duration, until: Deadline) -> Option<Deadline> {
+        let needed = hung_up + hung_up.min(IDLE_MARGIN);
+        let limit = Deadline::after(hung_up + self.target.timeouts.greet).no_later_than(until);
+        (needed <= until.budget()).then_some(limit)
+    }
+}
+
+impl Round<'_> {
+    /// There is a name that the handshake did not send.
+    fn unsaid(&self) -> bool {
+        self.sni.is_none() && self.host.is_some()
+    }
+}
+
+/// What is worth asking after this handshake. `unsaid`: there is a name that it did not send.
+fn questions(handshake: &Handshake, unsaid: bool) -> Vec<Question> {
+    use Question::{Idle, Large, Named, NoSni, Old, Small};
+    use tls::Outcome;
+    let silent = handshake.first.is_empty();
+    let mut list = match handshake.outcome {
+        // It came behind a ServerHello, which is as far as any question here goes.
+        Outcome::Alert(_) if handshake.version.is_some() => vec![],
+        // They are about certificates and protocols, which no question here has.
+        Outcome::Alert(41..=49 | 116 | 120) => vec![],
+        Outcome::Alert(UNRECOGNIZED_NAME) if !unsaid => vec![NoSni],
+        Outcome::Alert(_) => vec![Named, NoSni, Old],
+        Outcome::Version(_) => vec![Old],
+        // A ServerHello came, and then nothing: was the rest too large?
+        Outcome::Timeout if !silent => vec![Small, Large],
+        // Behind the first, in case the server serves one connection at a time: those that
+        // are answered at once, also where long answers are lost.
+        Outcome::Timeout => vec![Named, Small, Large, NoSni, Old],
+        Outcome::Closed | Outcome::Reset if silent => vec![Idle, Named, NoSni, Old],
+        _ => vec![],
+    };
+    list.retain(|question| *question != NoSni || handshake.sni.is_some());
+    list
+}
+
+/// Two questions whose answers would explain a failed handshake by what they differ in: first
+/// the one that fails. `unsaid`: there is a name that the handshake did not send, and only
+/// `Named` did. `None` too when something like the handshake was answered, for then it does
+/// not fail every time: one member of a pool, a flaky path.
+pub fn contrast(answers: &[HelloAnswer], unsaid: bool) -> Option<(Question, Question)> {
+    use Question::{Large, Named, NoSni, Old, Small};
+    let greeted = |question| count(answers, question).greeted > 0;
+    let refused = if unsaid { NoSni } else { Named };
+    let flaky = greeted(refused) || greeted(Small) || greeted(Large);
+    match (greeted(Named), greeted(Old), greeted(NoSni)) {
+        (true, ..) if unsaid && !flaky => Some((NoSni, Named)),
+        (false, true, _) if !flaky => Some((Named, Old)),
+        (false, false, true) if !flaky => Some((Named, NoSni)),
+        (false, false, false) => {
+            let short = count(answers, Small).tls > 0;
+            (short && count(answers, Large).silent > 0).then_some((Large, Small))
+        }
+        _ => None,
+    }
+}
+
+/// How the answers to one question came out.
+#[derive(Default)]
+pub struct Count {
+    pub asked: usize,
+    pub greeted: usize,
+    pub tls: usize,
+    pub silent: usize,
+    pub unheard: usize,
+}
+
+pub fn count(answers: &[HelloAnswer], question: Question) -> Count {
+    let mut count = Count::default();
+    for answer in answers.iter().filter(|a| a.question == question) {
+        count.asked += 1;
+        count.greeted += usize::from(answer.is_greeting());
+        count.tls += usize::from(answer.is_tls());
+        count.silent += usize::from(answer.outcome == hello::Outcome::Silent);
+        count.unheard += usize::from(answer.outcome == hello::Outcome::NoConnection);
+    }
+    count
+}
+
+/// Whether the certificate is for somebody else, whatever else it is.
+pub fn has_wrong_name(handshake: &Handshake) -> bool {
+    handshake.judgement.as_ref().is_some_and(|j| j.flaws().contains(&Flaw::Name))
+}
+
+/// The alert unrecognized_name (RFC 6066 section 3).
+const UNRECOGNIZED_NAME: u8 = 112;
+
+/// How long the extra questions wait after a handshake that met silence: well within the
+/// 250 ms by which a step may be late, and so many round trips: connect, answer, as much again.
+const SILENCE_MIN: Duration = Duration::from_millis(150);
+const SILENCE_TRIPS: u32 = 4;
+
+/// By how much silence has to outlast a hang-up before they differ.
+const IDLE_MARGIN: Duration = Duration::from_millis(100);
+
+/// How much longer than twice its first answer a question that is repeated may take.
+const REPEAT_MIN: Duration = Duration::from_millis(40);
