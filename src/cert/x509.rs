@@ -445,7 +445,14 @@ fn attributes(mut name: Der<'_>) -> Option<Vec<(Cow<'static, str>, Vec<u8>)>> {
             let mut attribute = set.expect(SEQUENCE)?;
             let kind = named(attribute.oid()?, ATTRIBUTES);
             let (tag, value) = attribute.element()?;
-            if list.len() == ATTRIBUTES_MAX || !attribute.0.is_empty() {
+            // The kinds of string that OpenSSL takes here (B_ASN1_PRINTABLE).
+            let text = match tag {
+                UTF8_STRING => std::str::from_utf8(value.0).is_ok(),
+                BMP_STRING => value.0.len().is_multiple_of(2),
+                0x1c => value.0.len().is_multiple_of(4),
+                _ => matches!(tag, BIT_STRING | SEQUENCE | 0x12..=0x14 | 0x16),
+            };
+            if list.len() == ATTRIBUTES_MAX || !attribute.0.is_empty() || !text {
                 return None;
             }
             list.push((kind, if tag == BMP_STRING { utf16(value) } else { value.0.to_vec() }));
@@ -603,6 +610,7 @@ const INTEGER: u8 = 0x02;
 const BIT_STRING: u8 = 0x03;
 const OCTET_STRING: u8 = 0x04;
 const OID: u8 = 0x06;
+const UTF8_STRING: u8 = 0x0c;
 const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
 const BMP_STRING: u8 = 0x1e;

@@ -1,2 +1,3 @@
+mod chains;
 mod trust;
 mod x509;

@@ -1,0 +1,282 @@
+//! Thousands of generated chains, each judged by reach and by `openssl verify`.
+//!
+//! Whatever openssl refuses must have a flaw. What only reach refuses must be one of the
+//! differences named in `differences`. build-scripts/differential runs it with other numbers.
+
+mod changes;
+mod der;
+mod differences;
+mod draft;
+mod keys;
+mod openssl;
+mod random;
+mod spec;
+
+use crate::unit::pki;
+use draft::{Case, Draft};
+use keys::Keys;
+use random::Random;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// The only place that knows how reach judges: whether there is no flaw at all, and the flaws.
+fn reach(chain: &[Vec<u8>], store: &Path, name: &str) -> (bool, String) {
+    let parsed: Vec<_> = chain.iter().map(|der| crate::cert::x509::parse(der)).collect();
+    if parsed[0].is_none() {
+        return (false, "malformed".to_owned());
+    }
+    let Ok(trust) = crate::cert::trust::Trust::load(Some(store), Path::new("/")) else {
+        return (false, "store unreadable".to_owned());
+    };
+    let parsed: Vec<_> = parsed.into_iter().flatten().collect();
+    let judged = trust.judge(&parsed, name, spec::NOW, &pki::signed());
+    (judged.proof().is_some(), pki::flaws(&judged))
+}
+
+/// One question about one chain, and both answers.
+struct Answer {
+    question: usize,
+    openssl: openssl::Verdict,
+    reach: (bool, String),
+}
+
+/// What both say about these cases.
+fn answers(cases: &[Case], dir: &Path) -> Vec<Vec<Answer>> {
+    let verdicts = openssl::verdicts(cases, dir);
+    let of_case = |case: &Case| {
+        let stores: Vec<PathBuf> = (0..case.stores.len())
+            .map(|at| {
+                let path = dir.join(format!("reach-store{at}.pem"));
+                let pem: String = case.stores[at].1.iter().map(|der| openssl::pem(der)).collect();
+                std::fs::write(&path, pem).unwrap();
+                path
+            })
+            .collect();
+        let questions = case.questions.iter().enumerate();
+        let answer = |(question, (store, name)): (usize, &(usize, &'static str))| Answer {
+            question,
+            openssl: verdicts[&(case.number, question)].clone(),
+            reach: reach(&case.chain, &stores[*store], name),
+        };
+        questions.map(answer).collect()
+    };
+    cases.iter().map(of_case).collect()
+}
+
+struct Run {
+    seed: u64,
+    count: u64,
+    keys: Keys,
+    next: AtomicU64,
+    tally: Mutex<Tally>,
+}
+
+#[derive(Default)]
+struct Tally {
+    judged: usize,
+    both_accept: usize,
+    both_refuse: usize,
+    /// Reasons of openssl, and how often.
+    refused: BTreeMap<String, usize>,
+    /// Differences by name, and how often.
+    explained: BTreeMap<&'static str, usize>,
+    failures: Vec<Failure>,
+}
+
+struct Failure {
+    number: u64,
+    question: usize,
+    outcome: Outcome,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Outcome {
+    Same,
+    Explained(&'static str),
+    OnlyReachAccepts,
+    OnlyReachRefuses,
+}
+
+/// The changes that this case has, by their places in `changes::CHANGES`.
+fn plan(random: &mut Random) -> Vec<usize> {
+    let weights: Vec<usize> = changes::CHANGES.iter().map(|(weight, _)| *weight).collect();
+    let count = random.weighted(&[10, 40, 28, 14, 6, 2]);
+    (0..count).map(|_| random.weighted(&weights)).collect()
+}
+
+impl Run {
+    /// The case of this number, without some of its changes.
+    fn case(&self, number: u64, without: &[usize], scratch: &Path) -> Case {
+        let mut random = Random::new(&[self.seed, number, 0]);
+        let plan = plan(&mut random);
+        let mut draft = Draft::new(&self.keys, number, &mut random);
+        for (at, change) in plan.iter().enumerate().filter(|(at, _)| !without.contains(at)) {
+            let mut own = Random::new(&[self.seed, number, 1 + at as u64]);
+            changes::CHANGES[*change].1(&mut draft, &mut own);
+        }
+        draft.finish(&mut random, scratch)
+    }
+
+    /// Takes cases until there are no more.
+    fn work(&self) {
+        let dir = tempfile::tempdir().unwrap();
+        loop {
+            let first = self.next.fetch_add(BATCH, Ordering::Relaxed);
+            if first >= self.count {
+                return;
+            }
+            let numbers = first..self.count.min(first + BATCH);
+            let cases: Vec<_> = numbers.map(|n| self.case(n, &[], dir.path())).collect();
+            let answers = answers(&cases, dir.path());
+            let both = cases.iter().zip(&answers);
+            let all = both.flat_map(|(case, answers)| answers.iter().map(move |a| (case, a)));
+            let judged: Vec<_> = all
+                .map(|(case, answer)| (case, answer, outcome(case, answer, dir.path())))
+                .collect();
+            let mut tally = self.tally.lock().unwrap();
+            for (case, answer, outcome) in judged {
+                tally.add(case, answer, outcome);
+            }
+        }
+    }
+
+    /// Leaves out changes as long as both still say the same; what is left.
+    fn smallest(&self, failure: &Failure, dir: &Path) -> (Case, Answer) {
+        let mut random = Random::new(&[self.seed, failure.number, 0]);
+        let count = plan(&mut random).len();
+        let mut without: Vec<usize> = Vec::new();
+        let of = |without: &[usize]| {
+            let case = self.case(failure.number, without, dir);
+            let answers = answers(std::slice::from_ref(&case), dir).remove(0);
+            let same = |answer: &Answer| outcome(&case, answer, dir) == failure.outcome;
+            let answer = answers.into_iter().find(same);
+            answer.map(|answer| (case, answer))
+        };
+        for at in 0..count {
+            let tried = [without.as_slice(), &[at]].concat();
+            if of(&tried).is_some() {
+                without = tried;
+            }
+        }
+        of(&without).expect("it failed before")
+    }
+}
+
+/// Whether both agree, and if not, why that is no fault.
+fn outcome(case: &Case, answer: &Answer, dir: &Path) -> Outcome {
+    let explained = match (&answer.openssl, answer.reach.0) {
+        (None, true) | (Some(_), false) => return Outcome::Same,
+        (Some(_), true) => differences::of_openssl(case, answer.question, dir),
+        (None, false) => differences::of_reach(case, answer.question, &answer.reach.1),
+    };
+    match explained {
+        Some(name) => Outcome::Explained(name),
+        None if answer.reach.0 => Outcome::OnlyReachAccepts,
+        None => Outcome::OnlyReachRefuses,
+    }
+}
+
+impl Tally {
+    fn add(&mut self, case: &Case, answer: &Answer, outcome: Outcome) {
+        self.judged += 1;
+        match outcome {
+            Outcome::Same if answer.reach.0 => self.both_accept += 1,
+            Outcome::Same => self.both_refuse += 1,
+            Outcome::Explained(name) => *self.explained.entry(name).or_default() += 1,
+            _ => self.failures.push(Failure {
+                number: case.number,
+                question: answer.question,
+                outcome,
+            }),
+        }
+        if let Some(why) = &answer.openssl {
+            *self.refused.entry(why.clone()).or_default() += 1;
+        }
+    }
+}
+
+/// A number from the environment, as build-scripts/differential sets it.
+fn setting(name: &str, usual: u64) -> u64 {
+    std::env::var(name).map_or(usual, |text| text.parse().expect("a number"))
+}
+
+#[test]
+fn differential_what_openssl_refuses_has_a_flaw_and_the_reverse_is_explained() {
+    let began = std::time::Instant::now();
+    let scratch = tempfile::tempdir().unwrap();
+    let run = Run {
+        seed: setting("REACH_CHAINS_SEED", 1),
+        count: setting("REACH_CHAINS_COUNT", 2000),
+        keys: Keys::new(scratch.path()),
+        next: AtomicU64::new(setting("REACH_CHAINS_FIRST", 0)),
+        tally: Mutex::default(),
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(|| run.work());
+        run.work();
+    });
+    let tally = std::mem::take(&mut *run.tally.lock().unwrap());
+    println!("{:.1} s", began.elapsed().as_secs_f32());
+    println!(
+        "seed {}, {} chains, {} questions: {} good, {} bad, {:?} only for openssl\n{:?}",
+        run.seed,
+        run.count,
+        tally.judged,
+        tally.both_accept,
+        tally.both_refuse,
+        tally.explained,
+        tally.refused
+    );
+    let told = told(&run, &tally.failures);
+    assert!(told.is_empty(), "seed {}\n{}", run.seed, told);
+}
+
+/// The failures, like ones together, each shown once with what is needed to see it again.
+fn told(run: &Run, failures: &[Failure]) -> String {
+    let mut kinds: BTreeMap<(Outcome, String), (usize, String)> = BTreeMap::new();
+    if failures.is_empty() {
+        return String::new();
+    }
+    let kept = tempfile::tempdir().unwrap().keep();
+    for failure in failures.iter().take(TOLD_MAX) {
+        let dir = kept.join(format!("case{}-{}", failure.number, failure.question));
+        std::fs::create_dir_all(&dir).unwrap();
+        let (case, answer) = run.smallest(failure, &dir);
+        let openssl = answer.openssl.as_deref().unwrap_or("OK");
+        let tags: Vec<&str> = case.tags.iter().copied().collect();
+        let text = format!(
+            "case {} question {:?}: {}\n    openssl {openssl}, reach [{}]\n    {}",
+            case.number,
+            case.questions[answer.question],
+            case.words.join("; "),
+            answer.reach.1,
+            dir.display()
+        );
+        let flaws: String = answer.reach.1.chars().filter(|c| !c.is_ascii_digit()).collect();
+        let kind = format!("openssl {openssl}, reach [{flaws}], {}", tags.join(" + "));
+        let kind = (failure.outcome, kind);
+        kinds.entry(kind).or_insert((0, text)).0 += 1;
+        let chain: String = case.chain.iter().map(|der| openssl::pem(der)).collect();
+        std::fs::write(dir.join("chain.pem"), chain).unwrap();
+        let words = format!(
+            "openssl {}\n",
+            openssl::arguments(case.questions[answer.question].1, spec::NOW).join(" ")
+        );
+        std::fs::write(dir.join("command"), words).unwrap();
+    }
+    let mut out = format!("{} differences that nothing explains:\n", failures.len());
+    for ((outcome, kind), (count, text)) in kinds {
+        let accepts = outcome == Outcome::OnlyReachAccepts;
+        let which = if accepts { "REACH ACCEPTS" } else { "only reach refuses" };
+        out += &format!("\n{which}, {kind}: {count} times\n  {text}\n");
+    }
+    out
+}
+
+/// Cases per call of openssl and thread.
+const BATCH: u64 = 50;
+
+/// Failures that are made smaller and grouped.
+const TOLD_MAX: usize = 3000;
