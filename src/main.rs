@@ -31,7 +31,7 @@ use base::deadline::{Deadline, Timeouts, unix_now};
 use base::parallel::side_by_side;
 use base::sys;
 use base::text::{Lang, Note, Untrusted};
-use cli::job::{Check, Form};
+use cli::job::{Check, Form, Kind};
 use cli::{Command, Stop};
 use command::{compare, listen, many, names, selftest, talk, watch};
 use report::Output;
@@ -78,9 +78,14 @@ fn main() -> ExitCode {
 /// Does what the arguments ask for; the exit status is the verdict's.
 fn run(args: Vec<OsString>, lang: Lang) -> Result<u8, Stop> {
     match cli::parse(args, lang, LIMITS)? {
-        Command::Check(job) => Ok(check(&job)?),
-        Command::Many(job) => Ok(many::run(*job, walk_all)?),
-        Command::Names(job) => Ok(names::run(&job, walk_all)?),
+        Command::Check(draft) => {
+            let job = draft.prepare(lang)?;
+            Ok(match job.kind() {
+                Kind::One => check(&job)?,
+                Kind::Many => many::run(job, walk_all)?,
+                Kind::Names => names::run(&job, walk_all)?,
+            })
+        }
         Command::Help(page) => Ok(report::print(&page).map(|()| 0)?),
         Command::Compare(parser) => compare::run(parser, lang),
         Command::Listen(parser) => listen::run(parser, lang),

@@ -8,19 +8,21 @@ use crate::cert::proof::NoVerify;
 use crate::cert::trust::Trust;
 use crate::cli::job::{Again, Check, Form, Plan};
 use crate::cli::list::{self, Keys, ROWS_MAX, Reader, Row};
-use crate::cli::options::{Draft, Limits, ProxyChoice, TLS, TLS_ASKED};
+use crate::cli::options::{Draft, Limits, TLS, TLS_ASKED};
 use crate::cli::style;
 use crate::cli::values::{bad_file, contradiction};
 use crate::step::record::Options;
 use crate::step::resolve::{self, Family};
 use crate::step::tls::Versions;
 use crate::step::tunnel;
-use crate::target::{Dial, Host, Target, TlsMode};
+use crate::target::retype::Given;
+use crate::target::{Dial, Host, Proxy, Target, TlsMode};
 use crate::verdict::Policy;
 use crate::verdict::expect::Tag;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What is checked: as many tags as targets.
@@ -39,71 +41,92 @@ impl Rows {
     }
 }
 
+/// What the options name outside of the command line.
+struct Sources {
+    /// Where the files of the system are: those of `--pid`, if it is given.
+    root: PathBuf,
+    /// One for each `-f`, or why it cannot be read.
+    lists: Vec<Result<Vec<u8>, Note>>,
+    client: Option<ClientIdentity>,
+    trust: Trust,
+    /// Of the environment: which proxies other programs would use, and whether keys are logged.
+    variables: Vec<(&'static str, String)>,
+    key_log: bool,
+}
+
+/// What all targets have in common.
+struct Common<'a> {
+    draft: &'a Draft,
+    sources: &'a Sources,
+    dial: Option<Dial>,
+    proxy: Option<ProxyChoice>,
+    /// Some option makes sense only with TLS; some option asks for it.
+    wants_tls: bool,
+    asks_tls: bool,
+    given: Arc<[Given]>,
+}
+
+/// `--proxy`.
+enum ProxyChoice {
+    /// As the environment says for each target.
+    Environment,
+    Given(Proxy),
+}
+
 impl Draft {
-    /// Checks what the options mean together, and reads the files they name.
-    pub fn finish(mut self, lang: Lang) -> Result<Check, Note> {
-        self.contradictions()?;
-        self.wants_tls = TLS.iter().any(|option| self.is_given(option));
-        self.asks_tls = TLS.iter().take(TLS_ASKED).any(|option| self.is_given(option));
-        self.variables = tunnel::variables();
+    /// Goes where `--pid` is, reads what the options name, and builds the job from both. Before
+    /// anything opens a socket, and before there is a thread.
+    pub fn prepare(self, lang: Lang) -> Result<Check, Note> {
         if let Some(pid) = self.pid {
-            // Before anything reads files or opens sockets, and before there is a thread.
             sys::enter_network_namespace(pid)
                 .map_err(|e| Note::new("usage.pid").with("pid", pid).with("error", e))?;
         }
-        self.dial = self.dial_typed.as_deref().map(Dial::parse).transpose()?;
-        self.proxy = match self.proxy_typed.as_deref() {
-            Some("env") => Some(ProxyChoice::Environment),
-            Some(url) => Some(ProxyChoice::Given(tunnel::parse(url)?)),
-            None => None,
-        };
-        let Rows { targets, tags, .. } = self.rows(lang)?;
+        let sources = Sources::read(&self)?;
+        self.build(sources, lang)
+    }
+
+    /// The job.
+    fn build(self, sources: Sources, lang: Lang) -> Result<Check, Note> {
+        let Rows { targets, tags, .. } = Common::new(&self, &sources)?.rows(lang)?;
         let plan = self.plan(tags);
         match &self.pem {
             Some(_) if targets.len() > 1 => return Err(Note::new("usage.onepem")),
             Some(_) if !plan.single => return Err(contradiction("--pem", "expect=")),
             _ => {}
         }
-        let root = self.pid.map_or(PathBuf::from("/"), |pid| format!("/proc/{pid}/root").into());
-        let client = match (&self.cert, &self.key) {
-            (Some(cert), Some(key)) => {
-                Some(ClientIdentity::load(cert, key).map_err(|e| bad_file(&e, "--cert", cert))?)
-            }
-            _ => None,
-        };
-        let options = Options {
+        Ok(Check {
+            targets,
+            policy: Policy { verify: !self.no_verify, strict: self.strict },
+            form: match (self.json, self.quiet) {
+                (true, _) => Form::Json,
+                (_, true) => Form::Brief,
+                _ => Form::Steps,
+            },
+            style: style(lang, self.verbose),
+            plan,
+            pem: self.pem.clone(),
+            compare: self.compare.clone(),
+            options: self.options(sources),
+        })
+    }
+
+    /// What is the same for every target.
+    fn options(self, sources: Sources) -> Options {
+        Options {
             family: self.family.or(self.source_family()).unwrap_or(Family::Any),
-            resolver: resolve::Config::new(&root, &self.servers),
+            resolver: resolve::Config::new(&sources.root, &self.servers),
             socket: SocketOptions { source: self.source, interface: self.interface },
             connect_only: self.connect_only,
             extra: !self.no_extra && self.compare.is_empty(),
             no_verify: self.no_verify.then(NoVerify::asked),
             alpn: self.alpn,
             versions: self.versions.unwrap_or(Versions::Any),
-            client,
-            key_log: std::env::var_os("SSLKEYLOGFILE").is_some_and(|f| !f.is_empty()),
-            trust: Trust::load(self.ca.as_deref(), &root)
-                .map_err(|e| bad_file(&e, "--ca", self.ca.as_deref().unwrap_or(&root)))?,
+            client: sources.client,
+            key_log: sources.key_log,
+            trust: sources.trust,
             greet_limit_given: self.limits.greet.is_some(),
             until: None,
-        };
-        let form = match (self.json, self.quiet) {
-            (true, _) => Form::Json,
-            (_, true) => Form::Brief,
-            _ => Form::Steps,
-        };
-        let policy = Policy { verify: !self.no_verify, strict: self.strict };
-        let style = style(lang, self.verbose);
-        Ok(Check {
-            targets,
-            options,
-            policy,
-            form,
-            style,
-            pem: self.pem,
-            compare: self.compare,
-            plan,
-        })
+        }
     }
 
     fn plan(&self, tags: Vec<Tag>) -> Plan {
@@ -121,20 +144,69 @@ impl Draft {
             },
         }
     }
+}
+
+impl Sources {
+    /// Reads them all, and looks at nothing else of the draft.
+    fn read(draft: &Draft) -> Result<Self, Note> {
+        let root = draft.pid.map_or(PathBuf::from("/"), |pid| format!("/proc/{pid}/root").into());
+        let client = match (&draft.cert, &draft.key) {
+            (Some(cert), Some(key)) => {
+                Some(ClientIdentity::load(cert, key).map_err(|e| bad_file(&e, "--cert", cert))?)
+            }
+            _ => None,
+        };
+        let ca = draft.ca.as_deref();
+        let bad = |e| bad_file(&e, "--ca", ca.unwrap_or(&root));
+        Ok(Self {
+            lists: draft.lists.iter().map(|list| read_list(list)).collect(),
+            client,
+            trust: Trust::load(ca, &root).map_err(bad)?,
+            variables: tunnel::variables(),
+            key_log: std::env::var_os("SSLKEYLOGFILE").is_some_and(|f| !f.is_empty()),
+            root,
+        })
+    }
+}
+
+impl<'a> Common<'a> {
+    /// An interface in an address is looked up, so `prepare` must have entered its network.
+    fn new(draft: &'a Draft, sources: &'a Sources) -> Result<Self, Note> {
+        Ok(Self {
+            draft,
+            sources,
+            dial: draft.dial.as_deref().map(Dial::parse).transpose()?,
+            proxy: match draft.proxy.as_deref() {
+                Some("env") => Some(ProxyChoice::Environment),
+                Some(url) => Some(ProxyChoice::Given(tunnel::parse(url)?)),
+                None => None,
+            },
+            wants_tls: TLS.iter().any(|option| draft.is_given(option)),
+            asks_tls: TLS.iter().take(TLS_ASKED).any(|option| draft.is_given(option)),
+            given: draft.given.as_slice().into(),
+        })
+    }
 
     /// All targets: those of the words, then those of the lists; or everything that is wrong.
     fn rows(&self, lang: Lang) -> Result<Rows, Note> {
         let mut rows = Rows::default();
         self.typed(&mut rows);
-        self.lists.iter().for_each(|list| self.list(list, &mut rows));
+        for (path, list) in self.draft.lists.iter().zip(&self.sources.lists) {
+            match list {
+                Ok(bytes) => self.list(path, bytes, &mut rows),
+                Err(note) => rows.bad.push((String::new(), note.clone())),
+            }
+        }
         let line = |(place, note): &(String, Note)| format!("\n  {place}{}", note.render(lang));
         match (rows.targets.len(), rows.bad.as_slice()) {
-            (_, [(place, note)]) if place.is_empty() || self.lists.is_empty() => Err(note.clone()),
+            (_, [(place, note)]) if place.is_empty() || self.draft.lists.is_empty() => {
+                Err(note.clone())
+            }
             (_, bad @ [_, ..]) => Err(Note::new("usage.lines")
                 .with("count", bad.len())
                 .with("lines", bad.iter().map(line).collect::<String>())),
             (n, _) if n > ROWS_MAX => Err(Note::new("usage.toomany").with("most", ROWS_MAX)),
-            (0, _) if self.lists.is_empty() => Err(Note::new("usage.notarget")),
+            (0, _) if self.draft.lists.is_empty() => Err(Note::new("usage.notarget")),
             (0, _) => Err(Note::new("usage.emptylist")),
             _ => Ok(rows),
         }
@@ -142,7 +214,7 @@ impl Draft {
 
     /// The words: one of digits behind a word without a port is its port, as with nc.
     fn typed(&self, all: &mut Rows) {
-        let mut rest = self.words.iter().map(String::as_str).peekable();
+        let mut rest = self.draft.words.iter().map(String::as_str).peekable();
         while let Some(word) = rest.next().filter(|_| !all.is_full()) {
             let alone = list::expand(word, None);
             // Digits alone are no host, so also behind a target that has its port.
@@ -164,11 +236,7 @@ impl Draft {
     }
 
     /// The rows of a list.
-    fn list(&self, path: &Path, all: &mut Rows) {
-        let bytes = match read_list(path) {
-            Ok(bytes) => bytes,
-            Err(note) => return all.bad.push((String::new(), note)),
-        };
+    fn list(&self, path: &Path, bytes: &[u8], all: &mut Rows) {
         let lines = || bytes.split(|b| *b == b'\n');
         let count = lines().count().min(ROWS_MAX);
         all.targets.reserve_exact(count);
@@ -195,31 +263,34 @@ impl Draft {
 
     /// The options that belong to each target; what its line says goes first.
     fn apply(&self, row: Row) -> Result<(Target, Tag), Note> {
-        let Row { mut target, keys } = row;
+        let (Row { mut target, keys }, draft) = (row, self.draft);
         let own = keys.timeout.map(|limit| Limits { all: Some(limit), ..Limits::default() });
-        target.timeouts = own.unwrap_or(self.limits).timeouts(self.usual);
+        target.timeouts = own.unwrap_or(draft.limits).timeouts(draft.usual);
         target.dial = keys.dial.clone().or(self.dial.clone());
-        if let Some(sni) = keys.sni.as_ref().or(self.sni.as_ref()) {
+        if let Some(sni) = keys.sni.as_ref().or(draft.sni.as_ref()) {
             target.sni = sni.clone();
         }
-        target.send_proxy = self.send_proxy;
-        target.given = keys.given.clone() + &self.given;
-        target.send.clone_from(&self.send);
-        target.expect.clone_from(&self.expect);
-        if let Some(path) = &self.http {
+        target.send_proxy = draft.send_proxy;
+        target.given = match keys.given.as_slice() {
+            [] => self.given.clone(),
+            own => own.iter().chain(self.given.iter()).cloned().collect(),
+        };
+        target.send.clone_from(&draft.send);
+        target.expect.clone_from(&draft.expect);
+        if let Some(path) = &draft.http {
             let path = path.clone().or(target.path);
             target.path = Some(path.unwrap_or_else(|| "/".to_string()));
         }
-        let upgrade = keys.starttls.or(self.starttls);
+        let upgrade = keys.starttls.or(draft.starttls);
         let upgrade = upgrade.or(target.service.and_then(|s| s.starttls));
         let own = keys.tls.or((keys.starttls.is_some() || keys.sni.is_some()).then_some(true));
         // A scheme without TLS goes before options that only say how TLS is to be done.
         let plain = target.service.is_some_and(|s| !s.tls);
         let wants = if plain { self.asks_tls } else { self.wants_tls };
-        let wanted = own.or(wants.then_some(true)).or(self.tls);
+        let wanted = own.or(wants.then_some(true)).or(draft.tls);
         match (wanted, upgrade) {
             (Some(false), _) => target.tls = TlsMode::Never,
-            _ if self.connect_only => target.tls = TlsMode::Never,
+            _ if draft.connect_only => target.tls = TlsMode::Never,
             (Some(true), Some(protocol)) => target.tls = TlsMode::Upgrade(protocol),
             (Some(true), None) => target.tls = TlsMode::Implicit,
             _ => {}
@@ -239,7 +310,7 @@ impl Draft {
             target.proxy = Some(proxy.clone());
             return Ok(());
         }
-        let ambient = tunnel::from_environment(&self.variables, target);
+        let ambient = tunnel::from_environment(&self.sources.variables, target);
         match (&self.proxy, ambient) {
             (Some(_), Some((_, proxy))) => target.proxy = Some(proxy?),
             (None, Some((variable, Ok(proxy)))) => {
@@ -253,8 +324,8 @@ impl Draft {
     /// An address literal of one family cannot be dialled with the other.
     fn fits(&self, target: &Target) -> Result<(), Note> {
         let (Host::Ip(ip, _), _) = target.dialled() else { return Ok(()) };
-        let source = self.source.map(|s| s.is_ipv6());
-        let option = match self.family {
+        let source = self.draft.source.map(|s| s.is_ipv6());
+        let option = match self.draft.family {
             Some(Family::V4) if ip.is_ipv6() => "-4",
             Some(Family::V6) if ip.is_ipv4() => "-6",
             _ if source.is_some_and(|v6| v6 != ip.is_ipv6()) => "--source",

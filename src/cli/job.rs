@@ -44,6 +44,16 @@ pub enum Again {
     Every(Duration, Option<u32>),
 }
 
+/// Who does it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    One,
+    /// Several targets, or one more than once.
+    Many,
+    /// One target under several server names.
+    Names,
+}
+
 /// Which output.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Form {
@@ -53,6 +63,16 @@ pub enum Form {
 }
 
 impl Check {
+    pub fn kind(&self) -> Kind {
+        let plan = &self.plan;
+        let once = plan.single && !plan.csv && matches!(plan.again, Again::Once);
+        match once {
+            _ if !self.compare.is_empty() => Kind::Names,
+            true => Kind::One,
+            false => Kind::Many,
+        }
+    }
+
     /// What is said when all steps have ended, in the form that was asked for.
     pub fn conclusion(&self, target: &Target, probe: &Probe, verdict: &Verdict) -> String {
         match self.form {

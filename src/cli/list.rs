@@ -3,9 +3,9 @@
 use crate::base::deadline::parse_duration;
 use crate::base::text::{Note, shown};
 use crate::cli::values::{parse_sni, parse_starttls};
-use crate::step::reply::quoted;
 use crate::step::tunnel;
-use crate::target::{self, Dial, Proxy, Sni, Target, parse_port};
+use crate::target::retype::{Given, quoted};
+use crate::target::{Dial, Proxy, Sni, Target, parse_port};
 use crate::verdict::expect::{Expect, Tag};
 use std::net::IpAddr;
 use std::time::Duration;
@@ -26,8 +26,8 @@ pub struct Keys {
     pub dial: Option<Dial>,
     pub proxy: Option<Proxy>,
     pub timeout: Option<Duration>,
-    /// See `Target`.
-    pub given: String,
+    /// Those that say what an option says.
+    pub given: Vec<Given>,
 }
 
 impl Keys {
@@ -52,9 +52,7 @@ impl Keys {
             }
             _ => return Err(no_key(&format!("{key}={value}"))),
         }
-        if key != "expect" {
-            target::keep(&mut self.given, key, &format!(" {key}={}", quoted(value)));
-        }
+        self.given.extend(Given::new(key, format!("{key}={}", quoted(value))));
         Ok(())
     }
 }

@@ -1,5 +1,5 @@
 //! In: arguments and a few variables of the environment. Out: a `Command`, or the sentence
-//! that says what to type instead. Nothing here opens a socket.
+//! that says what to type instead. Nothing here opens a file or a socket, but for `build`.
 //!
 //!   job      what a check is asked to do
 //!   values   what the value of an option means
@@ -19,7 +19,6 @@ pub use values::{bad_file, contradiction, limit, number, parse_text};
 use crate::base::deadline::Timeouts;
 use crate::base::sys;
 use crate::base::text::{self, Lang, Note, shown};
-use crate::cli::job::{Again, Check};
 use crate::report::Style;
 use crate::verdict::Keyword;
 use lexopt::{Arg, Parser, ValueExt};
@@ -29,11 +28,8 @@ use std::os::fd::AsFd;
 
 /// What to do.
 pub enum Command {
-    Check(Box<Check>),
-    /// Several targets, or one more than once.
-    Many(Box<Check>),
-    /// One target under several server names.
-    Names(Box<Check>),
+    /// Targets to check, once what the options name has been read: `Draft::prepare`.
+    Check(Box<Draft>),
     /// A page to print.
     Help(String),
     // These read the rest of the arguments themselves.
@@ -175,14 +171,8 @@ fn main_command(
             },
         }
     }
-    let check = Box::new(draft.finish(lang)?);
-    let plan = &check.plan;
-    let once = plan.single && !plan.csv && matches!(plan.again, Again::Once);
-    Ok(match once {
-        _ if !check.compare.is_empty() => Command::Names(check),
-        true => Command::Check(check),
-        false => Command::Many(check),
-    })
+    draft.contradictions()?;
+    Ok(Command::Check(Box::new(draft)))
 }
 
 /// One argument, freed from the parser so that its value can be read.

@@ -8,35 +8,30 @@ use crate::cli::values::{
     parse_source, parse_starttls, parse_text, parse_versions, slash,
 };
 use crate::cli::{Wrong, take_language};
-use crate::step::reply;
 use crate::step::resolve::Family;
 use crate::step::tls::Versions;
-use crate::target::{self, Dial, Proxy, ProxyHeader, Sni};
+use crate::target::retype::{Given, quoted};
+use crate::target::{ProxyHeader, Sni};
 use lexopt::{Parser, ValueExt};
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// The options as typed; `finish` checks what they mean together.
+/// The options as typed; `contradictions` checks what they mean together.
 #[derive(Default)]
 pub struct Draft {
     pub words: Vec<String>,
     pub family: Option<Family>,
     /// `--connect-to` and `--proxy` as typed: an interface in them is one of `--pid`'s.
-    pub dial_typed: Option<String>,
-    pub proxy_typed: Option<String>,
-    pub dial: Option<Dial>,
+    pub dial: Option<String>,
+    pub proxy: Option<String>,
     pub source: Option<SocketAddr>,
     pub interface: Option<String>,
     pub servers: Vec<SocketAddr>,
     pub pid: Option<u32>,
     pub tls: Option<bool>,
-    /// Some option makes sense only with TLS; some option asks for it.
-    pub wants_tls: bool,
-    pub asks_tls: bool,
     pub starttls: Option<&'static str>,
-    pub proxy: Option<ProxyChoice>,
     pub send_proxy: Option<ProxyHeader>,
     pub sni: Option<Sni>,
     pub compare: Vec<Sni>,
@@ -67,19 +62,9 @@ pub struct Draft {
     pub wait: Option<Duration>,
     pub every: Option<Duration>,
     pub count: Option<u32>,
-    /// Of the environment: which proxies other programs would use.
-    pub variables: Vec<(&'static str, String)>,
-    /// See `Target`.
-    pub given: String,
+    pub given: Vec<Given>,
     /// The last value.
     pub typed: OsString,
-}
-
-/// `--proxy`.
-pub enum ProxyChoice {
-    /// As the environment says for each target.
-    Environment,
-    Given(Proxy),
 }
 
 /// `--timeout` for every step, and the options for one step.
@@ -118,7 +103,7 @@ impl Draft {
         match name {
             "-4" => self.set_family(Family::V4, "-4", "-6")?,
             "-6" => self.set_family(Family::V6, "-6", "-4")?,
-            "--connect-to" => self.dial_typed = Some(word()?),
+            "--connect-to" => self.dial = Some(word()?),
             "--source" => self.source = Some(parse_source(&word()?)?),
             "--interface" => self.interface = Some(word()?),
             "--dns" => self.servers.push(parse_server(&word()?)?),
@@ -126,7 +111,7 @@ impl Draft {
             "--tls" => self.set_tls(true)?,
             "--no-tls" => self.set_tls(false)?,
             "--starttls" => self.starttls = Some(parse_starttls(&word()?)?),
-            "--proxy" => self.proxy_typed = Some(word()?),
+            "--proxy" => self.proxy = Some(word()?),
             "--send-proxy" => self.send_proxy = Some(parse_header(&word()?)?),
             "--servername" | "--sni" => {
                 let name = parse_sni(&word()?)?;
@@ -175,12 +160,12 @@ impl Draft {
             "--lang" => take_language(parser)?,
             other => return Err(lexopt::Error::UnexpectedOption(other.to_string()).into()),
         }
-        let mut word = format!(" {name}");
+        let mut words = name.to_string();
         if !self.typed.is_empty() {
-            word += " ";
-            word += &reply::quoted(&self.typed.to_string_lossy());
+            words += " ";
+            words += &quoted(&self.typed.to_string_lossy());
         }
-        target::keep(&mut self.given, name.trim_start_matches('-'), &word);
+        self.given.extend(Given::new(name, words));
         Ok(())
     }
 

@@ -105,9 +105,10 @@ fn examine(case: &Case, lang: Lang, limits: Timeouts, spine: Spine) -> Result<Ou
     let args: Vec<String> = case.args.iter().map(fill).collect();
     let command = format!("reach {}", args.join(" "));
     let args: Vec<OsString> = args.into_iter().map(OsString::from).collect();
-    let Command::Check(mut check) = cli::parse(args, lang, limits)? else {
+    let Command::Check(draft) = cli::parse(args, lang, limits)? else {
         return Err(Note::new("usage.selftest").into());
     };
+    let mut check = draft.prepare(lang)?;
     if let Some(minted) = minted {
         check.options.trust = Trust::only(&minted.certificate);
     }

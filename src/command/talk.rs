@@ -47,7 +47,8 @@ pub fn run(
         }
     }
     manner.fits(&draft)?;
-    let mut check = draft.finish(lang)?;
+    draft.contradictions()?;
+    let mut check = draft.prepare(lang)?;
     check.style.colour &= io::stderr().is_terminal();
     // Where every certificate will do, nothing is asked about a bad one.
     check.options.extra &= check.policy.verify;

@@ -5,8 +5,8 @@ use crate::base::text::Untrusted;
 use crate::step::connect::{Delivery, Wire};
 use crate::step::greet;
 use crate::step::tls::{self, Session};
+use crate::target::retype::{self, About};
 use crate::target::{Host, Target, TlsMode};
-use std::fmt::Write as _;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::IpAddr;
 use std::time::Duration;
@@ -420,7 +420,7 @@ fn get(target: &Target, path: &str) -> Vec<u8> {
     };
     let usual = if target.tls == TlsMode::Never { 80 } else { 443 };
     let port = if target.port == usual { String::new() } else { format!(":{}", target.port) };
-    let (path, version) = (encode(path), env!("CARGO_PKG_VERSION"));
+    let (path, version) = (retype::encode(path), env!("CARGO_PKG_VERSION"));
     let fields = format!("User-Agent: reach/{version}\r\nAccept: */*\r\nConnection: close");
     format!("GET {path} HTTP/1.1\r\nHost: {host}{port}\r\n{fields}\r\n\r\n").into_bytes()
 }
@@ -444,68 +444,8 @@ pub fn redirect(location: &Untrusted, target: &Target) -> Option<String> {
     // What was dialled for this host is nothing to another one, or to another port.
     let same =
         there.host == target.host && target.dial.as_ref().is_none_or(|dial| dial.port.is_none());
-    Some(url(scheme, &there) + &options(target, if same { "m" } else { "mna" }))
-}
-
-/// The target as it is typed to check it again on the same way: all that was given, but no
-/// login, and nothing that the advice replaces, by its letters in `target::KEPT`; `p`: the
-/// proxy. With another mode of TLS the scheme goes as well.
-pub fn again(target: &Target, without: &str) -> String {
-    let bare = without.contains('m');
-    let place = match (&target.path, target.service.filter(|_| !bare)) {
-        (Some(_), _) if bare || target.tls == TlsMode::Never => url("http", target),
-        (Some(_), _) => url("https", target),
-        (None, Some(service)) => format!("{}://{target}", service.name),
-        (None, None) => target.to_string(),
-    };
-    place + &options(target, without)
-}
-
-/// The options alone.
-pub fn options(target: &Target, without: &str) -> String {
-    let proxy = target.proxy.as_ref().filter(|_| !without.contains('p'));
-    let mut words = proxy.map_or(String::new(), |proxy| format!(" --proxy {proxy}"));
-    for (letter, word) in target.given.lines().filter_map(|line| line.split_at_checked(1)) {
-        words += if without.contains(letter) { "" } else { word };
-    }
-    words
-}
-
-/// One word of a shell and nothing else, safe to show.
-pub fn quoted(typed: &str) -> String {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~/:@%+=,".contains(&b);
-    if typed.bytes().all(plain) {
-        return typed.to_string();
-    }
-    let mut word = String::from("'");
-    for b in typed.bytes() {
-        let _ = match b {
-            b'\'' => word.write_str("'\\''"),
-            b' '..=b'~' => word.write_char(char::from(b)),
-            // As `--send` takes it; a file of such a name must be typed by hand.
-            _ => write!(word, "\\x{b:02x}"),
-        };
-    }
-    word + "'"
-}
-
-/// The target as a URL that a shell takes for one word and nothing else.
-pub fn url(scheme: &str, target: &Target) -> String {
-    let path = target.path.as_deref().unwrap_or("/");
-    quoted(&format!("{scheme}://{target}{}", encode(path)))
-}
-
-/// Percent-encodes what no URL has (RFC 3986 section 2), and the single quote.
-fn encode(path: &str) -> String {
-    path.bytes().fold(String::new(), |mut out, b| {
-        match b.is_ascii_alphanumeric() || b"-._~:/?#[]@!$&()*+,;=%".contains(&b) {
-            true => out.push(char::from(b)),
-            false => {
-                let _ = write!(out, "%{b:02X}");
-            }
-        }
-        out
-    })
+    let without = if same { &[About::Tls][..] } else { &[About::Tls, About::Name, About::Dial] };
+    Some(retype::url(scheme, &there) + &retype::options(target, without))
 }
 
 const HTTP: &[u8] = b"HTTP/";

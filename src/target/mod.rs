@@ -1,10 +1,20 @@
 //! In: a target as somebody types it. Out: what to dial, what to call it, what to speak there.
+//!
+//!   service  the schemes, and who speaks first
+//!   retype   what to type for the same check again
+
+pub mod service;
+pub mod retype;
+
+pub use service::{First, SERVICES, Service, service, usual_service};
 
 use crate::base::deadline::Timeouts;
 use crate::base::sys;
 use crate::base::text::{self, Note, Untrusted, shown};
+use crate::target::retype::Given;
 use std::fmt::{self, Display};
 use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Arc;
 
 /// Everything that may differ from one target to the next.
 #[derive(Clone)]
@@ -28,8 +38,8 @@ pub struct Target {
     pub send: Option<Vec<u8>>,
     pub expect: Option<Vec<u8>>,
     pub timeouts: Timeouts,
-    /// The options given, to be typed again: see `keep`.
-    pub given: String,
+    /// The options given; of a list without its own `key=value` words, shared by all rows.
+    pub given: Arc<[Given]>,
 }
 
 #[derive(Clone, PartialEq, Eq)]
@@ -91,23 +101,6 @@ pub enum ProxyHeader {
     V2,
 }
 
-/// A scheme of a target URL.
-pub struct Service {
-    pub name: &'static str,
-    pub port: u16,
-    pub tls: bool,
-    /// The STARTTLS protocol that `--tls` means here.
-    pub starttls: Option<&'static str>,
-    pub first: First,
-}
-
-/// Who speaks first.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum First {
-    Client,
-    Server,
-}
-
 impl Target {
     /// Reads `host:port`, `[v6]:port`, `scheme://host[:port][/path]`, or a host whose port
     /// was given as a word of its own. Errors are the sentence that says what to type.
@@ -156,7 +149,7 @@ impl Target {
             send: None,
             expect: None,
             timeouts: Timeouts::default(),
-            given: String::new(),
+            given: Arc::default(),
         })
     }
 
@@ -281,37 +274,12 @@ impl Dial {
     }
 }
 
-/// The service that a scheme names.
-pub fn service(scheme: &str) -> Result<&'static Service, Note> {
-    let scheme = scheme.to_ascii_lowercase();
-    SERVICES
-        .iter()
-        .find(|s| s.name == scheme)
-        .ok_or_else(|| Note::new("usage.scheme").with("scheme", shown(&scheme)))
-}
-
-/// The service that usually has this port: a hint, never a judgement.
-pub fn usual_service(port: u16) -> Option<&'static Service> {
-    SERVICES.iter().find(|s| s.port == port)
-}
-
 /// 1 to 65535, or the name of a service in the table.
 pub fn parse_port(text: &str) -> Result<u16, Note> {
     let named = || SERVICES.iter().find(|s| s.name == text).map(|s| s.port);
     match text.parse::<u16>() {
         Ok(port) if port > 0 => Ok(port),
         _ => named().ok_or_else(|| Note::new("usage.port").with("port", shown(text))),
-    }
-}
-
-/// Notes a word, on a line of its own behind its letter in `KEPT`, if the option, here without
-/// its dashes, is there.
-pub fn keep(given: &mut String, option: &str, word: &str) {
-    let same = |entry: &&str| entry.get(1..).is_some_and(|e| e.trim_start_matches('-') == option);
-    if let Some(entry) = KEPT.split(' ').find(same) {
-        *given += entry.get(..1).unwrap_or_default();
-        *given += word;
-        *given += "\n";
     }
 }
 
@@ -370,77 +338,4 @@ const NAME_MAX: usize = 253;
 pub const TLS_PORTS: [u16; 27] = [
     443, 465, 636, 853, 989, 990, 992, 993, 994, 995, 2376, 2379, 3269, 4443, 5061, 5223, 5349,
     5671, 5986, 6443, 6514, 6697, 8443, 8883, 9443, 10250, 10443,
-];
-
-/// Options that bear on what comes of a check, behind the letter of what they are about, for
-/// advice that replaces it: the way, the source, name servers, where to dial, the mode of TLS,
-/// its name, CA, client certificate or other things, the question. What a target can say is
-/// not here: the path of `--http`, and the proxy, whose login must not be shown.
-const KEPT: &str = "w-4 w-6 w--interface w--pid s--source d--dns a--connect-to m--tls \
-    m--no-tls m--starttls m-z n--servername n--sni n--no-servername r--ca c--cert c--key \
-    t--alpn t--tls-version t--no-verify q--send q--expect q--send-proxy";
-
-const fn plain(
-    name: &'static str,
-    port: u16,
-    starttls: Option<&'static str>,
-    first: First,
-) -> Service {
-    Service { name, port, tls: false, starttls, first }
-}
-
-const fn secure(name: &'static str, port: u16, first: First) -> Service {
-    Service { name, port, tls: true, starttls: None, first }
-}
-
-use First::{Client, Server};
-
-/// Schemes and their ports (IANA service names; `tcp` and `tls` name none).
-pub const SERVICES: [Service; 46] = [
-    plain("http", 80, None, Client),
-    secure("https", 443, Client),
-    plain("ssh", 22, None, Server),
-    plain("smtp", 25, Some("smtp"), Server),
-    plain("submission", 587, Some("smtp"), Server),
-    secure("smtps", 465, Server),
-    plain("lmtp", 24, Some("lmtp"), Server),
-    plain("imap", 143, Some("imap"), Server),
-    secure("imaps", 993, Server),
-    plain("pop3", 110, Some("pop3"), Server),
-    secure("pop3s", 995, Server),
-    plain("ftp", 21, Some("ftp"), Server),
-    secure("ftps", 990, Server),
-    plain("sieve", 4190, Some("sieve"), Server),
-    plain("nntp", 119, Some("nntp"), Server),
-    secure("nntps", 563, Server),
-    plain("irc", 6667, Some("irc"), Client),
-    secure("ircs", 6697, Client),
-    plain("xmpp", 5222, Some("xmpp"), Client),
-    plain("xmpp-server", 5269, Some("xmpp-server"), Client),
-    secure("xmpps", 5223, Client),
-    plain("ldap", 389, Some("ldap"), Client),
-    secure("ldaps", 636, Client),
-    plain("mysql", 3306, Some("mysql"), Server),
-    plain("mariadb", 3306, Some("mysql"), Server),
-    plain("postgres", 5432, Some("postgres"), Client),
-    plain("postgresql", 5432, Some("postgres"), Client),
-    plain("redis", 6379, None, Client),
-    secure("rediss", 6379, Client),
-    plain("telnet", 23, Some("telnet"), Server),
-    plain("rdp", 3389, Some("rdp"), Client),
-    plain("vnc", 5900, None, Server),
-    plain("amqp", 5672, None, Client),
-    secure("amqps", 5671, Client),
-    plain("mqtt", 1883, None, Client),
-    secure("mqtts", 8883, Client),
-    plain("mongodb", 27017, None, Client),
-    plain("dns", 53, None, Client),
-    plain("rsync", 873, None, Server),
-    plain("socks5", 1080, None, Client),
-    plain("kafka", 9092, None, Client),
-    plain("elasticsearch", 9200, None, Client),
-    plain("memcached", 11211, None, Client),
-    plain("mssql", 1433, None, Client),
-    plain("oracle", 1521, None, Client),
-    plain("zookeeper", 2181, None, Client),
 ];

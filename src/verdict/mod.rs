@@ -41,10 +41,10 @@ pub use reply::reply_failure;
 use crate::base::text::{self, Note, Untrusted};
 use crate::step::connect;
 use crate::step::record::{Path, Probe};
-use crate::step::reply::{again, options};
 use crate::step::resolve;
 use crate::step::tunnel;
 use crate::target::Target;
+use crate::target::retype::{About, again, options};
 use cert::{handshake_notes, of_certificate};
 use dns::{SLOW, disagreements, of_lookup};
 use local::of_shortage;
@@ -89,7 +89,7 @@ pub fn infer(probe: &Probe, target: &Target, policy: Policy) -> Verdict {
         finding.why.push(Note::new("why.unspecified"));
     }
     let sought = !matches!(probe.lookup.source, resolve::Source::Literal | resolve::Source::Given);
-    if sought && target.given.contains("s --source ") {
+    if sought && target.given.iter().any(|given| given.about == About::Source) {
         finding.why.push(Note::new("why.source"));
     }
     let exit = match finding.keyword {
@@ -126,33 +126,51 @@ pub fn infer(probe: &Probe, target: &Target, policy: Policy) -> Verdict {
 fn commands(finding: &Finding, target: &Target) -> (String, String) {
     // Where they were slow the same servers are asked again, with more time.
     let slow = finding.variant == SLOW;
-    let same = || again(target, if slow { "" } else { replaced(finding.keyword) });
+    let same = || again(target, if slow { &[] } else { replaced(finding.keyword) });
     match (finding.keyword.family(), &target.proxy) {
         // It is the proxy that has several addresses.
         (Family::Whole, Some(proxy)) if finding.keyword == Keyword::Partial => {
-            (proxy.place() + &options(target, "mnrctapq"), String::new())
+            (proxy.place() + &options(target, &FOR_THE_TARGET), String::new())
         }
-        (Family::Proxy, Some(proxy)) => (same(), proxy.place() + &options(target, "mnrctapq")),
-        (Family::Tls | Family::Starttls | Family::Reply, _) => (same(), again(target, "mnrct")),
+        (Family::Proxy, Some(proxy)) => (same(), proxy.place() + &options(target, &FOR_THE_TARGET)),
+        (Family::Tls | Family::Starttls | Family::Reply, _) => (same(), again(target, &FOR_TLS)),
         _ => (same(), String::new()),
     }
 }
 
-/// What the advice of a keyword says anew, or says for another place: see `reply::again`.
-fn replaced(keyword: Keyword) -> &'static str {
+/// What the advice of a keyword says anew, or says for another place: see `retype::again`.
+fn replaced(keyword: Keyword) -> &'static [About] {
     match keyword {
-        Keyword::LocalAddress => "s",
-        Keyword::TlsClosed | Keyword::TlsReset | Keyword::TlsSni | Keyword::CertName => "n",
-        Keyword::TlsClientCert => "c",
-        Keyword::CertSelfSigned | Keyword::CertUntrusted | Keyword::CertMalformed => "r",
-        Keyword::Partial => "ad",
+        Keyword::LocalAddress => &[About::Source],
+        Keyword::TlsClosed | Keyword::TlsReset | Keyword::TlsSni | Keyword::CertName => {
+            &[About::Name]
+        }
+        Keyword::TlsClientCert => &[About::ClientCertificate],
+        Keyword::CertSelfSigned | Keyword::CertUntrusted | Keyword::CertMalformed => {
+            &[About::Roots]
+        }
+        Keyword::Partial => &[About::Dial, About::NameServers],
         _ => match keyword.family() {
-            Family::Dns => "ad",
-            Family::Proxy => "p",
-            _ => "",
+            Family::Dns => &[About::Dial, About::NameServers],
+            Family::Proxy => &[About::Proxy],
+            _ => &[],
         },
     }
 }
+
+/// What only TLS needs, and what only the target needs but not a proxy on the way.
+const FOR_TLS: [About; 5] =
+    [About::Tls, About::Name, About::Roots, About::ClientCertificate, About::TlsDetail];
+const FOR_THE_TARGET: [About; 8] = [
+    About::Tls,
+    About::Name,
+    About::Roots,
+    About::ClientCertificate,
+    About::TlsDetail,
+    About::Dial,
+    About::Proxy,
+    About::Question,
+];
 
 /// All addresses are fine: the first one speaks for all, with everybody's notes.
 fn merge(good: Vec<(&Path, Finding)>) -> Finding {

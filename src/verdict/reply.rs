@@ -6,6 +6,7 @@ use crate::step::record::Path;
 use crate::step::reply::{self, Protocol, Reply};
 use crate::step::tls::ClientAuth;
 use crate::step::tls::names::{alert_name, blames_client};
+use crate::target::retype::{self, About};
 use crate::target::{Target, TlsMode};
 use crate::verdict::finding::Finding;
 use crate::verdict::keyword::Keyword;
@@ -170,7 +171,9 @@ pub(super) fn with_reply(mut finding: Finding, reply: &Reply, target: &Target) -
             "why.redirect"
         }
         (_, 400) if target.tls == TlsMode::Never && reply.mentions("HTTPS") => {
-            finding.next.push(next(reply::url("https", target) + &reply::options(target, "m")));
+            finding
+                .next
+                .push(next(retype::url("https", target) + &retype::options(target, &[About::Tls])));
             "why.wantstls"
         }
         _ if !ok => return finding,

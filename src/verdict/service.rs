@@ -3,9 +3,9 @@
 use crate::base::text::{Note, Untrusted};
 use crate::step::greet::{End, Greeting};
 use crate::step::record::Path;
-use crate::step::reply;
 use crate::step::starttls::{self, Upgrade};
 use crate::step::tunnel::{self, Tunnel};
+use crate::target::retype;
 use crate::target::{First, Service, Target, usual_service};
 use crate::verdict::finding::{AT_ONCE, Finding, hung_up};
 use crate::verdict::keyword::Keyword;
@@ -138,7 +138,7 @@ pub(super) fn odd_greeting(greeting: &Greeting, target: &Target) -> Option<Note>
     }
     if greeting.is_silent() {
         let usual = usual_service(target.port).filter(|s| s.first == First::Server)?;
-        let options = reply::options(target, "");
+        let options = retype::options(target, &[]);
         return Some(
             Note::new("why.slowgreeting")
                 .with("service", usual.name)

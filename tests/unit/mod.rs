@@ -16,4 +16,5 @@ mod command;
 mod pki;
 mod step;
 mod support;
+mod target;
 mod verdict;

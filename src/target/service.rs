@@ -1,0 +1,99 @@
+//! The services that reach knows by their schemes, and the ports where they usually are.
+
+use crate::base::text::{Note, shown};
+
+/// A scheme of a target URL.
+pub struct Service {
+    pub name: &'static str,
+    pub port: u16,
+    pub tls: bool,
+    /// The STARTTLS protocol that `--tls` means here.
+    pub starttls: Option<&'static str>,
+    pub first: First,
+}
+
+/// Who speaks first.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum First {
+    Client,
+    Server,
+}
+
+/// The service that a scheme names.
+pub fn service(scheme: &str) -> Result<&'static Service, Note> {
+    let scheme = scheme.to_ascii_lowercase();
+    SERVICES
+        .iter()
+        .find(|s| s.name == scheme)
+        .ok_or_else(|| Note::new("usage.scheme").with("scheme", shown(&scheme)))
+}
+
+/// The service that usually has this port: a hint, never a judgement.
+pub fn usual_service(port: u16) -> Option<&'static Service> {
+    SERVICES.iter().find(|s| s.port == port)
+}
+
+const fn plain(
+    name: &'static str,
+    port: u16,
+    starttls: Option<&'static str>,
+    first: First,
+) -> Service {
+    Service { name, port, tls: false, starttls, first }
+}
+
+const fn secure(name: &'static str, port: u16, first: First) -> Service {
+    Service { name, port, tls: true, starttls: None, first }
+}
+
+use First::{Client, Server};
+
+/// Schemes and their ports (IANA service names; `tcp` and `tls` name none).
+pub const SERVICES: [Service; 46] = [
+    plain("http", 80, None, Client),
+    secure("https", 443, Client),
+    plain("ssh", 22, None, Server),
+    plain("smtp", 25, Some("smtp"), Server),
+    plain("submission", 587, Some("smtp"), Server),
+    secure("smtps", 465, Server),
+    plain("lmtp", 24, Some("lmtp"), Server),
+    plain("imap", 143, Some("imap"), Server),
+    secure("imaps", 993, Server),
+    plain("pop3", 110, Some("pop3"), Server),
+    secure("pop3s", 995, Server),
+    plain("ftp", 21, Some("ftp"), Server),
+    secure("ftps", 990, Server),
+    plain("sieve", 4190, Some("sieve"), Server),
+    plain("nntp", 119, Some("nntp"), Server),
+    secure("nntps", 563, Server),
+    plain("irc", 6667, Some("irc"), Client),
+    secure("ircs", 6697, Client),
+    plain("xmpp", 5222, Some("xmpp"), Client),
+    plain("xmpp-server", 5269, Some("xmpp-server"), Client),
+    secure("xmpps", 5223, Client),
+    plain("ldap", 389, Some("ldap"), Client),
+    secure("ldaps", 636, Client),
+    plain("mysql", 3306, Some("mysql"), Server),
+    plain("mariadb", 3306, Some("mysql"), Server),
+    plain("postgres", 5432, Some("postgres"), Client),
+    plain("postgresql", 5432, Some("postgres"), Client),
+    plain("redis", 6379, None, Client),
+    secure("rediss", 6379, Client),
+    plain("telnet", 23, Some("telnet"), Server),
+    plain("rdp", 3389, Some("rdp"), Client),
+    plain("vnc", 5900, None, Server),
+    plain("amqp", 5672, None, Client),
+    secure("amqps", 5671, Client),
+    plain("mqtt", 1883, None, Client),
+    secure("mqtts", 8883, Client),
+    plain("mongodb", 27017, None, Client),
+    plain("dns", 53, None, Client),
+    plain("rsync", 873, None, Server),
+    plain("socks5", 1080, None, Client),
+    plain("kafka", 9092, None, Client),
+    plain("elasticsearch", 9200, None, Client),
+    plain("memcached", 11211, None, Client),
+    plain("mssql", 1433, None, Client),
+    plain("oracle", 1521, None, Client),
+    plain("zookeeper", 2181, None, Client),
+];
