@@ -308,10 +308,11 @@ impl Walk<'_> {
         let limit = self.limit(target.timeouts.reply);
         let reply = match &mut wire {
             Some(wire) => reply::ask(wire, &question, heard, limit),
-            None => reply::unasked(&question, heard, End::Closed),
+            None => reply::unasked(&question, heard, End::Ended(connect::End::Fin)),
         };
         (self.watch)(Step::Reply(self.addr, &reply));
-        let hung_up = matches!(reply.end, End::Closed | End::Reset) && reply.text.is_empty();
+        let hung_up = matches!(reply.end, End::Ended(connect::End::Fin | connect::End::Rst))
+            && reply.text.is_empty();
         path.reply = Some(Box::new(reply));
         if hung_up && path.tunnel.is_none() && self.may_ask_more() {
             let again = |until| self.again(until);
@@ -371,7 +372,7 @@ impl Walk<'_> {
         let (mut path, wire) = walk.reach_out();
         // A RST may be quicker than the first read.
         let none = match path.attempt.outcome {
-            connect::Outcome::Reset => hello::Outcome::Reset,
+            connect::Outcome::Reset => hello::Outcome::Ended(connect::End::Rst),
             _ => hello::Outcome::NoConnection,
         };
         let wire = match (wire, self.target.tls) {

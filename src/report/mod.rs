@@ -6,7 +6,7 @@ use crate::base::text::{self, Lang, Note, Untrusted, hex, json_string, utc, utc_
 use crate::cert::store;
 use crate::cert::trust::{Opinion, Trusts};
 use crate::cert::x509::Certificate;
-use crate::step::connect::{Attempt, Outcome};
+use crate::step::connect::{self, Attempt, Outcome};
 use crate::step::greet::{End, Greeting};
 use crate::step::hello::{self, HelloAnswer};
 use crate::step::record::{Path, Probe, Step};
@@ -364,16 +364,42 @@ fn icmp_text(icmp: &Icmp) -> Note {
         .with("name", verdict::icmp_name(icmp))
 }
 
+/// How a connection ended.
+fn end_text(end: connect::End) -> Note {
+    match end {
+        connect::End::Icmp(icmp) => icmp_text(&icmp),
+        connect::End::Local(errno) | connect::End::Rejected(errno) => {
+            Note::new("row.local").with("error", verdict::os_error(errno))
+        }
+        connect::End::Fin => Note::new("row.fin"),
+        connect::End::Rst => Note::new("row.rst"),
+        connect::End::Late => Note::new("row.noanswer"),
+    }
+}
+
+/// The same of one that ended before a byte came.
+fn wordless(end: connect::End) -> Note {
+    match end {
+        connect::End::Fin => Note::new("row.closed"),
+        connect::End::Rst => Note::new("row.reset"),
+        end => end_text(end),
+    }
+}
+
 /// The proxy row: its own words.
 fn tunnel_row(tunnel: &Tunnel, style: Style) -> String {
     let good = tunnel.outcome == tunnel::Outcome::Open;
     let key = match tunnel.outcome {
         tunnel::Outcome::Open => "row.tunnel",
-        tunnel::Outcome::Timeout if tunnel.said.is_empty() => "row.tunnelsilent",
-        tunnel::Outcome::Closed => "row.tunnelclosed",
+        tunnel::Outcome::Ended(_) if !tunnel.said.is_empty() => "row.tunnelclosed",
+        tunnel::Outcome::Ended(_) => "row.tunnelended",
         _ => "row.notunnel",
     };
     let note = Note::new(key).with("proxy", &tunnel.proxy).with("said", &tunnel.said);
+    let note = match tunnel.outcome {
+        tunnel::Outcome::Ended(end) => note.with("end", end_text(end).render(style.lang)),
+        _ => note,
+    };
     let mark = if good { Mark::Ok } else { Mark::Fail };
     row("proxy", mark, &note.render(style.lang), Some(tunnel.elapsed), style)
 }
@@ -384,12 +410,16 @@ fn upgrade_rows(addr: &str, upgrade: &Upgrade, style: Style) -> String {
     let last = upgrade.dialogue.iter().rfind(|line| !line.ours);
     let said = last.map_or(String::new(), |line| line.text.to_string());
     let key = match upgrade.outcome {
-        starttls::Outcome::Timeout => "row.upgradesilent",
-        starttls::Outcome::Closed => "row.upgradeclosed",
+        starttls::Outcome::Ended(_) if said.is_empty() => "row.upgradeended",
+        starttls::Outcome::Ended(_) => "row.upgradeclosed",
         starttls::Outcome::NotOffered => "row.notoffered",
         _ => "row.upgrade",
     };
     let note = Note::new(key).with("protocol", upgrade.protocol).with("said", said);
+    let note = match upgrade.outcome {
+        starttls::Outcome::Ended(end) => note.with("end", end_text(end).render(style.lang)),
+        _ => note,
+    };
     let mark = if good { Mark::Ok } else { Mark::Fail };
     let detail = note.with("addr", addr).render(style.lang);
     let mut rows = row("starttls", mark, &detail, Some(upgrade.elapsed), style);
@@ -404,8 +434,7 @@ fn upgrade_rows(addr: &str, upgrade: &Upgrade, style: Style) -> String {
 fn greeting_row(addr: &str, greeting: &Greeting, style: Style) -> String {
     let line = greeting.headline();
     let (mark, note) = match (greeting.banner.is_empty(), greeting.end) {
-        (true, End::Closed) => (Mark::Fail, Note::new("row.closed").with("addr", addr)),
-        (true, End::Reset) => (Mark::Fail, Note::new("row.reset").with("addr", addr)),
+        (true, End::Ended(end)) => (Mark::Fail, wordless(end).with("addr", addr)),
         (true, _) => {
             let ms = greeting.elapsed.as_millis();
             (Mark::Neutral, Note::new("row.quiet").with("ms", ms))
@@ -484,12 +513,18 @@ fn handshake_text(addr: &str, handshake: &Handshake, style: Style) -> String {
         Outcome::Plaintext => {
             Note::new("row.plaintext").with("line", crate::step::greet::headline(&handshake.first))
         }
-        Outcome::Timeout if handshake.first.is_empty() => Note::new("row.tlssilent"),
-        Outcome::Timeout => Note::new("row.tlsslow"),
-        Outcome::Closed | Outcome::ClosedAfter => Note::new("row.tlsclosed"),
-        Outcome::Network(e) => Note::new("row.local").with("error", verdict::os_error(e)),
+        Outcome::Ended(connect::End::Late) if handshake.first.is_empty() => {
+            Note::new("row.tlssilent")
+        }
+        Outcome::Ended(connect::End::Late) => Note::new("row.tlsslow"),
+        Outcome::Ended(connect::End::Fin) | Outcome::EndedAfter(connect::End::Fin) => {
+            Note::new("row.tlsclosed")
+        }
+        Outcome::Ended(connect::End::Rst) | Outcome::EndedAfter(connect::End::Rst) => {
+            Note::new("row.tlsreset")
+        }
+        Outcome::Ended(end) | Outcome::EndedAfter(end) => end_text(end),
         Outcome::Version(v) => Note::new("row.version").with("version", verdict::version_name(v)),
-        Outcome::Reset => Note::new("row.tlsreset"),
         Outcome::Protocol(why) => Note::new("row.tlsprotocol").with("error", why),
     };
     let said = note.with("addr", addr).render(style.lang);
@@ -571,8 +606,7 @@ fn reply_rows(addr: &str, reply: &Reply, style: Style) -> String {
     let (mark, note) = match (reply.end, line.is_empty()) {
         (End::Unverified, _) => (Mark::NotReached, Note::new("row.unverified")),
         (End::OtherAlpn, _) => (Mark::NotReached, Note::new("row.otheralpn")),
-        (End::Closed, true) => (Mark::Fail, Note::new("row.closed")),
-        (End::Reset, true) => (Mark::Fail, Note::new("row.reset")),
+        (End::Ended(end), true) if end != connect::End::Late => (Mark::Fail, wordless(end)),
         (End::Alert(code), true) => {
             let name = alert_name(code);
             (Mark::Fail, Note::new("row.alert").with("name", name).with("code", code))
@@ -730,11 +764,14 @@ fn json_extra(answer: &HelloAnswer) -> String {
     let outcome = match &answer.outcome {
         Outcome::ServerHello { .. } => "serverhello",
         Outcome::Alert(_) => "alert",
-        Outcome::Closed => "closed",
-        Outcome::Reset => "reset",
-        Outcome::Silent => "silent",
+        Outcome::Ended(connect::End::Late) => "silent",
+        Outcome::Ended(end) => end.word(),
         Outcome::Plaintext(_) => "plaintext",
         Outcome::NoConnection => "noconnection",
+    };
+    let icmp = match answer.outcome {
+        Outcome::Ended(end) => end.icmp(),
+        _ => None,
     };
     let info = &answer.delivery.info;
     Object::new()
@@ -742,6 +779,7 @@ fn json_extra(answer: &HelloAnswer) -> String {
         .number("bytes", answer.size as u64)
         .text("outcome", outcome)
         .text("answer", &verdict::answer_text(&answer.outcome))
+        .raw("icmp", json_icmp(icmp))
         .number("unacknowledged", answer.delivery.unacknowledged)
         .number("retransmissions", info.total_retrans)
         .number("pmtu", info.pmtu)
@@ -757,14 +795,19 @@ fn json_tunnel(tunnel: &Tunnel) -> String {
         tunnel::Outcome::Refused => "refused",
         tunnel::Outcome::Unreachable => "unreachable",
         tunnel::Outcome::Timeout => "timeout",
-        tunnel::Outcome::Closed => "closed",
+        tunnel::Outcome::Ended(end) => end.word(),
         tunnel::Outcome::Malformed => "malformed",
+    };
+    let icmp = match tunnel.outcome {
+        tunnel::Outcome::Ended(end) => end.icmp(),
+        _ => None,
     };
     Object::new()
         .text("proxy", &tunnel.proxy)
         .text("outcome", outcome)
         .raw("status", opt(tunnel.status))
         .raw("said", text::json(tunnel.said.bytes()))
+        .raw("icmp", json_icmp(icmp))
         .ms("ms", tunnel.elapsed)
         .end()
 }
@@ -777,8 +820,11 @@ fn json_upgrade(upgrade: &Upgrade) -> String {
         starttls::Outcome::Malformed => ("malformed", None),
         starttls::Outcome::WrongProtocol(seen) => ("wrongprotocol", Some(seen)),
         starttls::Outcome::Injected => ("injected", None),
-        starttls::Outcome::Closed => ("closed", None),
-        starttls::Outcome::Timeout => ("timeout", None),
+        starttls::Outcome::Ended(end) => (end.word(), None),
+    };
+    let icmp = match upgrade.outcome {
+        starttls::Outcome::Ended(end) => end.icmp(),
+        _ => None,
     };
     let lines = upgrade.dialogue.iter().map(|line| {
         let who = if line.ours { "sent" } else { "received" };
@@ -789,6 +835,7 @@ fn json_upgrade(upgrade: &Upgrade) -> String {
         .text("outcome", outcome)
         .raw("seen", opt(seen.map(json_string)))
         .raw("dialogue", array(lines))
+        .raw("icmp", json_icmp(icmp))
         .ms("ms", upgrade.elapsed)
         .end()
 }
@@ -808,36 +855,44 @@ fn json_attempt(attempt: &Attempt) -> String {
         Outcome::Local(fault) => ("local", None, Some(fault.errno)),
         Outcome::Failed(e) => ("failed", None, Some(*e)),
     };
-    let icmp = icmp.map(|i| {
-        Object::new()
-            .text("from", &i.from.to_string())
-            .number("type", i.kind)
-            .number("code", i.code)
-            .text("name", verdict::icmp_name(i))
-            .end()
-    });
     Object::new()
         .text("outcome", outcome)
         .raw("local", opt(attempt.local.map(|l| json_string(&l.to_string()))))
         .number("syns", attempt.syns)
-        .raw("icmp", opt(icmp))
+        .raw("icmp", json_icmp(icmp.copied()))
         .raw("errno", opt(errno))
         .ms("ms", attempt.elapsed)
         .end()
+}
+
+/// Who sent which ICMP error, or null.
+fn json_icmp(icmp: Option<Icmp>) -> String {
+    opt(icmp.map(|i| {
+        Object::new()
+            .text("from", &i.from.to_string())
+            .number("type", i.kind)
+            .number("code", i.code)
+            .text("name", verdict::icmp_name(&i))
+            .end()
+    }))
 }
 
 fn json_greeting(greeting: &Greeting) -> String {
     let end = match greeting.end {
         End::Complete => "complete",
         End::Quiet => "quiet",
-        End::Closed => "closed",
-        End::Reset => "reset",
+        End::Ended(end) => end.word(),
         End::TooLong => "toolong",
+    };
+    let icmp = match greeting.end {
+        End::Ended(end) => end.icmp(),
+        _ => None,
     };
     Object::new()
         .text("end", end)
         .raw("banner", text::json(greeting.banner.bytes()))
         .raw("service", opt(greeting.service.map(json_string)))
+        .raw("icmp", json_icmp(icmp))
         .ms("ms", greeting.elapsed)
         .end()
 }
@@ -849,12 +904,9 @@ fn json_handshake(handshake: &Handshake) -> String {
         Outcome::Alert(c) => ("alert", Some(c)),
         Outcome::AlertAfter(c) => ("alertafter", Some(c)),
         Outcome::Plaintext => ("plaintext", None),
-        Outcome::Timeout => ("timeout", None),
-        Outcome::Closed => ("closed", None),
-        Outcome::ClosedAfter => ("closedafter", None),
-        Outcome::Network(_) => ("network", None),
+        Outcome::Ended(end) => (end.word(), None),
+        Outcome::EndedAfter(_) => ("closedafter", None),
         Outcome::Version(_) => ("version", None),
-        Outcome::Reset => ("reset", None),
         Outcome::Protocol(_) => ("protocol", None),
     };
     let client = match &handshake.client_auth {
@@ -867,9 +919,14 @@ fn json_handshake(handshake: &Handshake) -> String {
     let text_or_null = |s: Option<&str>| opt(s.map(json_string));
     let flaws = handshake.judgement.iter().flat_map(|j| j.flaws());
     let opinions = handshake.judgement.iter().flat_map(|j| &j.opinions);
+    let icmp = match handshake.outcome {
+        Outcome::Ended(end) | Outcome::EndedAfter(end) => end.icmp(),
+        _ => None,
+    };
     Object::new()
         .text("outcome", outcome)
         .raw("alert", opt(alert))
+        .raw("icmp", json_icmp(icmp))
         .raw("version", text_or_null(handshake.version))
         .raw("suite", text_or_null(handshake.suite))
         .raw("group", text_or_null(handshake.group))
@@ -896,11 +953,8 @@ fn json_reply(reply: &Reply) -> String {
     };
     let end = match reply.end {
         End::Complete => "complete",
-        End::Closed => "closed",
-        End::Reset => "reset",
-        End::Failed(_) => "failed",
+        End::Ended(end) => end.word(),
         End::Alert(_) => "alert",
-        End::Timeout => "timeout",
         End::TooLong => "toolong",
         End::Malformed(_) => "malformed",
         End::Unverified => "unverified",
@@ -909,6 +963,10 @@ fn json_reply(reply: &Reply) -> String {
     let (head, answer) = (reply.head.as_ref(), reply.answer());
     let bytes = |b: Option<&Untrusted>| opt(b.map(|b| text::json(b.bytes())));
     let first = opt(reply.first_byte.map(|t| millis(t, 3)));
+    let icmp = match reply.end {
+        End::Ended(end) => end.icmp(),
+        _ => None,
+    };
     Object::new()
         .text("protocol", protocol)
         .text("end", end)
@@ -916,6 +974,7 @@ fn json_reply(reply: &Reply) -> String {
             "failure",
             opt(verdict::reply_failure(reply).map(|failure| json_string(failure.word()))),
         )
+        .raw("icmp", json_icmp(icmp))
         .raw("status", opt(head.map(|h| h.status)))
         .raw("location", bytes(head.and_then(|h| h.location.as_ref())))
         .raw("server", bytes(head.and_then(|h| h.server.as_ref())))

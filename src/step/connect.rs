@@ -1,5 +1,6 @@
 //! In: one address. Out: an `Attempt`, what the network said, and an open `Wire` if it said yes.
 
+use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream, UdpSocket};
 use std::os::fd::AsFd;
@@ -60,6 +61,25 @@ pub struct Wire {
     deadline: Deadline,
     /// Bytes given back by a step that read too far.
     unread: Vec<u8>,
+    /// The error that ended the connection: the kernel tells it once, and then an end as of FIN.
+    ended: Option<End>,
+}
+
+/// How a connection ended, or that it did not in time. Made beneath all steps, of what the
+/// kernel says to a read or a write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The peer closed; also without TLS's own word for it.
+    Fin,
+    Rst,
+    /// An ICMP error answered what was sent.
+    Icmp(Icmp),
+    /// The same, but the kernel keeps who sent it: the error that it makes of it.
+    Rejected(i32),
+    /// An error of this box's kernel, such as that it gave up sending again (ETIMEDOUT).
+    Local(i32),
+    /// Not at all, within the time of the step.
+    Late,
 }
 
 /// How far the bytes that were written have come.
@@ -150,28 +170,100 @@ impl Wire {
         // A flight of TLS is several writes; Nagle (RFC 9293 3.7.4) would hold all but the
         // first back until the peer's delayed ACK: 40 ms and a round trip that are not its own.
         let _ = stream.set_nodelay(true);
-        Self { stream, local, peer, deadline, unread: Vec::new() }
+        Self { stream, local, peer, deadline, unread: Vec::new(), ended: None }
     }
 
     /// One read or write that ends at `deadline`: tried, and waited for only if it must be.
     /// By poll and not by SO_RCVTIMEO, which the kernel's coarse timers end late (3 s measured
     /// up to 240 ms late with HZ=250, kernel/time/timer.c).
     fn within(
-        &self,
-        deadline: Deadline,
+        &mut self,
         event: i16,
         mut call: impl FnMut(&TcpStream) -> io::Result<usize>,
     ) -> io::Result<usize> {
         loop {
-            let left = deadline.remaining().ok_or(ErrorKind::TimedOut)?;
+            let left = self.deadline.remaining().ok_or(ErrorKind::TimedOut)?;
             match call(&self.stream) {
                 Err(e) if e.kind() == ErrorKind::Interrupted => {}
                 Err(e) if e.kind() == ErrorKind::WouldBlock => {
                     sys::poll(&[(self.stream.as_fd(), event)], Some(left))?;
                 }
+                Err(e) => return Err(self.broken(e)),
+                Ok(0) => return self.ended.map_or(Ok(0), |end| Err(end.into())),
                 result => return result,
             }
         }
+    }
+}
+
+impl Wire {
+    /// The error with what the kernel knows besides: who sent the ICMP error behind it.
+    #[cold]
+    fn broken(&mut self, error: io::Error) -> io::Error {
+        let end = match End::of(&error) {
+            End::Rejected(_) if self.ended.is_none() => {
+                let limit = Deadline::after(OVERHEARD).no_later_than(self.deadline);
+                let icmp = sys::overhear(self.local, self.peer, &limit);
+                icmp.map_or(End::of(&error), End::Icmp)
+            }
+            end => end,
+        };
+        // With a FIN before it (EPIPE) the end is as the kernel tells it.
+        if end != End::Fin {
+            self.ended.get_or_insert(end);
+        }
+        if matches!(end, End::Icmp(_)) { end.into() } else { error }
+    }
+}
+
+impl End {
+    /// What a failed read or write says about the connection.
+    pub fn of(error: &io::Error) -> Self {
+        if let Some(end) = error.get_ref().and_then(|inner| inner.downcast_ref()) {
+            return *end;
+        }
+        match (error.raw_os_error(), error.kind()) {
+            (Some(libc::ECONNRESET), _) => Self::Rst,
+            // A RST behind a FIN; a RST alone is told before (net/ipv4/tcp.c, sk_stream_error).
+            (Some(libc::EPIPE), _) | (None, ErrorKind::UnexpectedEof) => Self::Fin,
+            (None, ErrorKind::TimedOut | ErrorKind::WouldBlock) => Self::Late,
+            (None, ErrorKind::ConnectionReset) => Self::Rst,
+            (Some(errno), _) if BY_ICMP.contains(&errno) => Self::Rejected(errno),
+            (errno, _) => Self::Local(errno.unwrap_or_default()),
+        }
+    }
+
+    /// Its name in JSON.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Fin => "closed",
+            Self::Rst => "reset",
+            Self::Icmp(_) | Self::Rejected(_) => "icmp",
+            Self::Local(_) => "failed",
+            Self::Late => "timeout",
+        }
+    }
+
+    pub fn icmp(self) -> Option<Icmp> {
+        if let Self::Icmp(icmp) = self { Some(icmp) } else { None }
+    }
+}
+
+impl From<End> for io::Error {
+    fn from(end: End) -> Self {
+        match end {
+            End::Rst => Self::from_raw_os_error(libc::ECONNRESET),
+            End::Local(errno) | End::Rejected(errno) => Self::from_raw_os_error(errno),
+            end => Self::other(end),
+        }
+    }
+}
+
+impl std::error::Error for End {}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
     }
 }
 
@@ -183,14 +275,14 @@ impl Read for Wire {
             self.unread.drain(..n);
             return Ok(n);
         }
-        self.within(self.deadline, libc::POLLIN, |mut stream| stream.read(buf))
+        self.within(libc::POLLIN, |mut stream| stream.read(buf))
     }
 }
 
 impl Write for Wire {
     /// Fewer bytes than given when the deadline comes first; then TimedOut.
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        self.within(self.deadline, libc::POLLOUT, |mut stream| stream.write(buf))
+        self.within(libc::POLLOUT, |mut stream| stream.write(buf))
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -268,6 +360,23 @@ fn has_source(addr: SocketAddr) -> bool {
 
 /// The first retransmission of a SYN comes after 1 s (RFC 6298 2.1, TCP_TIMEOUT_INIT).
 const RETRANSMIT_EARLIEST: Duration = Duration::from_millis(900);
+
+/// What an open connection fails with only when an ICMP error came (net/ipv4/icmp.c,
+/// icmp_err_convert; net/ipv6/icmp.c, tab_unreach).
+const BY_ICMP: [i32; 8] = [
+    libc::ENETUNREACH,
+    libc::EHOSTUNREACH,
+    libc::EHOSTDOWN,
+    libc::ENONET,
+    libc::ENOPROTOOPT,
+    libc::ECONNREFUSED,
+    libc::EACCES,
+    libc::EPROTO,
+];
+
+/// How long to wait for the next ICMP error: what it answers is sent again after 400 ms at
+/// first, twice the least timeout (TCP_RTO_MIN), and a round trip.
+const OVERHEARD: Duration = Duration::from_millis(700);
 
 /// An own firewall answers while connect() runs, in some 0.1 ms; a neighbour is given up 3 s
 /// after somebody, perhaps an earlier connection, first asked for it.

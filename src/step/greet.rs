@@ -2,8 +2,8 @@
 
 use crate::base::deadline::Deadline;
 use crate::base::text::Untrusted;
-use crate::step::connect::Wire;
-use std::io::{ErrorKind, Read};
+use crate::step::connect::{self, Wire};
+use std::io::Read;
 use std::time::Duration;
 
 /// What came without asking. An empty banner with `End::Quiet` is a client-first service.
@@ -23,8 +23,8 @@ pub enum End {
     Complete,
     /// Nothing more came within the limit; the connection is open.
     Quiet,
-    Closed,
-    Reset,
+    /// The connection did.
+    Ended(connect::End),
     /// More than `BANNER_MAX` without an end.
     TooLong,
 }
@@ -36,10 +36,12 @@ pub fn greet(mut wire: Wire, port: u16, deadline: Deadline) -> (Greeting, Option
     let end = loop {
         let mut chunk = [0; 1024];
         match wire.read(&mut chunk) {
-            Ok(0) => break End::Closed,
+            Ok(0) => break End::Ended(connect::End::Fin),
             Ok(n) => banner.extend_from_slice(chunk.get(..n).unwrap_or_default()),
-            Err(e) if e.kind() == ErrorKind::TimedOut => break End::Quiet,
-            Err(_) => break End::Reset,
+            Err(e) => match connect::End::of(&e) {
+                connect::End::Late => break End::Quiet,
+                end => break End::Ended(end),
+            },
         }
         if is_complete(&banner) {
             break End::Complete;
@@ -55,7 +57,7 @@ pub fn greet(mut wire: Wire, port: u16, deadline: Deadline) -> (Greeting, Option
     let service = recognise(&banner, port);
     let greeting =
         Greeting { banner: Untrusted::new(banner), service, end, elapsed: deadline.elapsed() };
-    let open = !matches!(end, End::Closed | End::Reset);
+    let open = !matches!(end, End::Ended(_));
     (greeting, open.then_some(wire))
 }
 

@@ -2,9 +2,9 @@
 //! what rustls cannot ask: old versions and suites, and hellos of another size.
 
 use crate::base::text::Untrusted;
-use crate::step::connect::{Delivery, Wire};
+use crate::step::connect::{Delivery, End, Wire};
 use ring::rand::{SecureRandom, SystemRandom};
-use std::io::{ErrorKind, Read, Write};
+use std::io::{Read, Write};
 use std::time::Duration;
 
 /// What one short extra connection finds out.
@@ -44,11 +44,8 @@ pub enum Outcome {
         suite: u16,
     },
     Alert(u8),
-    Closed,
-    /// A RST, or an ICMP error on the connection.
-    Reset,
-    /// No whole answer in time.
-    Silent,
+    /// No whole answer before this.
+    Ended(End),
     /// No TLS, or not the beginning of it: the first bytes.
     Plaintext(Untrusted),
     /// The extra connection could not be opened.
@@ -72,7 +69,7 @@ impl Question {
 impl HelloAnswer {
     /// Whether any bytes came, or the end: somebody has read the question.
     pub fn is_answered(&self) -> bool {
-        !matches!(self.outcome, Outcome::Silent | Outcome::NoConnection)
+        !matches!(self.outcome, Outcome::Ended(End::Late) | Outcome::NoConnection)
     }
 
     /// Whether TLS came back: a hang-up is no short answer.
@@ -120,12 +117,9 @@ pub fn first_answer(wire: &mut (impl Read + Write), hello: &[u8]) -> Outcome {
     loop {
         let mut chunk = [0; 1024];
         match wire.read(&mut chunk) {
-            Ok(0) => return Outcome::Closed,
+            Ok(0) => return Outcome::Ended(End::Fin),
             Ok(n) => heard.extend_from_slice(chunk.get(..n).unwrap_or_default()),
-            Err(e) if e.kind() == ErrorKind::TimedOut && e.raw_os_error().is_none() => {
-                return Outcome::Silent;
-            }
-            Err(_) => return Outcome::Reset,
+            Err(e) => return Outcome::Ended(End::of(&e)),
         }
         if let Some(outcome) = read_answer(&heard) {
             return outcome;

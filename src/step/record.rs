@@ -164,16 +164,14 @@ impl Probe {
 
 impl Path {
     pub fn timed_out(&self) -> bool {
+        let late = connect::End::Late;
         let Self { attempt, tunnel, greeting, upgrade, handshake, reply, .. } = self;
-        matches!(attempt.outcome, connect::Outcome::Silent)
-            || matches!(tunnel, Some(Tunnel { outcome: tunnel::Outcome::Timeout, .. }))
-            || matches!(greeting, Some(Greeting { end: greet::End::Quiet, .. }))
-            || matches!(upgrade, Some(Upgrade { outcome: starttls::Outcome::Timeout, .. }))
-            || matches!(
-                handshake.as_deref(),
-                Some(Handshake { outcome: tls::Outcome::Timeout, .. })
-            )
-            || matches!(reply.as_deref(), Some(Reply { end: End::Timeout, .. }))
+        attempt.outcome == connect::Outcome::Silent
+            || tunnel.as_ref().is_some_and(|t| t.outcome == tunnel::Outcome::Ended(late))
+            || greeting.as_ref().is_some_and(|g| g.end == greet::End::Quiet)
+            || upgrade.as_ref().is_some_and(|u| u.outcome == starttls::Outcome::Ended(late))
+            || handshake.as_ref().is_some_and(|h| h.outcome == tls::Outcome::Ended(late))
+            || reply.as_ref().is_some_and(|r| r.end == End::Ended(late))
     }
 
     pub fn new(attempt: Attempt) -> Self {
@@ -193,7 +191,7 @@ impl Path {
     pub fn greeted(&self, target: &Target) -> bool {
         let due = target.service.is_some_and(|s| s.first == First::Server);
         self.greeting.as_ref().is_none_or(|g| match g.end {
-            greet::End::Closed | greet::End::Reset => !g.banner.is_empty(),
+            greet::End::Ended(_) => !g.banner.is_empty(),
             _ => !(due && g.is_silent()),
         })
     }

@@ -2,7 +2,7 @@
 
 use crate::base::deadline::Deadline;
 use crate::base::text::Untrusted;
-use crate::step::connect::{Delivery, Wire};
+use crate::step::connect::{self, Delivery, Wire};
 use crate::step::greet;
 use crate::step::tls::{self, Session};
 use crate::target::retype::{self, About};
@@ -56,13 +56,10 @@ pub struct Reply {
 pub enum End {
     /// All that was wanted has come.
     Complete,
-    Closed,
-    Reset,
-    /// An ICMP error, or another one of the kernel's.
-    Failed(i32),
+    /// The connection did, or the time for the answer.
+    Ended(connect::End),
     /// TLS: the alert that ended the session.
     Alert(u8),
-    Timeout,
     /// More than `KEPT` bytes without an end.
     TooLong,
     /// Not what the protocol allows, and which part of it.
@@ -219,7 +216,7 @@ pub fn ask(
     deadline: Deadline,
 ) -> Reply {
     channel.set_deadline(deadline);
-    let mut reply = unasked(question, heard, End::Timeout);
+    let mut reply = unasked(question, heard, End::Ended(connect::End::Late));
     let mut text = heard.to_vec();
     let mut end = if question.listens { read(channel, &mut text) } else { None };
     if end.is_none() {
@@ -237,10 +234,10 @@ pub fn ask(
     }
     let enough = question.ends_with_silence() && reply.first_byte.is_some();
     reply.end = match end {
-        Some(End::Timeout) | None if enough => End::Complete,
-        end => end.unwrap_or(End::Timeout),
+        Some(End::Ended(connect::End::Late)) | None if enough => End::Complete,
+        end => end.unwrap_or(End::Ended(connect::End::Late)),
     };
-    if matches!(reply.end, End::Timeout | End::Failed(_)) {
+    if matches!(reply.end, End::Ended(connect::End::Late | connect::End::Local(_))) {
         reply.delivery = channel.delivery();
     }
     reply.met = question.met(&text);
@@ -269,7 +266,7 @@ fn send(channel: &mut dyn Channel, request: &[u8]) -> usize {
 fn read(channel: &mut dyn Channel, text: &mut Vec<u8>) -> Option<End> {
     let mut chunk = [0; CHUNK];
     match channel.receive(&mut chunk) {
-        Ok(0) => return Some(End::Closed),
+        Ok(0) => return Some(End::Ended(connect::End::Fin)),
         Ok(n) => text.extend(chunk.iter().take(n.min(KEPT.saturating_sub(text.len())))),
         Err(error) => return Some(failure(&error)),
     }
@@ -280,11 +277,8 @@ fn read(channel: &mut dyn Channel, text: &mut Vec<u8>) -> Option<End> {
 fn failure(error: &io::Error) -> End {
     match (tls::alert_in(error), error.raw_os_error(), error.kind()) {
         (Some(alert), _, _) => End::Alert(alert),
-        (_, Some(libc::ECONNRESET | libc::EPIPE), _) => End::Reset,
-        (_, Some(errno), _) => End::Failed(errno),
-        (_, _, ErrorKind::TimedOut) => End::Timeout,
-        (_, _, ErrorKind::UnexpectedEof) => End::Closed,
-        _ => End::Malformed("TLS"),
+        (_, None, ErrorKind::InvalidData) => End::Malformed("TLS"),
+        _ => End::Ended(connect::End::of(error)),
     }
 }
 

@@ -4,7 +4,7 @@
 use crate::base::deadline::Deadline;
 use crate::base::parallel::side_by_side;
 use crate::cert::flaw::Flaw;
-use crate::step::connect::Wire;
+use crate::step::connect::{End, Wire};
 use crate::step::hello::{self, HelloAnswer, Question};
 use crate::step::record::{Options, Path};
 use crate::step::tls::{self, Handshake};
@@ -162,11 +162,11 @@ fn questions(handshake: &Handshake, unsaid: bool) -> Vec<Question> {
         Outcome::Alert(_) => vec![Named, NoSni, Old],
         Outcome::Version(_) => vec![Old],
         // A ServerHello came, and then nothing: was the rest too large?
-        Outcome::Timeout if !silent => vec![Small, Large],
+        Outcome::Ended(End::Late) if !silent => vec![Small, Large],
         // Behind the first, in case the server serves one connection at a time: those that
         // are answered at once, also where long answers are lost.
-        Outcome::Timeout => vec![Named, Small, Large, NoSni, Old],
-        Outcome::Closed | Outcome::Reset if silent => vec![Idle, Named, NoSni, Old],
+        Outcome::Ended(End::Late) => vec![Named, Small, Large, NoSni, Old],
+        Outcome::Ended(End::Fin | End::Rst) if silent => vec![Idle, Named, NoSni, Old],
         _ => vec![],
     };
     list.retain(|question| *question != NoSni || handshake.sni.is_some());
@@ -210,7 +210,7 @@ pub fn count(answers: &[HelloAnswer], question: Question) -> Count {
         count.asked += 1;
         count.greeted += usize::from(answer.is_greeting());
         count.tls += usize::from(answer.is_tls());
-        count.silent += usize::from(answer.outcome == hello::Outcome::Silent);
+        count.silent += usize::from(answer.outcome == hello::Outcome::Ended(End::Late));
         count.unheard += usize::from(answer.outcome == hello::Outcome::NoConnection);
     }
     count

@@ -2,10 +2,10 @@
 
 use crate::base::deadline::Deadline;
 use crate::base::text::{self, Untrusted};
-use crate::step::connect::Wire;
+use crate::step::connect::{End, Wire};
 use crate::step::greet;
 use crate::target;
-use std::io::{ErrorKind, Read, Write};
+use std::io::{Read, Write};
 use std::time::Duration;
 
 use Meaning::{Absent, Bad, Good, More, Unknown};
@@ -41,8 +41,7 @@ pub enum Outcome {
     WrongProtocol(&'static str),
     /// Bytes came behind the go-ahead, before TLS.
     Injected,
-    Closed,
-    Timeout,
+    Ended(End),
 }
 
 /// What one line or message of the peer means for the step that reads it.
@@ -112,13 +111,13 @@ pub fn upgrade(
         wire.set_deadline(Deadline::after(INJECTION_WAIT));
         let mut early = [0; 64];
         outcome = match wire.read(&mut early).map_err(failed) {
-            Ok(0) => Outcome::Closed,
+            Ok(0) => Outcome::Ended(End::Fin),
             Ok(n) => {
                 let text = shown(early.get(..n).unwrap_or_default());
                 dialogue.push(Line { ours: false, text });
                 Outcome::Injected
             }
-            Err(Outcome::Timeout) => Outcome::Ready,
+            Err(Outcome::Ended(End::Late)) => Outcome::Ready,
             Err(other) => other,
         };
     }
@@ -252,7 +251,7 @@ impl<'a, S: Read + Write> Dialogue<'a, S> {
         }
         let mut chunk = [0; 1024];
         match self.stream.read(&mut chunk) {
-            Ok(0) => Err(Outcome::Closed),
+            Ok(0) => Err(Outcome::Ended(End::Fin)),
             Ok(n) => {
                 self.received.extend_from_slice(chunk.get(..n).unwrap_or_default());
                 Ok(())
@@ -351,10 +350,7 @@ fn shown(bytes: &[u8]) -> Untrusted {
 }
 
 fn failed(error: std::io::Error) -> Outcome {
-    match error.kind() {
-        ErrorKind::TimedOut => Outcome::Timeout,
-        _ => Outcome::Closed,
-    }
+    Outcome::Ended(End::of(&error))
 }
 
 /// A line, with its line feed.

@@ -2,7 +2,7 @@
 
 use crate::base::deadline::Deadline;
 use crate::base::text::{self, Note, Untrusted, shown};
-use crate::step::connect::Wire;
+use crate::step::connect::{End, Wire};
 use crate::target::{Dial, Host, Proxy, ProxyHeader, ProxyKind, Target, TlsMode, usual_service};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{IpAddr, SocketAddr};
@@ -32,9 +32,10 @@ pub enum Outcome {
     Refused,
     /// The proxy cannot resolve or reach the target.
     Unreachable,
-    /// No answer; with a status, the proxy says so of the target.
+    /// The target did not answer the proxy.
     Timeout,
-    Closed,
+    /// The connection to the proxy did.
+    Ended(End),
     /// What answers is no proxy of this kind.
     Malformed,
 }
@@ -82,10 +83,7 @@ pub fn ask(
         ProxyKind::Socks4a => socks4(stream, proxy, host, port),
         ProxyKind::Socks5 | ProxyKind::Socks5h => socks5(stream, proxy, host, port),
     };
-    answer.unwrap_or_else(|e| match e.kind() {
-        ErrorKind::TimedOut => (Outcome::Timeout, None, Vec::new()),
-        _ => (Outcome::Closed, None, Vec::new()),
-    })
+    answer.unwrap_or_else(|e| (Outcome::Ended(End::of(&e)), None, Vec::new()))
 }
 
 /// Whether a proxy's words have the password in them, or what Basic makes of it: some answer
@@ -193,7 +191,7 @@ fn http(
         }
         let mut chunk = [0; 1024];
         match stream.read(&mut chunk)? {
-            0 => return Ok((Outcome::Closed, None, first_line(&bytes).to_vec())),
+            0 => return Ok((Outcome::Ended(End::Fin), None, first_line(&bytes).to_vec())),
             n => bytes.extend_from_slice(chunk.get(..n).unwrap_or_default()),
         }
     }

@@ -1,8 +1,11 @@
 //! What one address or the lookup came to, before it becomes the verdict of the target.
 
+use crate::base::sys::Icmp;
 use crate::base::text::{self, Note};
+use crate::step::connect::End;
 use crate::verdict::keyword::Keyword;
-use std::net::SocketAddr;
+use crate::verdict::names::{end_name, icmp_name, os_error};
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 /// What one address or the lookup came to; that of the target says it in all languages.
@@ -49,6 +52,31 @@ impl Finding {
         self.why(note)
     }
 
+    /// The same of a connection that neither FIN nor RST nor the limit ended: whose ICMP error
+    /// it was, or what this box's kernel said. The texts are those of the end, not of the step.
+    pub(super) fn ended_by(mut self, end: End) -> Self {
+        match end {
+            End::Icmp(icmp) => {
+                self.variant = ICMP;
+                self.args.insert(0, ("detail", icmp_code(&icmp)));
+                self.args.insert(0, ("from", icmp.from.to_string()));
+                self.why(icmp_note("why.icmpdata", &icmp))
+            }
+            End::Local(errno) | End::Rejected(errno) => {
+                self.variant = if matches!(end, End::Local(_)) { FAILED } else { REJECTED };
+                self.args.insert(0, ("detail", os_error(errno)));
+                self.why(Note::new("why.errno").with("error", os_error(errno)))
+            }
+            End::Fin | End::Rst => self.why(Note::new("why.end").with("end", end_name(end))),
+            End::Late => self,
+        }
+    }
+
+    /// Whether neither end ended the connection.
+    pub(super) fn is_of_the_way(&self) -> bool {
+        matches!(self.variant, ICMP | REJECTED | FAILED)
+    }
+
     /// The sentence of the keyword.
     pub fn sentence(&self) -> Note {
         let key = self.text_key("").unwrap_or_else(|| self.keyword.to_string());
@@ -57,7 +85,12 @@ impl Finding {
 
     /// The key of a text for the keyword: that of the variant, if there is one.
     fn text_key(&self, part: &str) -> Option<String> {
-        let own = format!("{}.{}{part}", self.keyword, self.variant);
+        let own = match self.variant {
+            ICMP => format!("end.icmp{part}"),
+            FAILED => format!("end.failed{part}"),
+            REJECTED => format!("end.rejected{part}"),
+            variant => format!("{}.{variant}{part}", self.keyword),
+        };
         let known = |key: &String| text::has_message(key);
         Some(own).filter(known).or_else(|| Some(format!("{}{part}", self.keyword)).filter(known))
     }
@@ -69,10 +102,47 @@ impl Finding {
     }
 }
 
-/// The connection ended before a byte came: accepted by something without a service behind.
-pub(super) fn hung_up(keyword: Keyword, after: Duration) -> Finding {
-    Finding::new(keyword).why(Note::new("why.hungup").with("ms", after.as_millis()))
+/// The connection ended before a byte came: accepted by something without a service behind, or
+/// not let through by somebody on the way.
+pub(super) fn hung_up(end: End, after: Duration) -> Finding {
+    let keyword = match end {
+        End::Fin => Keyword::TcpClosed,
+        End::Rst => Keyword::TcpReset,
+        End::Icmp(icmp) if is_rejection(&icmp) => Keyword::TcpRejected,
+        End::Rejected(_) => Keyword::TcpRejected,
+        _ => return Finding::new(Keyword::TcpUnreachable).ended_by(end),
+    };
+    match end {
+        End::Icmp(_) | End::Rejected(_) => Finding::new(keyword).ended_by(end),
+        _ => Finding::new(keyword).why(Note::new("why.hungup").with("ms", after.as_millis())),
+    }
 }
+
+pub(super) fn icmp_note(key: &str, icmp: &Icmp) -> Note {
+    Note::new(key)
+        .with("by", icmp.from)
+        .with("type", icmp.kind)
+        .with("code", icmp.code)
+        .with("name", icmp_name(icmp))
+}
+
+pub(super) fn icmp_code(icmp: &Icmp) -> String {
+    format!("ICMP {}/{}", icmp.kind, icmp.code)
+}
+
+/// Codes by which a filter says no, as opposed to a router that has no way (RFC 792, RFC 1812
+/// section 5.2.7.1; RFC 4443 section 3.1).
+pub(super) fn is_rejection(icmp: &Icmp) -> bool {
+    match icmp.from {
+        IpAddr::V4(_) => icmp.kind == 3 && matches!(icmp.code, 2 | 3 | 9 | 10 | 13),
+        IpAddr::V6(_) => icmp.kind == 1 && matches!(icmp.code, 1 | 4 | 5 | 6),
+    }
+}
+
+/// Variants whose texts are the same for all keywords.
+const ICMP: &str = "icmp";
+const FAILED: &str = "failed";
+const REJECTED: &str = "rejected";
 
 /// A hang-up later than this was not at once: it may as well be the end of somebody's patience.
 pub(super) const AT_ONCE: Duration = Duration::from_secs(1);

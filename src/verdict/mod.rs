@@ -124,9 +124,10 @@ pub fn infer(probe: &Probe, target: &Target, policy: Policy) -> Verdict {
 
 /// `{target}` and `{bare}`: what to type for the same check, and for the place alone.
 fn commands(finding: &Finding, target: &Target) -> (String, String) {
-    // Where they were slow the same servers are asked again, with more time.
-    let slow = finding.variant == SLOW;
-    let same = || again(target, if slow { &[] } else { replaced(finding.keyword) });
+    // Where they were slow the same servers are asked again, with more time; and who rejects
+    // packets does not care what is in them.
+    let whole = finding.variant == SLOW || finding.is_of_the_way();
+    let same = || again(target, if whole { &[] } else { replaced(finding.keyword) });
     match (finding.keyword.family(), &target.proxy) {
         // It is the proxy that has several addresses.
         (Family::Whole, Some(proxy)) if finding.keyword == Keyword::Partial => {

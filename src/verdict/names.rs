@@ -1,6 +1,7 @@
 //! Names that are the same in every language: errno, ICMP, response codes, versions of TLS.
 
 use crate::base::sys::Icmp;
+use crate::step::connect::End;
 use crate::step::greet;
 use crate::step::hello;
 use crate::step::resolve;
@@ -38,11 +39,20 @@ pub fn answer_text(outcome: &hello::Outcome) -> String {
             format!("{}, {name}", version_name(*version))
         }
         hello::Outcome::Alert(code) => format!("{} ({code})", alert_name(*code)),
-        hello::Outcome::Closed => "FIN".to_string(),
-        hello::Outcome::Reset => "RST".to_string(),
-        hello::Outcome::Silent => "-".to_string(),
+        hello::Outcome::Ended(end) => end_name(*end),
         hello::Outcome::Plaintext(bytes) => greet::headline(bytes.bytes()).to_string(),
         hello::Outcome::NoConnection => "no connection".to_string(),
+    }
+}
+
+/// How a connection ended, in the field's terms.
+pub fn end_name(end: End) -> String {
+    match end {
+        End::Fin => "FIN".to_string(),
+        End::Rst => "RST".to_string(),
+        End::Icmp(icmp) => format!("ICMP {}/{}, {}", icmp.kind, icmp.code, icmp.from),
+        End::Local(errno) | End::Rejected(errno) => os_error(errno),
+        End::Late => "-".to_string(),
     }
 }
 

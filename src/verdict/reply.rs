@@ -1,6 +1,7 @@
 //! The answer of the application.
 
 use crate::base::text::Note;
+use crate::step::connect::{self, End::Late};
 use crate::step::hello::Question;
 use crate::step::record::Path;
 use crate::step::reply::{self, Protocol, Reply};
@@ -10,7 +11,6 @@ use crate::target::retype::{self, About};
 use crate::target::{Target, TlsMode};
 use crate::verdict::finding::Finding;
 use crate::verdict::keyword::Keyword;
-use crate::verdict::names::os_error;
 use crate::verdict::second::{idle_note, of_idle};
 
 /// The keyword of an answer that is not what was asked for; `None` is a good answer, or one
@@ -24,13 +24,13 @@ pub fn reply_failure(reply: &Reply) -> Option<Keyword> {
         End::OtherAlpn => unmet.then_some(Keyword::ReplyExpect),
         End::Malformed(_) => other.or(Some(Keyword::ReplyMalformed)),
         _ if reply.met == Some(true) => None,
-        End::Failed(_) => Some(Keyword::ReplyBlackhole),
-        End::Timeout if reply.is_lost() => Some(Keyword::ReplyBlackhole),
-        End::Timeout if reply.text.is_empty() && reply.sent == 0 => Some(Keyword::ReplySilent),
-        End::Timeout if is_cut_off(reply) && (!unmet || reply.sent > 0) => {
+        End::Ended(connect::End::Local(libc::ETIMEDOUT)) => Some(Keyword::ReplyBlackhole),
+        End::Ended(Late) if reply.is_lost() => Some(Keyword::ReplyBlackhole),
+        End::Ended(Late) if reply.text.is_empty() && reply.sent == 0 => Some(Keyword::ReplySilent),
+        End::Ended(Late) if is_cut_off(reply) && (!unmet || reply.sent > 0) => {
             Some(Keyword::ReplyTimeout)
         }
-        End::Closed | End::Reset | End::Alert(_) if is_cut_off(reply) => Some(Keyword::ReplyClosed),
+        End::Ended(_) | End::Alert(_) if is_cut_off(reply) => Some(Keyword::ReplyClosed),
         _ if unmet => Some(Keyword::ReplyExpect),
         End::TooLong if reply.head.is_none() => Some(Keyword::ReplyTooLong),
         _ => match (reply.protocol, reply.answer()) {
@@ -89,6 +89,12 @@ pub(super) fn of_reply(reply: &Reply, path: &Path, target: &Target) -> Option<Fi
         .arg("service", target.service.map_or("http", |s| s.name))
         .arg("seen", reply.other_protocol().unwrap_or_default());
     finding.why.extend(reply_evidence(reply));
+    if let End::Ended(
+        end @ (connect::End::Icmp(_) | connect::End::Rejected(_) | connect::End::Local(_)),
+    ) = reply.end
+    {
+        finding = finding.ended_by(end);
+    }
     finding.why.extend(idle.and_then(|idle| idle_note(idle, "why.idleopenreply")));
     Some(finding)
 }
@@ -99,9 +105,9 @@ fn reply_evidence(reply: &Reply) -> Vec<Note> {
     let line = reply.headline();
     let said = Note::new("why.said").with("line", &line);
     let end = match reply.end {
-        End::Timeout | End::Failed(_) => Some(delivery_note(reply)),
-        End::Closed => Some(Note::new("why.replyclosed")),
-        End::Reset => Some(Note::new("why.replyreset")),
+        End::Ended(Late | connect::End::Local(_)) => Some(delivery_note(reply)),
+        End::Ended(connect::End::Fin) => Some(Note::new("why.replyclosed")),
+        End::Ended(connect::End::Rst) => Some(Note::new("why.replyreset")),
         End::Alert(code) => {
             let name = alert_name(code);
             Some(Note::new("why.alert").with("code", code).with("name", name))
@@ -110,11 +116,7 @@ fn reply_evidence(reply: &Reply) -> Vec<Note> {
     };
     let (ms, bytes) = (reply.elapsed.as_millis(), reply.answer().len());
     let end = end.map(|note| note.with("ms", ms).with("bytes", bytes));
-    let error = match reply.end {
-        End::Failed(errno) => Some(Note::new("why.errno").with("error", os_error(errno))),
-        _ => None,
-    };
-    let notes = [(!line.is_empty()).then_some(said), end, error];
+    let notes = [(!line.is_empty()).then_some(said), end];
     notes.into_iter().flatten().collect()
 }
 
@@ -123,7 +125,8 @@ fn delivery_note(reply: &Reply) -> Note {
     let (delivery, info) = (&reply.delivery, &reply.delivery.info);
     let key = match (reply.answer(), reply.sent, delivery.unacknowledged) {
         ([_, ..], _, _) => "why.replystopped",
-        ([], 0, 0) => "why.replynothing",
+        ([], 0, 0) if reply.text.is_empty() => "why.replynothing",
+        ([], 0, 0) => "why.replynomore",
         ([], _, 0) => "why.replysilent",
         ([], _, _) => "why.unacknowledged",
     };

@@ -1,6 +1,7 @@
 //! What the answers on extra connections add to a step that failed.
 
 use crate::base::text::Note;
+use crate::step::connect::End;
 use crate::step::hello::{self, HelloAnswer, Question};
 use crate::step::record::Path;
 use crate::step::second::{contrast, count};
@@ -123,7 +124,7 @@ fn of_sizes(
     let is_lost = |a: &HelloAnswer| a.delivery.unacknowledged > 0;
     let short = note("why.small", small);
     match (small.is_tls(), large.is_tls(), same) {
-        (false, _, Some(same)) if same.outcome == hello::Outcome::Silent => {
+        (false, _, Some(same)) if same.outcome == hello::Outcome::Ended(End::Late) => {
             let key = if is_lost(same) { "why.unacked" } else { "why.acked" };
             finding.why(note(key, same))
         }
@@ -147,20 +148,19 @@ fn of_sizes(
 
 /// A peer that hangs up at once although nothing was sent: there is no service.
 pub(super) fn of_idle(idle: &HelloAnswer) -> Option<Finding> {
-    let keyword = match idle.outcome {
-        _ if idle.elapsed > AT_ONCE => return None,
-        hello::Outcome::Closed => Keyword::TcpClosed,
-        hello::Outcome::Reset => Keyword::TcpReset,
-        _ => return None,
-    };
-    Some(hung_up(keyword, idle.elapsed))
+    match idle.outcome {
+        hello::Outcome::Ended(end @ (End::Fin | End::Rst)) if idle.elapsed <= AT_ONCE => {
+            Some(hung_up(end, idle.elapsed))
+        }
+        _ => None,
+    }
 }
 
 /// What became of a connection that sent nothing: `open` if it outlasted one that did.
 pub(super) fn idle_note(idle: &HelloAnswer, open: &str) -> Option<Note> {
     match idle.outcome {
-        hello::Outcome::Silent => Some(Note::new(open)),
-        hello::Outcome::Closed | hello::Outcome::Reset => {
+        hello::Outcome::Ended(End::Late) => Some(Note::new(open)),
+        hello::Outcome::Ended(End::Fin | End::Rst) => {
             Some(Note::new("why.idleclosed").with("ms", idle.elapsed.as_millis()))
         }
         _ => None,

@@ -1,6 +1,7 @@
 //! What comes before TLS: the tunnel of a proxy, the greeting, the STARTTLS dialogue.
 
 use crate::base::text::{Note, Untrusted};
+use crate::step::connect;
 use crate::step::greet::{End, Greeting};
 use crate::step::record::Path;
 use crate::step::starttls::{self, Upgrade};
@@ -21,14 +22,18 @@ pub(super) fn of_tunnel(tunnel: &Tunnel) -> Option<Finding> {
         Outcome::Refused => Keyword::ProxyRefused,
         Outcome::Unreachable => Keyword::ProxyUnreachable,
         // The proxy did answer: it is the target that did not.
-        Outcome::Timeout if tunnel.status.is_some() => Keyword::ProxyUnreachable,
-        Outcome::Timeout => Keyword::ProxyTimeout,
-        Outcome::Closed => Keyword::ProxyClosed,
+        Outcome::Timeout => Keyword::ProxyUnreachable,
+        Outcome::Ended(connect::End::Late) => Keyword::ProxyTimeout,
+        Outcome::Ended(_) => Keyword::ProxyClosed,
         Outcome::Malformed => Keyword::ProxyMalformed,
     };
     let said = Note::new("why.said").with("line", &tunnel.said);
     let finding = Finding::new(keyword).arg("detail", &tunnel.said);
-    Some(if tunnel.said.is_empty() { finding } else { finding.why(said) })
+    let finding = if tunnel.said.is_empty() { finding } else { finding.why(said) };
+    Some(match tunnel.outcome {
+        Outcome::Ended(end) => finding.ended_by(end),
+        _ => finding,
+    })
 }
 
 /// The STARTTLS dialogue.
@@ -49,11 +54,11 @@ pub(super) fn of_upgrade(upgrade: &Upgrade) -> Option<Finding> {
         Outcome::Malformed | Outcome::WrongProtocol(_) => Keyword::StarttlsMalformed,
         Outcome::Injected => Keyword::StarttlsInjected,
         // Neither end had said a word: that is no matter of STARTTLS.
-        Outcome::Closed if upgrade.dialogue.is_empty() => {
-            return Some(hung_up(Keyword::TcpClosed, upgrade.elapsed));
+        Outcome::Ended(connect::End::Late) => Keyword::StarttlsTimeout,
+        Outcome::Ended(end) if upgrade.dialogue.is_empty() => {
+            return Some(hung_up(end, upgrade.elapsed));
         }
-        Outcome::Closed => Keyword::StarttlsClosed,
-        Outcome::Timeout => Keyword::StarttlsTimeout,
+        Outcome::Ended(_) => Keyword::StarttlsClosed,
     };
     let said = Untrusted::new(said);
     let mut finding = Finding::new(keyword).arg("service", upgrade.protocol);
@@ -68,7 +73,11 @@ pub(super) fn of_upgrade(upgrade: &Upgrade) -> Option<Finding> {
     if !said.is_empty() {
         finding = finding.why(Note::new("why.said").with("line", &said));
     }
-    Some(finding.arg("detail", said))
+    let finding = finding.arg("detail", said);
+    Some(match upgrade.outcome {
+        Outcome::Ended(end) => finding.ended_by(end),
+        _ => finding,
+    })
 }
 
 /// What `reach listen` at the far end saw: our own address, unless NAT or a proxy is between.
@@ -92,13 +101,12 @@ pub(super) fn of_greeting(greeting: &Greeting, target: &Target) -> Option<Findin
     // So late it is a service, or the end of its patience, and not a port without one. Behind a
     // proxy it may be the proxy's.
     let late = target.service.filter(|_| target.proxy.is_none() && greeting.elapsed >= AT_ONCE);
-    match (greeting.banner.is_empty(), greeting.end) {
-        (true, End::Closed | End::Reset) if late.is_some() => {
-            return Some(hung_up(Keyword::ReplyClosed, greeting.elapsed));
+    if let (true, End::Ended(end)) = (greeting.banner.is_empty(), greeting.end) {
+        let mut finding = hung_up(end, greeting.elapsed);
+        if late.is_some() {
+            finding.keyword = Keyword::ReplyClosed;
         }
-        (true, End::Closed) => return Some(hung_up(Keyword::TcpClosed, greeting.elapsed)),
-        (true, End::Reset) => return Some(hung_up(Keyword::TcpReset, greeting.elapsed)),
-        _ => {}
+        return Some(finding);
     }
     let service = target.service?;
     let speaks = service.first == First::Server;
@@ -119,7 +127,7 @@ pub(super) fn of_greeting(greeting: &Greeting, target: &Target) -> Option<Findin
         (Some(_), _) if is_rejecting(greeting.banner.bytes()) => {
             Some(complain(Keyword::ReplyRejected))
         }
-        (_, End::Closed | End::Reset) => Some(complain(Keyword::ReplyClosed)),
+        (_, End::Ended(end)) => Some(complain(Keyword::ReplyClosed).ended_by(end)),
         // Options, a prompt: all that comes is as it should be.
         _ if name == "telnet" => None,
         (_, End::Quiet) => Some(complain(Keyword::ReplyTimeout)),
@@ -154,7 +162,7 @@ pub(super) fn odd_greeting(greeting: &Greeting, target: &Target) -> Option<Note>
         return Some(Note::new("why.rejecting").with("line", line));
     }
     match greeting.end {
-        End::Closed | End::Reset => Some(Note::new("why.saidclosed").with("line", line)),
+        End::Ended(_) => Some(Note::new("why.saidclosed").with("line", line)),
         End::TooLong => Some(Note::new("why.toolong")),
         _ => None,
     }

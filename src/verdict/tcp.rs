@@ -4,10 +4,10 @@ use crate::base::deadline::millis;
 use crate::base::sys::Icmp;
 use crate::base::text::{self, Note};
 use crate::step::connect::{self, Attempt};
-use crate::verdict::finding::Finding;
+use crate::verdict::finding::{Finding, icmp_code, icmp_note, is_rejection};
 use crate::verdict::keyword::Keyword;
 use crate::verdict::local::of_fault;
-use crate::verdict::names::{icmp_name, os_error};
+use crate::verdict::names::os_error;
 use std::net::IpAddr;
 
 /// The TCP step.
@@ -42,7 +42,7 @@ pub(super) fn of_attempt(attempt: &Attempt) -> Option<Finding> {
             let finding = Finding::new(Keyword::TcpBlocked).arg("detail", os_error(*errno));
             let finding = finding.why(said(*errno));
             match icmp {
-                Some(icmp) => finding.why(icmp_note(icmp)),
+                Some(icmp) => finding.why(icmp_note("why.icmp", icmp)),
                 None => finding,
             }
         }
@@ -59,24 +59,7 @@ fn of_icmp(icmp: &Icmp, asked: IpAddr) -> Finding {
     let whose = if icmp.from == asked { "why.itself" } else { "why.notasked" };
     Finding::new(keyword)
         .arg("by", icmp.from)
-        .arg("detail", format!("ICMP {}/{}", icmp.kind, icmp.code))
-        .why(icmp_note(icmp))
+        .arg("detail", icmp_code(icmp))
+        .why(icmp_note("why.icmp", icmp))
         .why(Note::new(whose).with("by", icmp.from).with("ip", asked))
-}
-
-fn icmp_note(icmp: &Icmp) -> Note {
-    Note::new("why.icmp")
-        .with("by", icmp.from)
-        .with("type", icmp.kind)
-        .with("code", icmp.code)
-        .with("name", icmp_name(icmp))
-}
-
-/// Codes by which a filter says no, as opposed to a router that has no way (RFC 792, RFC 1812
-/// section 5.2.7.1; RFC 4443 section 3.1).
-fn is_rejection(icmp: &Icmp) -> bool {
-    match icmp.from {
-        IpAddr::V4(_) => icmp.kind == 3 && matches!(icmp.code, 2 | 3 | 9 | 10 | 13),
-        IpAddr::V6(_) => icmp.kind == 1 && matches!(icmp.code, 1 | 4 | 5 | 6),
-    }
 }

@@ -1,6 +1,7 @@
 //! The handshake: how it ended, and what that says.
 
 use crate::base::text::{Note, Untrusted};
+use crate::step::connect::End;
 use crate::step::greet;
 use crate::step::hello::{HelloAnswer, Question};
 use crate::step::record::Path;
@@ -9,7 +10,7 @@ use crate::step::tls::{self, ClientAuth, Demand, Handshake};
 use crate::target::{Target, service};
 use crate::verdict::finding::Finding;
 use crate::verdict::keyword::Keyword;
-use crate::verdict::names::{os_error, version_name};
+use crate::verdict::names::version_name;
 use crate::verdict::second::{idle_note, of_idle, second_look};
 
 /// The TLS step.
@@ -23,21 +24,24 @@ pub(super) fn of_handshake(handshake: &Handshake, path: &Path, target: &Target) 
         Outcome::Done => return None,
         Outcome::Alert(code) | Outcome::AlertAfter(code) => of_alert(code, handshake),
         Outcome::Plaintext => plaintext(handshake, target),
-        Outcome::Timeout if handshake.first.is_empty() => {
+        Outcome::Ended(End::Late) if handshake.first.is_empty() => {
             Finding::new(Keyword::TlsTimeout).why(Note::new("why.tlssilent").with("ms", ms))
         }
-        Outcome::Timeout => {
+        Outcome::Ended(End::Late) => {
             let note = Note::new("why.tlsslow").with("ms", ms);
             let more = if handshake.first.len() < tls::FIRST_MAX { "" } else { "+" };
             let bytes = format!("{}{more}", handshake.first.len());
             Finding::new(Keyword::TlsTimeout).why(note.with("bytes", bytes))
         }
-        Outcome::Closed | Outcome::ClosedAfter => of_hangup(Keyword::TlsClosed, handshake, path),
-        Outcome::Reset => of_hangup(Keyword::TlsReset, handshake, path),
-        // No RST: the kernel tells an ICMP error behind the connect as its own, without sender.
-        Outcome::Network(errno) => Finding { variant: "icmp", ..Finding::new(Keyword::TlsReset) }
-            .arg("detail", os_error(errno))
-            .why(Note::new("why.errno").with("error", os_error(errno))),
+        Outcome::Ended(End::Fin) | Outcome::EndedAfter(End::Fin) => {
+            of_hangup(Keyword::TlsClosed, handshake, path)
+        }
+        Outcome::Ended(End::Rst) | Outcome::EndedAfter(End::Rst) => {
+            of_hangup(Keyword::TlsReset, handshake, path)
+        }
+        Outcome::Ended(end) | Outcome::EndedAfter(end) => {
+            Finding::new(Keyword::TlsReset).ended_by(end)
+        }
         Outcome::Version(version) => {
             let name = version_name(version);
             let finding = Finding::new(Keyword::TlsLegacy).arg("detail", &name);

@@ -598,8 +598,8 @@ fn an_icmp_error_behind_the_connect_is_no_reset_by_the_server() {
     let Some(world) = World::faults() else { return };
     let server = zoo::mute().serve_on(world.behind(Fault::ICMP_ON_DATA)).may_be_unvisited();
     for (ip, lang, sentence, guess) in [
-        ("10.77.3.2", "en", "An ICMP error ended the connection", "rejects the data that follows"),
-        ("[fd77:3::2]", "ja", "ICMP エラーで切れました", "FW が TCP の接続は通し"),
+        ("10.77.3.2", "en", "An ICMP error answered the data", "rejects the data that follows"),
+        ("[fd77:3::2]", "ja", "ICMP エラーが返りました", "FW が TCP の接続は通し"),
     ] {
         let outcome = Run::new([format!("{ip}:{}", server.port()), "--tls".into()])
             .args(["--servername", "good.test", "--tls-timeout", "1s", "--lang", lang])

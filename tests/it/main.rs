@@ -16,6 +16,8 @@ mod compare;
 mod connect;
 /// Every step ends at its limit, whatever the peer does.
 mod deadlines;
+/// A FIN, a RST or an ICMP error is the same in every step.
+mod ends;
 /// What a service says before it is asked.
 mod greet;
 /// Why a handshake fails, and which name gets which certificate.

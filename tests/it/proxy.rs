@@ -303,7 +303,7 @@ fn a_proxy_whose_name_cannot_be_resolved_is_told_as_such() {
 fn answers(scheme: &str, script: Script, word: &str, says: &str) -> Outcome {
     let server = script.serve();
     let proxy = login(&known(), scheme, &server.to_string());
-    let keyword = format!("proxy.{word}");
+    let keyword = format!("proxy.{}", if word == "reset" { "closed" } else { word });
     let more = ["--timeout", "1s"];
     let outcome = through_with(&proxy, "shop.example:443", &keyword, word, &more);
     outcome.says(says).within(SOON).says("tls      not reached");
@@ -333,8 +333,9 @@ fn every_answer_to_connect_has_its_verdict() {
     malformed(zoo::painter(), "is not this kind of proxy");
     malformed(zoo::chatterbox(), "is not this kind of proxy");
     malformed(zoo::socks5_no_method(), "is not this kind of proxy");
-    answers("http", zoo::hangup(), "closed", "closed; heard before: none");
-    answers("http", zoo::http_hangup(), "closed", "closed the connection.");
+    // Who closes with something unread sends a RST.
+    answers("http", zoo::late_hangup(50), "reset", ": reset (RST)").says_not("heard before");
+    answers("http", zoo::http_hangup(), "closed", ": closed (FIN)").says("closed the connection.");
     let half = Script::new().recv_until("\r\n\r\n").send("HTTP/1.1 200 Conn").close();
     answers("http", half, "closed", "heard before: HTTP/1.1 200 Conn");
 }

@@ -24,24 +24,25 @@ const SCHEMAS: &[(&str, &str)] = &[
         "address:s tcp:o(tcp) proxy:?o(proxy) greet:?o(greet) starttls:?o(starttls) tls:?o(tls) \
          reply:?o(reply) extra:*(extra) tls_without_sni:?o(tls)",
     ),
-    ("proxy", "proxy:s outcome:s status:?n said:b ms:n"),
-    ("starttls", "protocol:s outcome:s seen:?s dialogue:*m ms:n"),
+    ("proxy", "proxy:s outcome:s status:?n said:b icmp:?o(icmp) ms:n"),
+    ("starttls", "protocol:s outcome:s seen:?s dialogue:*m icmp:?o(icmp) ms:n"),
     (
         "reply",
         "protocol:s end:s failure:?s status:?n location:?b server:?b expected:?t answer:b sent:n \
-         received:n unacknowledged:n retransmits:n first_byte_ms:?n ms:n",
+         received:n unacknowledged:n retransmits:n first_byte_ms:?n icmp:?o(icmp) ms:n",
     ),
     (
         "extra",
-        "question:s bytes:n outcome:s answer:s unacknowledged:n retransmissions:n pmtu:n ms:n",
+        "question:s bytes:n outcome:s answer:s unacknowledged:n retransmissions:n pmtu:n \
+         icmp:?o(icmp) ms:n",
     ),
     ("tcp", "outcome:s local:?s syns:n icmp:?o(icmp) errno:?n ms:n"),
     ("icmp", "from:s type:n code:n name:s"),
-    ("greet", "end:s banner:b service:?s ms:n"),
+    ("greet", "end:s banner:b service:?s icmp:?o(icmp) ms:n"),
     (
         "tls",
         "outcome:s alert:?n version:?s suite:?s group:?s alpn:?b sni:?s client_certificate:s \
-         stapled_ocsp:t unreadable:n first:b flaws:*s trust:*(trust) chain:*(certificate) ms:n",
+         stapled_ocsp:t unreadable:n first:b flaws:*s trust:*(trust) chain:*(certificate) icmp:?o(icmp) ms:n",
     ),
     ("trust", "source:s file:?s roots:n trusts:s"),
     (

@@ -3,7 +3,7 @@
 use std::ffi::{CString, c_int};
 use std::io::{self, Error, ErrorKind};
 use std::mem;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::time::Duration;
 
@@ -333,7 +333,7 @@ fn with_sockaddr(stream: &TcpStream, addr: &SocketAddr, call: AddressCall) -> io
 }
 
 /// Empties the error queue; the first ICMP error in it is the one that answered.
-fn error_queue(stream: &TcpStream) -> Option<Icmp> {
+pub fn error_queue(socket: &impl AsFd) -> Option<Icmp> {
     let mut first = None;
     for _ in 0..QUEUE_MAX {
         let mut control = [0_u64; CONTROL_WORDS];
@@ -343,13 +343,56 @@ fn error_queue(stream: &TcpStream) -> Option<Icmp> {
         message.msg_controllen = mem::size_of_val(&control) as _;
         let flags = libc::MSG_ERRQUEUE | libc::MSG_DONTWAIT;
         // SAFETY: `control` has room for msg_controllen bytes; there is no other buffer.
-        if unsafe { libc::recvmsg(stream.as_raw_fd(), &mut message, flags) } < 0 {
+        if unsafe { libc::recvmsg(socket.as_fd().as_raw_fd(), &mut message, flags) } < 0 {
             break;
         }
         let bytes: Vec<u8> = control.iter().flat_map(|word| word.to_ne_bytes()).collect();
         first = first.or_else(|| icmp(&bytes));
     }
     first
+}
+
+/// The next ICMP error about a connection, for whoever may hear them all (CAP_NET_RAW). Behind
+/// the connect the kernel keeps its sender to itself (net/ipv4/tcp_ipv4.c, tcp_v4_err), but what
+/// is not acknowledged is sent again, and so rejected again.
+pub fn overhear(local: SocketAddr, peer: SocketAddr, deadline: &Deadline) -> Option<Icmp> {
+    let v4 = peer.ip().to_canonical().is_ipv4();
+    let (family, protocol) = match v4 {
+        true => (libc::AF_INET, libc::IPPROTO_ICMP),
+        false => (libc::AF_INET6, libc::IPPROTO_ICMPV6),
+    };
+    let kind = libc::SOCK_RAW | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
+    // SAFETY: no pointers.
+    let fd = checked(unsafe { libc::socket(family, kind, protocol) }).ok()?;
+    // SAFETY: the descriptor is new, so nobody else owns it.
+    let socket = UdpSocket::from(unsafe { OwnedFd::from_raw_fd(fd) });
+    let mut packet = [0; 256];
+    loop {
+        let left = deadline.remaining()?;
+        poll(&[(socket.as_fd(), libc::POLLIN)], Some(left)).ok()?;
+        let Ok((n, from)) = socket.recv_from(&mut packet) else { continue };
+        let about = packet.get(..n).and_then(|p| overheard(p, v4, local.port(), peer.port()));
+        if let Some((kind, code)) = about {
+            return Some(Icmp { kind, code, from: from.ip(), local: false, errno: 0 });
+        }
+    }
+}
+
+/// Type and code of an ICMP error about a segment between these ports: behind its own 8 bytes it
+/// quotes the packet (RFC 792, RFC 4443 section 3.1). IPv4 comes with its header.
+fn overheard(packet: &[u8], v4: bool, ours: u16, theirs: u16) -> Option<(u8, u8)> {
+    let behind = |packet: &[u8]| {
+        let skip = if v4 { usize::from(packet.first()? & 0xf) * 4 } else { 40 };
+        packet.get(skip..).map(<[u8]>::to_vec)
+    };
+    let message = if v4 { behind(packet)? } else { packet.to_vec() };
+    let &[kind, code] = message.first_chunk()?;
+    let quoted = message.get(8..)?;
+    let tcp = *quoted.get(if v4 { 9 } else { 6 })? == libc::IPPROTO_TCP as u8;
+    let segment = behind(quoted)?;
+    let ports = [ours.to_be_bytes(), theirs.to_be_bytes()].concat();
+    let errors = if v4 { matches!(kind, 3 | 11 | 12) } else { kind < 128 };
+    (tcp && errors && segment.starts_with(&ports)).then_some((kind, code))
 }
 
 /// Reads a control message as the kernel lays it out on 64 bits: `cmsghdr` in 16 bytes, then

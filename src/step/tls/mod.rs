@@ -13,7 +13,7 @@ use crate::cert::identity::{ClientIdentity, provider};
 use crate::cert::proof::{Leave, NoVerify, Signed, Unproven, checkable};
 use crate::cert::trust::{Judgement, Trust};
 use crate::cert::x509::{self, Certificate};
-use crate::step::connect::Wire;
+use crate::step::connect::{End, Wire};
 use names::{GROUPS, SUITES, VERSIONS, blames_client, lookup};
 use recorder::{Recorder, Seen};
 use rustls::client::Resumption;
@@ -86,16 +86,13 @@ pub enum Outcome {
     Done,
     Alert(u8),      // see `alert_name`
     AlertAfter(u8), // TLS 1.3, when this side had finished (RFC 8446 section 4.4.2.4)
-    Closed,
-    ClosedAfter,  // closed or reset without an alert, when this side had finished
-    Network(i32), // the operating system's error number
-    Plaintext,    // what came first is no TLS record: see `first`
+    Ended(End),
+    EndedAfter(End), // without an alert, when this side had finished
+    Plaintext,       // what came first is no TLS record: see `first`
     /// Not TLS as it should be: `record`, `oversized` (a record), `chain` (a message, in
     /// practice a chain, of more than 64 KiB), `incompatible`, `misbehaved`, `unexpected`,
     /// `decrypt`, `nocertificate`, `setup` (of this side) or `other`.
     Protocol(&'static str),
-    Reset,
-    Timeout,
     Version(u16), // the server chose what was not offered, such as 0x0301, TLS 1.0
 }
 
@@ -134,7 +131,7 @@ struct Tap<W> {
 impl Outcome {
     /// The handshake was complete on this side, so `version` and the chain stand.
     pub fn completed(&self) -> bool {
-        matches!(self, Self::Done | Self::AlertAfter(_) | Self::ClosedAfter)
+        matches!(self, Self::Done | Self::AlertAfter(_) | Self::EndedAfter(_))
     }
 }
 
@@ -302,11 +299,11 @@ impl<W: Carrier> Session<W> {
     /// Runs the handshake to its end, good or bad.
     fn establish(&mut self) -> Outcome {
         let outcome = match self.0.conn.complete_io(&mut self.0.sock) {
-            Ok(_) if self.0.conn.is_handshaking() => Outcome::Timeout,
+            Ok(_) if self.0.conn.is_handshaking() => Outcome::Ended(End::Late),
             Ok(_) => Outcome::Done,
             Err(error) => self.failure(&error),
         };
-        if outcome != Outcome::Reset {
+        if !matches!(outcome, Outcome::Ended(End::Rst | End::Fin)) {
             return outcome;
         }
         // A peer that refused may have said why before our own bytes met its closed socket.
@@ -328,17 +325,19 @@ impl<W: Carrier> Session<W> {
                     return Outcome::AlertAfter(alert.into());
                 }
                 Err(error) => return protocol(&error),
-                Ok(state) if state.peer_has_closed() => return Outcome::ClosedAfter,
+                Ok(state) if state.peer_has_closed() => return Outcome::EndedAfter(End::Fin),
                 Ok(state) if state.plaintext_bytes_to_read() > 0 => break,
                 Ok(_) if self.0.conn.tls13_tickets_received() > 0 => break,
                 Ok(_) if heard > AFTER_BYTES => break,
                 Ok(_) => {}
             }
             match self.0.conn.read_tls(&mut self.0.sock) {
-                Ok(0) => return Outcome::ClosedAfter,
+                Ok(0) => return Outcome::EndedAfter(End::Fin),
                 Ok(bytes) => heard += bytes,
-                Err(e) if timed_out(&e) => break,
-                Err(_) => return Outcome::ClosedAfter,
+                Err(e) => match End::of(&e) {
+                    End::Late => break,
+                    end => return Outcome::EndedAfter(end),
+                },
             }
         }
         Outcome::Done
@@ -359,16 +358,14 @@ impl<W: Carrier> Session<W> {
                 Outcome::Version(server_hello_version(first).unwrap_or(0))
             }
             Some(error) => protocol(error),
-            None => match (error.kind(), said) {
+            None => match (End::of(error), said) {
                 // Alerts at warning level do not end a handshake; what follows them does.
                 (_, Some(alert)) if alert != CLOSE_NOTIFY => Outcome::Alert(alert),
-                (ErrorKind::UnexpectedEof, _) | (_, Some(_)) => Outcome::Closed,
-                (ErrorKind::ConnectionReset | ErrorKind::BrokenPipe, _) => Outcome::Reset,
-                _ if timed_out(error) && !matches!(first, [] | [20..=23] | [20..=23, 3, ..]) => {
+                (_, Some(_)) => Outcome::Ended(End::Fin),
+                (End::Late, None) if !matches!(first, [] | [20..=23] | [20..=23, 3, ..]) => {
                     Outcome::Plaintext
                 }
-                _ if timed_out(error) => Outcome::Timeout,
-                _ => Outcome::Network(error.raw_os_error().unwrap_or(0)),
+                (end, None) => Outcome::Ended(end),
             },
         }
     }
@@ -485,17 +482,13 @@ pub fn alert_in(error: &io::Error) -> Option<u8> {
     }
 }
 
-/// Our own deadline; the kernel's ETIMEDOUT, which has a number, is the network's.
-fn timed_out(error: &io::Error) -> bool {
-    error.raw_os_error().is_none_or(|_| error.kind() == ErrorKind::WouldBlock)
-        && matches!(error.kind(), ErrorKind::TimedOut | ErrorKind::WouldBlock)
-}
-
 /// The library's reasons by kind. Its own sentences come from Debug, which this build lacks.
 pub fn protocol(error: &rustls::Error) -> Outcome {
     use rustls::Error as E;
     Outcome::Protocol(match error {
-        E::AlertReceived(alert) if u8::from(*alert) == CLOSE_NOTIFY => return Outcome::Closed,
+        E::AlertReceived(alert) if u8::from(*alert) == CLOSE_NOTIFY => {
+            return Outcome::Ended(End::Fin);
+        }
         E::AlertReceived(alert) => return Outcome::Alert((*alert).into()),
         E::InvalidMessage(
             InvalidMessage::CertificatePayloadTooLarge | InvalidMessage::HandshakePayloadTooLarge,

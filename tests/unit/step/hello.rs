@@ -1,6 +1,7 @@
 //! Hand-made ClientHellos are understood by a real library, and no answer hurts.
 
 use crate::cert::mint::mint;
+use crate::step::connect::End;
 use crate::step::hello::{LARGE, Outcome, Question, client_hello, first_answer, read_answer};
 use rustls::crypto::ring;
 use rustls::server::Acceptor;
@@ -149,7 +150,7 @@ fn an_endless_answer_is_given_up() {
 #[test]
 fn the_end_of_the_connection_is_told_apart() {
     let mut peer = Peer { answer: vec![], repeat: false, taken: 0, sent: Vec::new() };
-    assert!(first_answer(&mut peer, b"") == Outcome::Closed);
+    assert!(first_answer(&mut peer, b"") == Outcome::Ended(End::Fin));
     struct Fails(fn() -> io::Error);
     impl Read for Fails {
         fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
@@ -165,9 +166,12 @@ fn the_end_of_the_connection_is_told_apart() {
         }
     }
     let outcome = |error| first_answer(&mut Fails(error), b"hello");
-    assert!(outcome(|| io::ErrorKind::TimedOut.into()) == Outcome::Silent);
-    assert!(outcome(|| io::Error::from_raw_os_error(libc::ECONNRESET)) == Outcome::Reset);
-    assert!(outcome(|| io::Error::from_raw_os_error(libc::ETIMEDOUT)) == Outcome::Reset);
+    assert!(outcome(|| io::ErrorKind::TimedOut.into()) == Outcome::Ended(End::Late));
+    assert!(outcome(|| io::Error::from_raw_os_error(libc::ECONNRESET)) == Outcome::Ended(End::Rst));
+    assert!(
+        outcome(|| io::Error::from_raw_os_error(libc::ETIMEDOUT))
+            == Outcome::Ended(End::Local(libc::ETIMEDOUT))
+    );
 }
 
 /// 200,000 damaged answers, the same on every run: no panic, no endless loop, and the same result

@@ -29,8 +29,7 @@ fn name(outcome: Outcome) -> String {
         Outcome::Malformed => "malformed".into(),
         Outcome::WrongProtocol(other) => format!("is {other}"),
         Outcome::Injected => "injected".into(),
-        Outcome::Closed => "closed".into(),
-        Outcome::Timeout => "timeout".into(),
+        Outcome::Ended(end) => end.word().into(),
     }
 }
 
@@ -235,7 +234,7 @@ fn silence_and_the_end_are_told_apart() {
         assert_eq!(ends(protocol, &[]), "timeout", "{protocol}");
         assert_eq!(talk(protocol, &[], None).0, "closed", "{protocol}");
         let reset = talk(protocol, &[], Some(ErrorKind::ConnectionReset)).0;
-        assert_eq!(reset, "closed", "{protocol}");
+        assert_eq!(reset, "reset", "{protocol}");
     }
     let offered: &[&[u8]] = &[b"220 a\r\n", b"250 STARTTLS\r\n"];
     assert_eq!(talk("smtp", offered, None).0, "closed");

@@ -85,13 +85,10 @@ fn outcome(outcome: Outcome) -> String {
         Outcome::Done => "done".into(),
         Outcome::Alert(n) => format!("alert {n}"),
         Outcome::AlertAfter(n) => format!("alert {n} after"),
-        Outcome::Closed => "closed".into(),
-        Outcome::ClosedAfter => "closed after".into(),
-        Outcome::Network(n) => format!("errno {n}"),
+        Outcome::Ended(end) => end.word().into(),
+        Outcome::EndedAfter(end) => format!("{} after", end.word()),
         Outcome::Plaintext => "plaintext".into(),
         Outcome::Protocol(why) => format!("protocol {why}"),
-        Outcome::Reset => "reset".into(),
-        Outcome::Timeout => "timeout".into(),
         Outcome::Version(v) => format!("version {v:#06x}"),
     }
 }

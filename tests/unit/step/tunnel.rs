@@ -35,7 +35,7 @@ fn name(outcome: Outcome) -> &'static str {
         Outcome::Refused => "refused",
         Outcome::Unreachable => "unreachable",
         Outcome::Timeout => "timeout",
-        Outcome::Closed => "closed",
+        Outcome::Ended(end) => end.word(),
         Outcome::Malformed => "malformed",
     }
 }
@@ -88,7 +88,7 @@ fn every_answer_of_an_http_proxy_has_its_outcome() {
         assert!(late || found.starts_with(expected), "{found}, dribbled, expected {expected}");
     }
     assert_eq!(answer("http://p", &[b"HTTP/1.1 200 OK\r\n"], None).0, "closed - HTTP/1.1 200 OK");
-    assert_eq!(answer("http://p", &[], Some(ErrorKind::ConnectionReset)).0, "closed - ");
+    assert_eq!(answer("http://p", &[], Some(ErrorKind::ConnectionReset)).0, "reset - ");
 }
 
 #[test]
