@@ -39,7 +39,7 @@ fn a_reset_right_after_the_accept_is_a_reset_in_every_step_and_every_time() {
 fn a_fin_right_after_the_accept_is_a_fin_in_every_step() {
     let server = zoo::hangup().serve();
     // What is sent to a closed socket may meet it first, and is answered with a RST.
-    for (options, _) in FIRST_WORDS.iter().filter(|(_, wordless)| *wordless) {
+    for (options, _) in FIRST_WORDS.iter().take(4) {
         let outcome = Run::new([&server.addr().to_string()]).args(*options).run();
         outcome.verdict("tcp.closed").says("FIN").says_not("RST").says_not("reset");
     }
