@@ -19,7 +19,7 @@ pub use values::{bad_file, contradiction, limit, number, parse_text};
 use crate::base::deadline::Timeouts;
 use crate::base::sys;
 use crate::base::text::{self, Lang, Note, shown};
-use crate::report::Style;
+use crate::report::{self, Style};
 use crate::verdict::Keyword;
 use lexopt::{Arg, Parser, ValueExt};
 use std::ffi::OsString;
@@ -106,7 +106,7 @@ fn parse_language(text: &str) -> Option<Lang> {
 }
 
 /// The value of `--lang`, which `language` has read already and could not complain about.
-pub fn known_language(text: &str) -> Result<Lang, Note> {
+fn known_language(text: &str) -> Result<Lang, Note> {
     parse_language(text).ok_or_else(|| Note::new("usage.lang").with("lang", shown(text)))
 }
 
@@ -160,19 +160,43 @@ fn main_command(
     limits: Timeouts,
 ) -> Result<Command, Note> {
     let mut draft = Draft::new(limits);
-    while let Some(arg) = parser.next().map_err(|e| unknown(&e, args))? {
+    while let Some(arg) = parser.next().map_err(|e| unknown(&e, "check", args))? {
         match Typed::from(arg) {
             Typed::Word(word) => draft.word(word)?,
             Typed::Option(name) => match name.as_str() {
                 "-h" => return help("usage", lang).map(Command::Help),
                 "--help" => return help("check", lang).map(Command::Help),
                 "-V" | "--version" => return Ok(Command::Help(VERSION.to_string())),
-                name => draft.take(name, &mut parser).map_err(|e| e.into_note(args))?,
+                name => draft.take(name, &mut parser).map_err(|e| e.into_note("check", args))?,
             },
         }
     }
     draft.contradictions()?;
     Ok(Command::Check(Box::new(draft)))
+}
+
+/// Reads the arguments of a companion command: `take` gets each but the options that all have,
+/// with the parser for its value. False: the help was asked for, and has been printed.
+pub fn arguments(
+    command: &str,
+    mut parser: Parser,
+    lang: Lang,
+    take: &mut dyn FnMut(Typed, &mut Parser) -> Result<(), Wrong>,
+) -> Result<bool, Stop> {
+    let args = parser.try_raw_args().map(|raw| raw.as_slice().to_vec()).unwrap_or_default();
+    while let Some(arg) = parser.next().map_err(|error| unknown(&error, command, &args))? {
+        let arg = Typed::from(arg);
+        let taken = match &arg {
+            Typed::Option(name) if name == "-h" || name == "--help" => {
+                report::print(&help(command, lang)?)?;
+                return Ok(false);
+            }
+            Typed::Option(name) if name == "--lang" => take_language(&mut parser),
+            _ => take(arg, &mut parser),
+        };
+        taken.map_err(|wrong| wrong.into_note(command, &args))?;
+    }
+    Ok(true)
 }
 
 /// One argument, freed from the parser so that its value can be read.
@@ -219,18 +243,24 @@ impl From<Note> for Wrong {
 }
 
 impl Wrong {
-    pub fn into_note(self, args: &[OsString]) -> Note {
+    /// No command has this option, or this one has not.
+    pub fn option(name: String) -> Self {
+        Self::Parser(lexopt::Error::UnexpectedOption(name))
+    }
+
+    /// The sentence for somebody who typed `args` after `command`.
+    fn into_note(self, command: &str, args: &[OsString]) -> Note {
         match self {
-            Self::Parser(error) => unknown(&error, args),
+            Self::Parser(error) => unknown(&error, command, args),
             Self::Note(note) => note,
         }
     }
 }
 
 /// Says what to type instead of an argument that the parser refused.
-pub fn unknown(error: &lexopt::Error, args: &[OsString]) -> Note {
+fn unknown(error: &lexopt::Error, command: &str, args: &[OsString]) -> Note {
     use lexopt::Error;
-    match error {
+    let note = match error {
         Error::MissingValue { option } => {
             Note::new("usage.novalue").with("option", option.as_deref().unwrap_or("?"))
         }
@@ -252,13 +282,8 @@ pub fn unknown(error: &lexopt::Error, args: &[OsString]) -> Note {
             }
         }
         _ => Note::new("usage.unknown").with("option", "?"),
-    }
-}
-
-/// The same for a command that has a help page of its own.
-pub fn no_option(command: &str, error: &lexopt::Error) -> Note {
-    let key = "usage.option".to_string();
-    Note { key, ..unknown(error, &[]) }.with("command", command)
+    };
+    note.with("command", command)
 }
 
 const VERSION: &str = concat!("reach ", env!("CARGO_PKG_VERSION"), "\n");

@@ -2,7 +2,7 @@
 //! on. Reads what `--json` wrote there; the name of a file is the name of its box.
 
 use crate::base::text::{Lang, Note, shown, width};
-use crate::cli::{self, Stop, Typed};
+use crate::cli::{self, Stop, Typed, Wrong};
 use crate::report::{self, Style};
 use std::ffi::OsString;
 use std::fs::File;
@@ -27,20 +27,17 @@ struct Check {
 }
 
 /// Compares, and returns 1 if the boxes have different verdicts on a target or one has none.
-pub fn run(mut parser: lexopt::Parser, lang: Lang) -> Result<u8, Stop> {
+pub fn run(parser: lexopt::Parser, lang: Lang) -> Result<u8, Stop> {
     let mut files: Vec<PathBuf> = Vec::new();
-    let unknown = |error: lexopt::Error| Stop::from(cli::no_option("compare", &error));
-    while let Some(arg) = parser.next().map_err(unknown)? {
-        match Typed::from(arg) {
-            Typed::Word(file) => files.push(file.into()),
-            Typed::Option(name) => match name.as_str() {
-                "-h" | "--help" => {
-                    return Ok(report::print(&cli::help("compare", lang)?).map(|()| 0)?);
-                }
-                "--lang" => cli::take_language(&mut parser).map_err(|e| e.into_note(&[]))?,
-                _ => return Err(unknown(lexopt::Error::UnexpectedOption(name))),
-            },
+    let go_on = cli::arguments("compare", parser, lang, &mut |arg, _| match arg {
+        Typed::Word(file) => {
+            files.push(file.into());
+            Ok(())
         }
+        Typed::Option(name) => Err(Wrong::option(name)),
+    })?;
+    if !go_on {
+        return Ok(0);
     }
     if files.len() < 2 {
         return Err(Note::new("usage.compare").into());

@@ -8,7 +8,7 @@ use crate::cert::identity::{self, ClientIdentity};
 use crate::cert::mint::{Minted, mint};
 use crate::cert::trust::Trust;
 use crate::cli::job::Check;
-use crate::cli::{self, Command, Stop};
+use crate::cli::{self, Command, Stop, Typed, Wrong};
 use crate::report::{self, Style};
 use crate::step::record::Spine;
 use crate::verdict::{self, Keyword};
@@ -55,22 +55,13 @@ enum Dns {
 }
 
 /// Runs every case and tells how each came out; 0 when all verdicts are as expected.
-pub fn run(
-    mut parser: lexopt::Parser,
-    lang: Lang,
-    limits: Timeouts,
-    spine: Spine,
-) -> Result<u8, Stop> {
-    while let Some(arg) = parser.next().map_err(|e| cli::unknown(&e, &[]))? {
-        match cli::Typed::from(arg) {
-            cli::Typed::Option(o) if o == "-h" || o == "--help" => {
-                return Ok(report::print(&cli::help("selftest", lang)?).map(|()| 0)?);
-            }
-            cli::Typed::Option(o) if o == "--lang" => {
-                cli::take_language(&mut parser).map_err(|e| e.into_note(&[]))?;
-            }
-            _ => return Err(Note::new("usage.selftest").into()),
-        }
+pub fn run(parser: lexopt::Parser, lang: Lang, limits: Timeouts, spine: Spine) -> Result<u8, Stop> {
+    let read = cli::arguments("selftest", parser, lang, &mut |arg, _| match arg {
+        Typed::Word(_) => Err(Note::new("usage.selftest").into()),
+        Typed::Option(name) => Err(Wrong::option(name)),
+    })?;
+    if !read {
+        return Ok(0);
     }
     let style = cli::style(lang, false);
     report::print(&format!("{}\n\n", Note::new("selftest.title").render(lang)))?;

@@ -26,25 +26,19 @@ use std::time::Duration;
 /// Reads the arguments, opens the connection, talks; the exit status is the check's, or says how
 /// the conversation ended.
 pub fn run(
-    mut parser: lexopt::Parser,
+    parser: lexopt::Parser,
     lang: Lang,
     limits: Timeouts,
     opener: Opener,
 ) -> Result<u8, Stop> {
-    let args = parser.try_raw_args().map(|raw| raw.as_slice().to_vec()).unwrap_or_default();
     let mut manner = Manner { crlf: false, hex: false, raw: false, idle: IDLE };
     let mut draft = Draft::new(limits);
-    while let Some(arg) = parser.next().map_err(|e| cli::unknown(&e, &args))? {
-        match Typed::from(arg) {
-            Typed::Word(word) => draft.word(word)?,
-            Typed::Option(name) if name == "-h" || name == "--help" => {
-                return Ok(report::print(&cli::help("talk", lang)?).map(|()| 0)?);
-            }
-            Typed::Option(name) => {
-                let taken = manner.take(&name, &mut parser, &mut draft);
-                taken.map_err(|e| e.into_note(&args))?;
-            }
-        }
+    let read = cli::arguments("talk", parser, lang, &mut |arg, parser| match arg {
+        Typed::Word(word) => Ok(draft.word(word)?),
+        Typed::Option(name) => manner.take(&name, parser, &mut draft),
+    })?;
+    if !read {
+        return Ok(0);
     }
     manner.fits(&draft)?;
     draft.contradictions()?;

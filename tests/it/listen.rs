@@ -596,7 +596,7 @@ fn a_wrong_command_line_is_exit_2_and_says_what_to_type() {
         (&["::1:80"], "[IPv6]:PORT"),
         (&["70000"], "(typed: 70000)"),
         (&["\x1b[2J"], "(typed: \\x1b[2J)"),
-        (&["80", "--frobnicate"], "--frobnicate is no option of listen"),
+        (&["80", "--frobnicate"], "unknown option --frobnicate; see: reach help listen"),
         (&["80", "--count"], "reach help listen"),
         (&["80", "--count", "0"], "--count 0: give a number above 0"),
         (&["80", "--for", "x"], "--for x: give a time"),

@@ -144,6 +144,14 @@ const WRONG: &[(&str, &str)] = &[
     ("compare --lang xx a b", "--lang xx: give en or ja"),
     ("watch --lang xx", "--lang xx: give en or ja"),
     ("watch --once --for 1s", "--once and --for contradict each other"),
+    ("watch --bogus", "unknown option --bogus; see: reach help watch"),
+    ("watch --interval", "--interval needs a value; see: reach help watch"),
+    ("listen --bogus", "unknown option --bogus; see: reach help listen"),
+    ("listen --tls=1 80", "--tls takes no value"),
+    ("talk --bogus", "unknown option --bogus; see: reach help talk"),
+    ("talk -crlf {}", "-crlf has one dash; long options have two: --crlf (see: reach help talk)"),
+    ("compare --bogus", "unknown option --bogus; see: reach help compare"),
+    ("selftest --bogus", "unknown option --bogus; see: reach help selftest"),
 ];
 
 #[test]
@@ -178,9 +186,9 @@ fn every_wrong_command_line_is_explained_in_japanese_too() {
 #[track_caller]
 fn usage_error(args: &[String], lang: &str, names: &dns::Server) -> Outcome {
     let mut run = Run::new(args);
-    let command = args
-        .first()
-        .is_some_and(|first| ["help", "selftest", "compare", "watch"].contains(&&**first));
+    let command = args.first().is_some_and(|first| {
+        ["help", "selftest", "compare", "listen", "talk", "watch"].contains(&&**first)
+    });
     if !args.is_empty() && !command {
         // First, since a later option may be the wrong one. Names that pass must be seen.
         run = Run::new([format!("--dns={}", names.addr())]).args(args);

@@ -23,7 +23,6 @@ use crate::base::text::{Lang, Note, hex, shown};
 use crate::cert::identity::{self, ClientIdentity};
 use crate::cert::mint::mint;
 use crate::cli::{self, Stop, Typed, Wrong};
-use crate::report;
 use crate::verdict::{Keyword, os_error};
 use lexopt::{Parser, ValueExt};
 use log::Log;
@@ -72,58 +71,42 @@ struct Plan {
 }
 
 /// Listens until the count or the time is reached, or somebody ends it.
-pub fn run(mut parser: Parser, lang: Lang) -> Result<u8, Stop> {
-    let draft = match read_options(&mut parser) {
-        Ok(Some(draft)) => draft,
-        Ok(None) => return Ok(report::print(&cli::help("listen", lang)?).map(|()| 0)?),
-        Err(Wrong::Note(note)) => return Err(note.into()),
-        Err(Wrong::Parser(error)) => return Err(cli::no_option("listen", &error).into()),
-    };
+pub fn run(parser: Parser, lang: Lang) -> Result<u8, Stop> {
+    let mut draft = Draft::default();
+    if !cli::arguments("listen", parser, lang, &mut |arg, parser| draft.take(arg, parser))? {
+        return Ok(0);
+    }
+    if draft.places.is_empty() {
+        return Err(Note::new("usage.listen").with("typed", "").into());
+    }
     let mut server = open(draft, lang)?;
     while server.round()? {}
     server.close()
 }
 
-/// `None`: the help was asked for.
-fn read_options(parser: &mut Parser) -> Result<Option<Draft>, Wrong> {
-    let mut draft = Draft::default();
-    while let Some(arg) = parser.next()? {
-        let name = match Typed::from(arg) {
+impl Draft {
+    /// An option, or where to listen.
+    fn take(&mut self, arg: Typed, parser: &mut Parser) -> Result<(), Wrong> {
+        let name = match arg {
             Typed::Option(name) => name,
             Typed::Word(word) => {
-                draft.places.push(parse_place(&word.to_string_lossy())?);
-                continue;
+                self.places.push(parse_place(&word.to_string_lossy())?);
+                return Ok(());
             }
         };
+        let mut word = || parser.value()?.string();
         match name.as_str() {
-            "-h" | "--help" => return Ok(None),
-            "--echo" => draft.set_mode(Mode::Echo, "--echo")?,
-            "--silent" => draft.set_mode(Mode::Silent, "--silent")?,
-            "--close" => draft.set_mode(Mode::Close, "--close")?,
-            "--tls" => draft.tls = true,
-            "--json" => draft.json = true,
-            "--banner" | "--cert" | "--key" | "--count" | "--for" | "--lang" => {
-                draft.set(&name, parser.value()?.string()?)?;
-            }
-            _ => return Err(lexopt::Error::UnexpectedOption(name).into()),
-        }
-    }
-    if draft.places.is_empty() {
-        return Err(Note::new("usage.listen").with("typed", "").into());
-    }
-    Ok(Some(draft))
-}
-
-impl Draft {
-    /// An option that has a value.
-    fn set(&mut self, name: &str, value: String) -> Result<(), Note> {
-        match name {
-            "--banner" => self.banner = Some(cli::parse_text(&value, "--banner")?),
-            "--cert" => self.cert = Some(value.into()),
-            "--key" => self.key = Some(value.into()),
-            "--count" => self.count = Some(cli::number(&value, "--count")?),
-            "--for" => self.limit = Some(cli::limit(&value, "--for")?),
-            _ => drop(cli::known_language(&value)?),
+            "--echo" => self.set_mode(Mode::Echo, "--echo")?,
+            "--silent" => self.set_mode(Mode::Silent, "--silent")?,
+            "--close" => self.set_mode(Mode::Close, "--close")?,
+            "--tls" => self.tls = true,
+            "--json" => self.json = true,
+            "--banner" => self.banner = Some(cli::parse_text(&word()?, "--banner")?),
+            "--cert" => self.cert = Some(word()?.into()),
+            "--key" => self.key = Some(word()?.into()),
+            "--count" => self.count = Some(cli::number(&word()?, "--count")?),
+            "--for" => self.limit = Some(cli::limit(&word()?, "--for")?),
+            _ => return Err(Wrong::option(name)),
         }
         Ok(())
     }

@@ -60,7 +60,7 @@ struct Ask {
 }
 
 /// Reads the arguments and watches; 0, or 21 when what `--until` waits for did not happen.
-pub fn run(mut parser: lexopt::Parser, lang: Lang) -> Result<u8, Stop> {
+pub fn run(parser: lexopt::Parser, lang: Lang) -> Result<u8, Stop> {
     let mut ask = Ask {
         filter: Filter::default(),
         once: false,
@@ -71,16 +71,15 @@ pub fn run(mut parser: lexopt::Parser, lang: Lang) -> Result<u8, Stop> {
         interval: None,
     };
     let mut words = Vec::new();
-    while let Some(arg) = parser.next().map_err(|e| cli::unknown(&e, &[]))? {
-        match Typed::from(arg) {
-            Typed::Word(word) => words.push(word),
-            Typed::Option(name) if name == "-h" || name == "--help" => {
-                return Ok(report::print(&cli::help("watch", lang)?).map(|()| 0)?);
-            }
-            Typed::Option(name) => {
-                ask.take(&name, &mut parser).map_err(|e| e.into_note(&[]))?;
-            }
+    let read = cli::arguments("watch", parser, lang, &mut |arg, parser| match arg {
+        Typed::Word(word) => {
+            words.push(word);
+            Ok(())
         }
+        Typed::Option(name) => ask.take(name, parser),
+    })?;
+    if !read {
+        return Ok(0);
     }
     for (given, option) in [(ask.limit.is_some(), "--for"), (!ask.until.is_empty(), "--until")] {
         if ask.once && given {
@@ -101,17 +100,16 @@ pub fn run(mut parser: lexopt::Parser, lang: Lang) -> Result<u8, Stop> {
 }
 
 impl Ask {
-    fn take(&mut self, name: &str, parser: &mut lexopt::Parser) -> Result<(), Wrong> {
+    fn take(&mut self, name: String, parser: &mut lexopt::Parser) -> Result<(), Wrong> {
         let mut word = || parser.value()?.string();
-        match name {
+        match name.as_str() {
             "--once" => self.once = true,
             "--json" => self.json = true,
-            "--for" => self.limit = Some(cli::limit(&word()?, name)?),
-            "--interval" => self.interval = Some(cli::limit(&word()?, name)?),
+            "--for" => self.limit = Some(cli::limit(&word()?, &name)?),
+            "--interval" => self.interval = Some(cli::limit(&word()?, &name)?),
             "--until" => self.until.push(state_number(&word()?)?),
             "--pid" => self.pid = Some(cli::number(&word()?, "--pid")?),
-            "--lang" => cli::take_language(parser)?,
-            other => return Err(lexopt::Error::UnexpectedOption(other.to_string()).into()),
+            _ => return Err(Wrong::option(name)),
         }
         Ok(())
     }
