@@ -1,8 +1,9 @@
-//! In: durations from the command line. Out: points in time that steps must not outlive.
+//! In: durations from the command line. Out: points in time that steps must not outlive. The
+//! clocks are read here and nowhere else.
 
 use std::time::{Duration, Instant, SystemTime};
 
-/// When a step began and when it must have ended. Reading the clock happens only here.
+/// When a step began and when it must have ended.
 #[derive(Clone, Copy)]
 pub struct Deadline {
     began: Instant,
@@ -35,6 +36,20 @@ impl Deadline {
     pub fn no_later_than(mut self, other: Deadline) -> Self {
         self.ends = self.ends.min(other.ends);
         self
+    }
+}
+
+/// How long something has taken so far.
+#[derive(Clone, Copy)]
+pub struct Stopwatch(Instant);
+
+impl Stopwatch {
+    pub fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    pub fn elapsed(&self) -> Duration {
+        self.0.elapsed()
     }
 }
 
@@ -90,6 +105,11 @@ pub fn millis(duration: Duration, decimals: u32) -> String {
     let shown = duration.as_micros() / scale;
     let unit = 1000 / scale;
     format!("{}.{:0width$}", shown / unit, shown % unit, width = decimals as usize)
+}
+
+/// Seconds, in the same way.
+pub fn seconds(duration: Duration, decimals: u32) -> String {
+    millis(duration / 1000, decimals)
 }
 
 /// Longer than anybody waits, short enough that adding it to a clock cannot overflow.

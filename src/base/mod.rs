@@ -1,10 +1,14 @@
 //! What every room uses: text, time, system calls; nothing of ours is below it.
 //!
+//!   calendar  seconds since 1970 <-> a date
+//!   address   one form for IPv4 and IPv6
 //!   text      untrusted bytes made safe to show; messages by key and language
 //!   deadline  one clock, an absolute deadline for each step
 //!   sys       the only unsafe code: socket, connect, the error queue, poll
 //!   parallel  several things at the same time
 
+pub mod calendar;
+pub mod address;
 pub mod text;
 pub mod deadline;
 #[allow(unsafe_code)]

@@ -1,5 +1,7 @@
 //! In: bytes from peers, message keys. Out: text that is safe on a terminal or in JSON.
 
+pub use crate::base::calendar::{utc, utc_millis};
+
 use std::fmt::{self, Display, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -348,27 +350,15 @@ fn quad(v4: &Ipv4Addr) -> Short {
     out
 }
 
-/// `2026-11-23T15:04:05Z` from seconds since 1970 (civil calendar, proleptic Gregorian).
-pub fn utc(seconds: i64) -> String {
-    let (days, rest) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
-    // Days since 0000-03-01, so that the leap day ends its year.
-    let z = days + 719_468;
-    let (era, doe) = (z.div_euclid(146_097), z.rem_euclid(146_097));
-    let yoe = (doe - doe / 1460 + doe / 36_524 - doe / 146_096) / 365;
-    let doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
-    let mp = (5 * doy + 2) / 153;
-    let day = doy - (153 * mp + 2) / 5 + 1;
-    let month = if mp < 10 { mp + 3 } else { mp - 9 };
-    let year = yoe + era * 400 + i64::from(month <= 2);
-    let (h, m, s) = (rest / 3600, rest / 60 % 60, rest % 60);
-    format!("{year:04}-{month:02}-{day:02}T{h:02}:{m:02}:{s:02}Z")
-}
-
-/// The same from milliseconds, and with them.
-pub fn utc_millis(millis: i64) -> String {
-    let mut time = utc(millis.div_euclid(1000));
-    time.pop();
-    format!("{time}.{:03}Z", millis.rem_euclid(1000))
+/// `a, b, … (+n)`: the first few of them.
+pub fn few<T: ToString>(items: impl IntoIterator<Item = T>, most: usize) -> String {
+    let mut shown: Vec<String> = items.into_iter().map(|item| item.to_string()).collect();
+    let more = shown.len().saturating_sub(most);
+    shown.truncate(most);
+    if more > 0 {
+        shown.push(format!("… (+{more})"));
+    }
+    shown.join(", ")
 }
 
 /// Characters that move the cursor, reorder or hide text: C0, DEL, C1 (8-bit CSI and OSC),

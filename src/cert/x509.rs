@@ -1,6 +1,7 @@
 //! In: DER from a peer. Out: what a person wants to know about a certificate, and what chain
 //! building compares. Nothing is believed here: signatures are the business of `tls`.
 
+use crate::base::calendar::{DAY, days};
 use crate::base::text::{Untrusted, hex};
 use std::borrow::Cow;
 use std::cmp::Reverse;
@@ -504,22 +505,13 @@ fn time(validity: &mut Der<'_>) -> Option<i64> {
     let mut part = |from, to| parts.next()?.filter(|n| (from..=to).contains(n));
     let (month, day) = (part(1, 12)?, part(1, 31)?);
     let (hour, minute, second) = (part(0, 23)?, part(0, 59)?, part(0, 60)?);
-    Some(days(year, month, day) * 86400 + hour * 3600 + minute * 60 + second)
+    Some(days(year, month, day) * DAY + hour * 3600 + minute * 60 + second)
 }
 
 /// Decimal digits and nothing else.
 fn number(digits: &[u8]) -> Option<i64> {
     let all = digits.iter().all(u8::is_ascii_digit);
     all.then(|| digits.iter().fold(0, |n, d| n * 10 + i64::from(d - b'0')))
-}
-
-/// Days since 1970-01-01 in the Gregorian calendar; years are counted from March.
-fn days(year: i64, month: i64, day: i64) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let era = year.div_euclid(400);
-    let of_era = year.rem_euclid(400);
-    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
 }
 
 /// The key of a trust anchor: `raw_key`, or what a certificate had for it.

@@ -1,6 +1,6 @@
 //! Many targets, or one again and again: who checks what when, and what is told of it.
 
-use crate::base::deadline::{Deadline, LONGEST, unix_millis};
+use crate::base::deadline::{Deadline, LONGEST, Stopwatch, unix_millis};
 use crate::base::sys;
 use crate::base::text::Note;
 use crate::cli::job::{Again, Check, Form};
@@ -90,7 +90,7 @@ struct Shared {
     check: Check,
     spine: Spine,
     columns: Columns,
-    clock: Deadline,
+    clock: Stopwatch,
     /// One for each row where rows are repeated.
     tallies: Vec<Mutex<Tally>>,
     state: Mutex<State>,
@@ -140,7 +140,7 @@ impl Shared {
             check,
             spine,
             columns,
-            clock: Deadline::after(LONGEST),
+            clock: Stopwatch::start(),
             tallies,
             state: Mutex::new(State {
                 fresh: 0..rows,

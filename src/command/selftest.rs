@@ -1,6 +1,7 @@
 //! `reach selftest`: throw-away services on loopback, and the verdict that the real pipeline
 //! gives on each. The proof that this file works on a strange box, and the demonstration.
 
+use crate::base::calendar::DAY;
 use crate::base::deadline::{Timeouts, unix_now};
 use crate::base::sys;
 use crate::base::text::{Lang, Note};
@@ -230,8 +231,6 @@ fn name_answer(asked: &[u8], dns: Dns) -> Option<Vec<u8>> {
     let flags = [0x81, 0x80 | code, 0, 1, 0, count, 0, 0, 0, 0];
     Some([id, &flags, question, answers].concat())
 }
-
-const DAY: i64 = 86_400;
 
 /// Exit status, as of the check.
 /// Numbers to try until one is free for UDP and TCP.

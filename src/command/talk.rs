@@ -2,7 +2,7 @@
 //! opened and judged. One loop over three descriptors and a bounded buffer for each direction:
 //! nothing waits for the other direction, so neither a slow reader nor a slow writer blocks it.
 
-use crate::base::deadline::{Deadline, Timeouts, millis};
+use crate::base::deadline::{Deadline, Timeouts, seconds};
 use crate::base::sys;
 use crate::base::text::{self, Lang, Note};
 use crate::cli::job::{Check, Form};
@@ -248,9 +248,7 @@ impl<'a> Talk<'a> {
         self.unacknowledged = left;
         match reads {
             true => self.quiet = Some(Deadline::after(self.manner.idle)),
-            false => {
-                self.tell(&Note::new("talk.idle").with("s", millis(self.manner.idle / 1000, 1)))
-            }
+            false => self.tell(&Note::new("talk.idle").with("s", seconds(self.manner.idle, 1))),
         }
         !reads
     }

@@ -1,6 +1,7 @@
 //! The only human text and the only JSON. Computes nothing but columns.
 
-use crate::base::deadline::millis;
+use crate::base::calendar::DAY;
+use crate::base::deadline::{millis, seconds};
 use crate::base::sys::{self, Fault, Icmp};
 use crate::base::text::{self, Lang, Note, Untrusted, hex, json_string, utc, utc_millis, width};
 use crate::cert::store;
@@ -533,15 +534,11 @@ fn handshake_text(addr: &str, handshake: &Handshake, style: Style) -> String {
 
 /// Whom the leaf is for, who issued it, how long it lasts.
 fn certificate_text(leaf: &Certificate, now: i64, style: Style) -> String {
-    let names: Vec<String> = leaf.names.iter().take(NAMES).map(ToString::to_string).collect();
-    let mut names = names.join(", ");
-    if names.is_empty() {
-        names = leaf.subject.to_string();
-    }
-    if leaf.names.len() > NAMES {
-        names += &format!(", … (+{})", leaf.names.len() - NAMES);
-    }
-    let days = leaf.not_after.saturating_sub(now) / 86_400;
+    let names = match leaf.names.as_slice() {
+        [] => leaf.subject.to_string(),
+        names => text::few(names, NAMES),
+    };
+    let days = leaf.not_after.saturating_sub(now) / DAY;
     let key = if leaf.not_after < now { "row.certexpired" } else { "row.cert" };
     Note::new(key)
         .with("names", names)
@@ -1152,7 +1149,7 @@ pub fn summary<'a>(rows: &[Line<'a>], columns: &Columns, style: Style) -> String
 pub fn change(row: &Line<'_>, digest: &Digest, at: Moment, style: Style) -> String {
     let keyword = paint(digest.keyword.word(), if row.met { GREEN } else { RED }, style);
     let gap = " ".repeat(KEYWORD.saturating_sub(width(digest.keyword.word())));
-    let since = format!("+{}", millis(at.clock / 1000, 1));
+    let since = format!("+{}", seconds(at.clock, 1));
     let at = format!("{}  {since:>8} s", utc(at.unix.div_euclid(1000)));
     let line = format!("{at}  {keyword}{gap}  {}  {}", row.place(), digest.addr);
     line.trim_end().to_string() + "\n"
@@ -1353,10 +1350,7 @@ fn few(addrs: &[&IpAddr]) -> String {
             once.push(addr);
         }
     }
-    let more = once.len().saturating_sub(ADDRESSES);
-    once.truncate(ADDRESSES);
-    let more = if more > 0 { format!(", … (+{more})") } else { String::new() };
-    join(&once) + &more
+    text::few(once, ADDRESSES)
 }
 
 fn paint(word: &str, colour: &str, style: Style) -> String {

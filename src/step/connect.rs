@@ -6,8 +6,9 @@ use std::net::{Shutdown, SocketAddr, TcpStream, UdpSocket};
 use std::os::fd::AsFd;
 use std::time::Duration;
 
+use crate::base::address::canonical;
 use crate::base::deadline::Deadline;
-use crate::base::sys::{self, Fault, Icmp, Progress, SocketOptions, TcpInfo};
+use crate::base::sys::{self, Call, Fault, Icmp, Progress, SocketOptions, TcpInfo};
 
 /// One SYN and what came of it.
 #[derive(Clone, Debug)]
@@ -112,7 +113,7 @@ pub fn connect(
     let asked = progress == Progress::Pending || elapsed >= RETRANSMIT_EARLIEST;
     let info = if asked { connecting.info() } else { None }.unwrap_or_default();
     let outcome = match progress {
-        Progress::Connected if is_same(local, addr) => Outcome::ToItself,
+        Progress::Connected if canonical(local) == canonical(addr) => Outcome::ToItself,
         Progress::Connected => Outcome::Connected,
         Progress::Failed { errno, icmp: Some(icmp) } => rejected(errno, icmp, local, elapsed),
         Progress::Failed { errno, icmp: None } => failed(errno),
@@ -267,6 +268,36 @@ impl fmt::Display for End {
     }
 }
 
+/// A connection as steps use it: bytes both ways, and the point in time that no read or write
+/// outlives. Not `Read` and `Write` as such: whoever is called through a table of methods links
+/// all that those provide, 4 kB.
+pub trait Channel {
+    fn set_deadline(&mut self, deadline: Deadline);
+    fn receive(&mut self, buffer: &mut [u8]) -> io::Result<usize>;
+    /// Sends what it can, at once.
+    fn send(&mut self, bytes: &[u8]) -> io::Result<usize>;
+    /// How far the bytes sent have come.
+    fn delivery(&self) -> Delivery;
+}
+
+impl Channel for Wire {
+    fn set_deadline(&mut self, deadline: Deadline) {
+        Wire::set_deadline(self, deadline);
+    }
+
+    fn receive(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.read(buffer)
+    }
+
+    fn send(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.write(bytes)
+    }
+
+    fn delivery(&self) -> Delivery {
+        Wire::delivery(self)
+    }
+}
+
 impl Read for Wire {
     /// Bytes given back first, then the peer's; 0 is the peer's FIN, TimedOut the deadline.
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
@@ -326,7 +357,7 @@ fn unanswered(info: &TcpInfo, is_held: bool) -> Outcome {
 
 /// What it means that no SYN left (connect(2), and net/ipv4/fib_semantics.c for the routes).
 fn not_sent(addr: SocketAddr, fault: Fault) -> Outcome {
-    let Fault { call: "connect", errno } = fault else {
+    let Fault { call: Call::Connect, errno } = fault else {
         return Outcome::Local(fault);
     };
     match errno {
@@ -344,10 +375,6 @@ fn not_sent(addr: SocketAddr, fault: Fault) -> Outcome {
 /// ICMP 3/1 (RFC 792) or ICMPv6 1/3 (RFC 4443): what ipv4_link_failure() and NDP send.
 fn is_host_unreachable(icmp: &Icmp) -> bool {
     (icmp.kind, icmp.code) == if icmp.from.is_ipv4() { (3, 1) } else { (1, 3) }
-}
-
-fn is_same(a: SocketAddr, b: SocketAddr) -> bool {
-    a.port() == b.port() && a.ip().to_canonical() == b.ip().to_canonical()
 }
 
 fn lacks_scope(addr: SocketAddr) -> bool {

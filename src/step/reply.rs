@@ -2,12 +2,12 @@
 
 use crate::base::deadline::Deadline;
 use crate::base::text::Untrusted;
-use crate::step::connect::{self, Delivery, Wire};
+use crate::step::connect::{self, Channel, Delivery};
 use crate::step::greet;
-use crate::step::tls::{self, Session};
+use crate::step::tls;
 use crate::target::retype::{self, About};
 use crate::target::{Host, Target, TlsMode};
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -80,53 +80,6 @@ pub struct Head {
     length: Option<u64>,
     /// Bytes up to the body.
     size: usize,
-}
-
-/// A connection that can be asked through. Not `Read` and `Write` as such: whoever is called
-/// through a table brings every method of those along, 4 kB of them.
-pub trait Channel {
-    fn set_deadline(&mut self, deadline: Deadline);
-    fn receive(&mut self, buffer: &mut [u8]) -> io::Result<usize>;
-    /// Sends what it can, at once.
-    fn send(&mut self, bytes: &[u8]) -> io::Result<usize>;
-    fn delivery(&self) -> Delivery;
-}
-
-impl Channel for Wire {
-    fn set_deadline(&mut self, deadline: Deadline) {
-        Wire::set_deadline(self, deadline);
-    }
-
-    fn receive(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.read(buffer)
-    }
-
-    fn send(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.write(bytes)
-    }
-
-    fn delivery(&self) -> Delivery {
-        Wire::delivery(self)
-    }
-}
-
-impl Channel for Session<Wire> {
-    fn set_deadline(&mut self, deadline: Deadline) {
-        Session::set_deadline(self, deadline);
-    }
-
-    fn receive(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.read(buffer)
-    }
-
-    fn send(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let sent = self.write(bytes)?;
-        self.flush().map(|()| sent)
-    }
-
-    fn delivery(&self) -> Delivery {
-        self.carrier().delivery()
-    }
 }
 
 /// What the target says shall be asked: the user's words first, then its path, then the least

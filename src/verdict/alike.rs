@@ -1,5 +1,6 @@
 //! Rows of a list: what is kept of each, and what those that fail have in common.
 
+use crate::base::address::mapped;
 use crate::base::text::Note;
 use crate::step::record::Probe;
 use crate::step::resolve::{self, Lookup};
@@ -9,7 +10,7 @@ use crate::verdict::cert::flaw_keyword;
 use crate::verdict::dns::{dns_keyword, named};
 use crate::verdict::keyword::{Family, Keyword};
 use crate::verdict::names::show_server;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::Ipv6Addr;
 use std::time::Duration;
 
 /// What a list keeps of a verdict: its line in the table, and what lines may have in common.
@@ -94,14 +95,6 @@ fn spokesmen(lookup: &Lookup, keyword: Keyword) -> String {
         Err(failure) => lookup.server.is_none() && dns_keyword(*failure) == keyword,
     };
     named(lookup.answers.iter().filter(said).map(|a| show_server(a.server)).collect())
-}
-
-/// One type for both families, in the order of their addresses.
-fn mapped(ip: IpAddr) -> Ipv6Addr {
-    match ip {
-        IpAddr::V4(ip) => ip.to_ipv6_mapped(),
-        IpAddr::V6(ip) => ip,
-    }
 }
 
 /// A row of a list, for what rows have in common.

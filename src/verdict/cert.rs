@@ -1,6 +1,7 @@
 //! The certificate: its flaws, and what the trust stores said.
 
-use crate::base::text::{Note, utc};
+use crate::base::calendar::DAY;
+use crate::base::text::{Note, few, utc};
 use crate::cert::flaw::{Flaw, Unknown, Weak};
 use crate::cert::store::Source;
 use crate::cert::trust::{Judgement, Opinion, Trusts};
@@ -213,12 +214,7 @@ fn names_of(certificate: &Certificate, wanted: Option<&str>) -> String {
     // Of many names, the one that was probably meant comes first.
     let nearest = wanted.filter(|_| more > 0).and_then(|name| certificate.nearest(name));
     let others = certificate.names.iter().filter(|name| Some(*name) != nearest);
-    let mut names: Vec<String> =
-        nearest.into_iter().chain(others).take(SHOWN_NAMES).map(ToString::to_string).collect();
-    if more > 0 {
-        names.push(format!("… (+{more})"));
-    }
-    names.join(", ")
+    few(nearest.into_iter().chain(others), SHOWN_NAMES)
 }
 
 /// What the trust stores said, where one of them differs from the others or is missing.
@@ -249,8 +245,6 @@ fn opinions(judgement: &Judgement) -> Vec<Note> {
         _ => vec![],
     }
 }
-
-const DAY: i64 = 86_400;
 
 /// Names of a certificate that are listed.
 const SHOWN_NAMES: usize = 5;

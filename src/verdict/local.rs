@@ -1,6 +1,6 @@
 //! What this box could not do, so that nobody else is at fault.
 
-use crate::base::sys::Fault;
+use crate::base::sys::{Call, Fault};
 use crate::base::text::Note;
 use crate::step::resolve::{self, Failure, Lookup};
 use crate::verdict::finding::Finding;
@@ -14,7 +14,7 @@ pub(super) fn of_shortage(lookup: &Lookup) -> Option<Finding> {
         resolve::Outcome::Found => false,
     };
     let errnos = lookup.answers.iter().filter(|_| unasked).filter_map(|a| a.errno);
-    let mut faults = errnos.map(|errno| of_fault(&Fault { call: "socket", errno }));
+    let mut faults = errnos.map(|errno| of_fault(&Fault { call: Call::Socket, errno }));
     faults.find(|finding| finding.keyword == Keyword::LocalFiles)
 }
 
@@ -22,12 +22,12 @@ pub(super) fn of_shortage(lookup: &Lookup) -> Option<Finding> {
 pub(super) fn of_fault(fault: &Fault) -> Finding {
     let keyword = match (fault.call, fault.errno) {
         (_, libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM) => Keyword::LocalFiles,
-        ("bind", libc::EADDRNOTAVAIL | libc::EADDRINUSE) => Keyword::LocalAddress,
+        (Call::Bind, libc::EADDRNOTAVAIL | libc::EADDRINUSE) => Keyword::LocalAddress,
         (_, libc::EADDRNOTAVAIL | libc::EAGAIN) => Keyword::LocalPorts,
         (_, libc::EACCES | libc::EPERM) => Keyword::LocalPermission,
         (_, libc::ENODEV) => Keyword::LocalInterface,
         _ => Keyword::LocalOther,
     };
-    let said = format!("{}: {}", fault.call, os_error(fault.errno));
+    let said = format!("{}: {}", fault.call.name(), os_error(fault.errno));
     Finding::new(keyword).arg("detail", &said).why(Note::new("why.errno").with("error", said))
 }

@@ -1,6 +1,6 @@
 //! The connect: who said no, or that nobody did.
 
-use crate::base::deadline::millis;
+use crate::base::deadline::seconds;
 use crate::base::sys::Icmp;
 use crate::base::text::{self, Note};
 use crate::step::connect::{self, Attempt};
@@ -26,7 +26,7 @@ pub(super) fn of_attempt(attempt: &Attempt) -> Option<Finding> {
         }
         Outcome::Icmp(icmp) => of_icmp(icmp, ip),
         Outcome::Silent => {
-            let seconds = millis(attempt.elapsed / 1000, 1);
+            let seconds = seconds(attempt.elapsed, 1);
             let note = Note::new("why.silent").with("syns", attempt.syns);
             Finding::new(Keyword::TcpTimeout).why(note.with("seconds", seconds))
         }

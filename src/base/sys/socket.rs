@@ -20,11 +20,38 @@ pub struct SocketOptions {
     pub interface: Option<String>,
 }
 
+/// What was asked of the kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Call {
+    Socket,
+    Bind,
+    Listen,
+    Connect,
+    LocalAddress,
+    /// The socket options SO_BINDTODEVICE and IPV6_V6ONLY.
+    BindToDevice,
+    OnlyV6,
+}
+
+impl Call {
+    /// As the manual pages have it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Socket => "socket",
+            Self::Bind => "bind",
+            Self::Listen => "listen",
+            Self::Connect => "connect",
+            Self::LocalAddress => "getsockname",
+            Self::BindToDevice => "SO_BINDTODEVICE",
+            Self::OnlyV6 => "IPV6_V6ONLY",
+        }
+    }
+}
+
 /// A system call that failed on this box, before a packet could leave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// `socket`, `bind`, `connect`, or the name of a socket option.
-    pub call: &'static str,
+    pub call: Call,
     pub errno: i32,
 }
 
@@ -83,7 +110,7 @@ pub struct Connecting {
 pub fn connect(addr: SocketAddr, options: &SocketOptions) -> Result<Connecting, Fault> {
     let addr = plain(addr);
     let fault = |call| move |e: Error| Fault { call, errno: errno(&e) };
-    let stream = socket(&addr).map_err(fault("socket"))?;
+    let stream = socket(&addr).map_err(fault(Call::Socket))?;
     // include/uapi/linux/in.h, in6.h: the same option under each family's own numbers.
     let (level, recverr) = match addr {
         SocketAddr::V4(_) => (libc::IPPROTO_IP, libc::IP_RECVERR),
@@ -92,17 +119,17 @@ pub fn connect(addr: SocketAddr, options: &SocketOptions) -> Result<Connecting, 
     // Where it cannot be had (emulators), errno alone has to do.
     let _ = set(&stream, level, recverr, &1_i32.to_ne_bytes());
     if let Some(name) = &options.interface {
-        bind_to_device(&stream, name).map_err(fault("SO_BINDTODEVICE"))?;
+        bind_to_device(&stream, name).map_err(fault(Call::BindToDevice))?;
     }
     if let Some(source) = options.source {
-        bind(&stream, plain(source)).map_err(fault("bind"))?;
+        bind(&stream, plain(source)).map_err(fault(Call::Bind))?;
     }
     match with_sockaddr(&stream, &addr, libc::connect) {
-        Err(e) if errno(&e) != libc::EINPROGRESS => return Err(fault("connect")(e)),
+        Err(e) if errno(&e) != libc::EINPROGRESS => return Err(fault(Call::Connect)(e)),
         _ => {}
     }
     // Asked for now: a connect that fails takes the port away again.
-    let local = stream.local_addr().map_err(fault("getsockname"))?;
+    let local = stream.local_addr().map_err(fault(Call::LocalAddress))?;
     Ok(Connecting { stream, addr, local })
 }
 
@@ -176,14 +203,15 @@ impl Connecting {
 pub fn listen(addr: SocketAddr) -> Result<TcpListener, Fault> {
     let addr = plain(addr);
     let fault = |call| move |e: Error| Fault { call, errno: errno(&e) };
-    let stream = socket(&addr).map_err(fault("socket"))?;
+    let stream = socket(&addr).map_err(fault(Call::Socket))?;
     if addr.is_ipv6() && addr.ip().is_unspecified() {
         set(&stream, libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, &0_i32.to_ne_bytes())
-            .map_err(fault("IPV6_V6ONLY"))?;
+            .map_err(fault(Call::OnlyV6))?;
     }
-    bind(&stream, addr).map_err(fault("bind"))?;
+    bind(&stream, addr).map_err(fault(Call::Bind))?;
     // SAFETY: no pointers. The kernel cuts the backlog down to net.core.somaxconn.
-    checked(unsafe { libc::listen(stream.as_raw_fd(), c_int::MAX) }).map_err(fault("listen"))?;
+    checked(unsafe { libc::listen(stream.as_raw_fd(), c_int::MAX) })
+        .map_err(fault(Call::Listen))?;
     Ok(TcpListener::from(OwnedFd::from(stream)))
 }
 

@@ -3,7 +3,7 @@
 use super::hello::{HANDSHAKE, Hello, handshake_bytes, hello_size};
 use super::log::Log;
 use super::{Mode, Plan};
-use crate::base::deadline::{Deadline, millis};
+use crate::base::deadline::{Deadline, Stopwatch, seconds};
 use crate::base::sys;
 use crate::base::text::{Note, Untrusted, hex};
 use crate::step::greet;
@@ -21,7 +21,7 @@ pub struct Client {
     pub stream: TcpStream,
     pub peer: SocketAddr,
     pub local: SocketAddr,
-    pub accepted: Deadline,
+    pub accepted: Stopwatch,
     /// Its lines are shown; in a flood most clients are only counted.
     pub shown: bool,
     /// When it counts as silent, if that has not been acted on.
@@ -183,7 +183,7 @@ impl Client {
     pub fn end(&mut self, end: &End, log: &mut Log) {
         self.log_received(log);
         let note = self.note(&format!("listen.{}", end.0)).with("error", &end.1);
-        let note = note.with("seconds", millis(self.accepted.elapsed() / 1000, 3));
+        let note = note.with("seconds", seconds(self.accepted.elapsed(), 3));
         self.tell(note.with("bytes", self.raw.total), log);
     }
 

@@ -16,6 +16,7 @@ mod log;
 mod client;
 mod server;
 
+use crate::base::calendar::DAY;
 use crate::base::deadline::Deadline;
 use crate::base::deadline::unix_now;
 use crate::base::sys::{self, Fault};
@@ -199,8 +200,6 @@ fn refusal(place: SocketAddr, fault: &Fault) -> Stop {
     let note = Note::new(key).with("addr", place).with("port", place.port());
     Stop { note: note.with("error", os_error(fault.errno)), status: Keyword::LocalOther.exit() }
 }
-
-const DAY: i64 = 86_400;
 
 /// Descriptors that are left for everything else.
 const SPARE_FILES: usize = 16;

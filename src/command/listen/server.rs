@@ -4,7 +4,8 @@ use super::client::{Client, End, Received, SILENCE};
 use super::half_open::{HALF_OPEN_MAX, read_half_open};
 use super::log::Log;
 use super::{Mode, Plan};
-use crate::base::deadline::{Deadline, millis};
+use crate::base::address::canonical;
+use crate::base::deadline::{Deadline, Stopwatch, seconds};
 use crate::base::sys;
 use crate::base::text::Note;
 use crate::cli::Stop;
@@ -25,7 +26,7 @@ pub struct Server {
     clients: Vec<Box<Client>>,
     half_open: Vec<HalfOpen>,
     log: Log,
-    began: Deadline,
+    began: Stopwatch,
     counts: Counts,
     next_look: Deadline,
     /// Nothing is accepted until then: this box had no descriptor left.
@@ -51,9 +52,10 @@ struct HalfOpen {
 impl Server {
     /// Nothing accepted yet.
     pub fn new(plan: Plan, listeners: Vec<TcpListener>, ports: Vec<u16>, log: Log) -> Self {
-        let (began, buffer) = (Deadline::after(Duration::ZERO), vec![0; CHUNK]);
+        let (began, buffer) = (Stopwatch::start(), vec![0; CHUNK]);
+        let at_once = Deadline::after(Duration::ZERO);
         let (clients, half_open, counts) = (Vec::new(), Vec::new(), Counts::default());
-        let (next_look, pause) = (began, began);
+        let (next_look, pause) = (at_once, at_once);
         Self {
             plan,
             listeners,
@@ -172,7 +174,7 @@ impl Server {
             stream,
             peer: canonical(peer),
             local: canonical(local),
-            accepted: Deadline::after(Duration::ZERO),
+            accepted: Stopwatch::start(),
             shown: self.log.may_show(),
             silent_at: Some(Deadline::after(SILENCE)),
             tls: tls.map(Box::new),
@@ -204,7 +206,7 @@ impl Server {
     /// Looks for half-open connections to our ports. A busy box has large tables, so looking must
     /// not take more than a small part of the time.
     fn find_half_open(&mut self) {
-        let cost = Deadline::after(Duration::ZERO);
+        let cost = Stopwatch::start();
         let mut rows = Vec::new();
         read_half_open("/proc/net/tcp", &self.ports, &mut rows);
         read_half_open("/proc/net/tcp6", &self.ports, &mut rows);
@@ -243,15 +245,10 @@ impl Server {
             .with("visitors", self.counts.clients)
             .with("halfopen", self.counts.half_open)
             .with("crowded", self.counts.evicted)
-            .with("seconds", millis(self.began.elapsed() / 1000, 3));
+            .with("seconds", seconds(self.began.elapsed(), 3));
         self.log.tell(&note);
         self.log.out.error().map_or(Ok(0), |error| Err(error.into()))
     }
-}
-
-/// As the rest of the world writes it: IPv4 as IPv4, and without the scope that only we have.
-fn canonical(addr: SocketAddr) -> SocketAddr {
-    SocketAddr::new(addr.ip().to_canonical(), addr.port())
 }
 
 /// Clients at once.

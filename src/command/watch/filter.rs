@@ -1,6 +1,7 @@
 //! The FILTERs of the command line.
 
-use super::socket_table::{ESTABLISHED, End, LISTEN, Row, STATES, SYN_RECV, mapped};
+use super::socket_table::{ESTABLISHED, End, LISTEN, Row, STATES, SYN_RECV};
+use crate::base::address::mapped;
 use crate::base::deadline::Deadline;
 use crate::base::text::{Note, shown};
 use crate::cli;
@@ -44,7 +45,8 @@ impl Filter {
                 return Ok(());
             }
             let ips = addresses(host, root)?;
-            self.places.extend(ips.into_iter().map(|ip| Place { ip: Some(mapped(ip)), port }));
+            self.places
+                .extend(ips.into_iter().map(|ip| Place { ip: Some(mapped(ip).to_bits()), port }));
         }
         Ok(())
     }

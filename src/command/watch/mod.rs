@@ -28,7 +28,7 @@ mod owners;
 mod counters;
 mod tell;
 
-use crate::base::deadline::Deadline;
+use crate::base::deadline::{Deadline, Stopwatch, unix_millis};
 use crate::base::sys;
 use crate::base::text::{Lang, Note};
 use crate::cli::{self, Stop, Typed, Wrong};
@@ -41,7 +41,7 @@ use socket_table::End;
 use std::io;
 use std::os::fd::AsFd;
 use std::path::Path;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 use table::{Event, Table, What};
 use trouble::Trouble;
 
@@ -136,9 +136,9 @@ struct Watch<'a> {
     style: Style,
     table: Table<'a>,
     owners: Owners,
-    clock: Deadline,
+    clock: Stopwatch,
     /// Milliseconds from 1970 to the start of `clock`.
-    epoch: u64,
+    epoch: i64,
     out: Output,
     counters: Vec<u64>,
     /// What was told, where, and of how many sockets: told again when it has doubled.
@@ -165,15 +165,14 @@ struct Attempt {
 
 impl<'a> Watch<'a> {
     fn new(ask: &'a Ask, style: Style) -> Self {
-        let epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let folder = ask.pid.map_or("/proc/net".into(), |pid| format!("/proc/{pid}/net").into());
         Self {
             ask,
             style,
             table: Table::new(&ask.filter, folder),
             owners: Owners::default(),
-            clock: Deadline::after(INTERVAL),
-            epoch: ms(epoch),
+            clock: Stopwatch::start(),
+            epoch: unix_millis(),
             out: Output::new(),
             counters: Vec::new(),
             told: Vec::new(),

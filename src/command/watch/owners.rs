@@ -3,7 +3,7 @@
 use super::ms;
 use super::table::Table;
 use super::trouble::KNOWN_MAX;
-use crate::base::deadline::Deadline;
+use crate::base::deadline::Stopwatch;
 use crate::base::text::Untrusted;
 use std::fs;
 
@@ -20,7 +20,7 @@ pub struct Owners {
 
 impl Owners {
     /// Finds the processes of the entries that have not been asked yet.
-    pub fn resolve(&mut self, table: &mut Table<'_>, clock: Deadline) {
+    pub fn resolve(&mut self, table: &mut Table<'_>, clock: Stopwatch) {
         let filter = table.filter;
         let only = &filter.pids;
         let now = clock.elapsed();

@@ -1,6 +1,6 @@
 //! The rows of /proc/net/tcp and tcp6, and what the kernel's numbers are called.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::Ipv6Addr;
 
 /// One end of a socket; an IPv4 address is kept as ::ffff:a.b.c.d.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -34,13 +34,6 @@ pub struct Row {
 
 pub fn state_name(state: u8) -> &'static str {
     STATES.split(' ').nth(usize::from(state).wrapping_sub(1)).unwrap_or("?")
-}
-
-pub fn mapped(ip: IpAddr) -> u128 {
-    match ip {
-        IpAddr::V4(ip) => MAPPED | u128::from(u32::from(ip)),
-        IpAddr::V6(ip) => u128::from(ip),
-    }
 }
 
 impl End {

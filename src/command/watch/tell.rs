@@ -4,7 +4,7 @@ use super::socket_table::{ESTABLISHED, LISTEN, Row, STATE_MAX, SYN_SENT, state_n
 use super::table::{Event, What};
 use super::trouble::KNOWN_MAX;
 use super::{Attempt, INTERVAL, Watch, ms};
-use crate::base::deadline::millis;
+use crate::base::deadline::seconds;
 use crate::base::text::{self, Note, Untrusted};
 use crate::report::{self, Object};
 use std::io::{self, IsTerminal};
@@ -85,7 +85,7 @@ impl Watch<'_> {
     }
 
     fn iso(&self, at: u64) -> String {
-        text::utc_millis((self.epoch + at) as i64)
+        text::utc_millis(self.epoch.saturating_add_unsigned(at))
     }
 
     /// The columns of netstat.
@@ -280,7 +280,7 @@ fn ends(object: Object, row: &Row) -> Object {
 
 /// Milliseconds as seconds with one decimal.
 pub fn tenths(ms: u64) -> String {
-    millis(Duration::from_micros(ms), 1)
+    seconds(Duration::from_millis(ms), 1)
 }
 
 /// `timer_active` of get_tcp4_sock, in the words of netstat.

@@ -13,7 +13,7 @@ use crate::cert::identity::{ClientIdentity, provider};
 use crate::cert::proof::{Leave, NoVerify, Signed, Unproven, checkable};
 use crate::cert::trust::{Judgement, Trust};
 use crate::cert::x509::{self, Certificate};
-use crate::step::connect::{End, Wire};
+use crate::step::connect::{Channel, Delivery, End, Wire};
 use names::{GROUPS, SUITES, VERSIONS, blames_client, lookup};
 use recorder::{Recorder, Seen};
 use rustls::client::Resumption;
@@ -23,17 +23,6 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
-
-/// What lies beneath TLS: bytes, and the point in time that no read or write outlives.
-pub trait Carrier: Read + Write {
-    fn set_deadline(&mut self, deadline: Deadline);
-}
-
-impl Carrier for Wire {
-    fn set_deadline(&mut self, deadline: Deadline) {
-        Wire::set_deadline(self, deadline);
-    }
-}
 
 /// What to offer to the server.
 pub struct Options {
@@ -116,11 +105,11 @@ pub enum Demand {
 }
 
 /// A session that sends and receives nothing yet: see `Sealed::open`.
-pub struct Sealed<W: Carrier>(Session<W>);
+pub struct Sealed<W: Channel>(Session<W>);
 
 /// Application data over TLS. Errors are those of `io`; `alert_in` reads the alert out of one.
 /// Behind a pointer: it is large, and 512 threads may wait with it on their stacks.
-pub struct Session<W: Carrier>(Box<rustls::StreamOwned<ClientConnection, Tap<W>>>);
+pub struct Session<W: Channel>(Box<rustls::StreamOwned<ClientConnection, Tap<W>>>);
 
 /// A connection that remembers what came first.
 struct Tap<W> {
@@ -156,7 +145,7 @@ impl Handshake {
     }
 }
 
-impl<W: Carrier> Sealed<W> {
+impl<W: Channel> Sealed<W> {
     /// The session for whoever may send application data through it.
     pub fn open(self, _: Leave) -> Session<W> {
         self.0
@@ -179,7 +168,7 @@ impl Handshake {
 
 /// The whole handshake, and a session if it was completed. Sends no application data, and
 /// judges nothing.
-pub fn handshake<W: Carrier>(
+pub fn handshake<W: Channel>(
     mut wire: W,
     options: &Options,
     deadline: Deadline,
@@ -280,11 +269,7 @@ fn record(outcome: Outcome, seen: Seen) -> Handshake {
     }
 }
 
-impl<W: Carrier> Session<W> {
-    pub fn set_deadline(&mut self, deadline: Deadline) {
-        self.0.sock.wire.set_deadline(deadline);
-    }
-
+impl<W: Channel> Session<W> {
     /// The connection beneath, for asking the kernel about it.
     pub fn carrier(&self) -> &W {
         &self.0.sock.wire
@@ -439,38 +424,41 @@ impl Session<Wire> {
     }
 }
 
-impl<W: Carrier> Read for Session<W> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+impl<W: Channel> Channel for Session<W> {
+    fn set_deadline(&mut self, deadline: Deadline) {
+        self.0.sock.wire.set_deadline(deadline);
+    }
+
+    fn receive(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.0.read(buffer)
     }
-}
 
-impl<W: Carrier> Write for Session<W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.write(bytes)
+    fn send(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let sent = self.0.write(bytes)?;
+        self.0.flush().map(|()| sent)
     }
 
-    fn flush(&mut self) -> io::Result<()> {
-        self.0.flush()
+    fn delivery(&self) -> Delivery {
+        self.0.sock.wire.delivery()
     }
 }
 
-impl<W: Read> Read for Tap<W> {
+impl<W: Channel> Read for Tap<W> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.wire.read(buffer)?;
+        let count = self.wire.receive(buffer)?;
         let room = FIRST_MAX.saturating_sub(self.first.len()).min(count);
         self.first.extend_from_slice(buffer.get(..room).unwrap_or_default());
         Ok(count)
     }
 }
 
-impl<W: Write> Write for Tap<W> {
+impl<W: Channel> Write for Tap<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.wire.write(bytes)
+        self.wire.send(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.wire.flush()
+        Ok(())
     }
 }
 

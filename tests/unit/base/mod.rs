@@ -1,2 +1,3 @@
+mod calendar;
 mod sys;
 mod text;

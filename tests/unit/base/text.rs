@@ -1,6 +1,6 @@
-//! How messages are found.
+//! How messages are found, and lists shortened.
 
-use crate::base::text::{self, Lang, message};
+use crate::base::text::{self, Lang, few, message};
 
 const FILES: [&str; 2] =
     [include_str!("../../../src/text/verdicts.txt"), include_str!("../../../src/text/notes.txt")];
@@ -59,4 +59,11 @@ fn every_text_is_read_as_it_was_written() {
     assert!(count > 1000, "{count} texts");
     assert_eq!(message(Lang::En, "help why.alert"), None);
     assert_eq!(message(Lang::En, ""), None);
+}
+
+#[test]
+fn of_many_a_few_are_shown_and_the_rest_counted() {
+    assert_eq!(few(["a", "b"], 2), "a, b");
+    assert_eq!(few(["a", "b", "c", "d"], 2), "a, b, … (+2)");
+    assert_eq!(few([0; 0], 2), "");
 }

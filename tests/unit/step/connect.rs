@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::base::deadline::Deadline;
-use crate::base::sys::{self, Fault, SocketOptions};
+use crate::base::sys::{self, Call, Fault, SocketOptions};
 use crate::step::connect::{Attempt, Outcome, Wire, connect};
 
 const LIMIT: Duration = Duration::from_secs(1);
@@ -74,10 +74,10 @@ fn a_failure_of_this_box_names_the_call() {
     let interface =
         |name: &str| SocketOptions { interface: Some(name.into()), ..Default::default() };
     for (addr, options, call, errno) in [
-        ("127.0.0.1:9", source, "bind", libc::EADDRNOTAVAIL),
-        ("127.0.0.1:9", interface("none0"), "SO_BINDTODEVICE", libc::ENODEV),
-        ("127.0.0.1:9", interface("lo-but-much-too-long"), "SO_BINDTODEVICE", libc::ENODEV),
-        ("[fe80::1]:9", SocketOptions::default(), "connect", libc::EINVAL),
+        ("127.0.0.1:9", source, Call::Bind, libc::EADDRNOTAVAIL),
+        ("127.0.0.1:9", interface("none0"), Call::BindToDevice, libc::ENODEV),
+        ("127.0.0.1:9", interface("lo-but-much-too-long"), Call::BindToDevice, libc::ENODEV),
+        ("[fe80::1]:9", SocketOptions::default(), Call::Connect, libc::EINVAL),
     ] {
         let attempt = outcome(addr, options);
         assert_eq!(attempt.outcome, Outcome::Local(Fault { call, errno }));
@@ -327,7 +327,7 @@ fn ports_used_up_is_this_box_and_no_source_address_is_no_route() {
     let (first, wire) = connect(addr, &SocketOptions::default(), after(LIMIT));
     let (second, _) = connect(addr, &SocketOptions::default(), after(LIMIT));
     assert_eq!((first.outcome, wire.is_some()), (Outcome::Connected, true));
-    let fault = Fault { call: "connect", errno: libc::EADDRNOTAVAIL };
+    let fault = Fault { call: Call::Connect, errno: libc::EADDRNOTAVAIL };
     assert_eq!(second.outcome, Outcome::Local(fault));
     std::fs::write("/proc/sys/net/ipv6/conf/all/disable_ipv6", "1").unwrap();
     assert_eq!(short(&attempt("[fd09::1]:1", LIMIT).outcome), "noroute EADDRNOTAVAIL");

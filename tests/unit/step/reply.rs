@@ -4,7 +4,7 @@
 
 use crate::base::deadline::Deadline;
 use crate::base::text::Untrusted;
-use crate::step::connect::{self, Delivery};
+use crate::step::connect::{self, Channel, Delivery};
 use crate::step::reply::*;
 use crate::target::Target;
 use std::collections::VecDeque;
