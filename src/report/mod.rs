@@ -980,7 +980,7 @@ fn json_reply(reply: &Reply) -> String {
         .number("sent", reply.sent as u64)
         .number("received", answer.len() as u64)
         .number("unacknowledged", reply.delivery.unacknowledged)
-        .number("retransmits", reply.delivery.info.retransmits)
+        .number("retransmissions", reply.delivery.info.total_retrans)
         .raw("first_byte_ms", first)
         .ms("ms", reply.elapsed)
         .end()

@@ -423,9 +423,10 @@ fn it_ends_after_the_count_or_the_time() {
 
 #[test]
 fn json_has_one_event_a_line_with_the_same_facts() {
-    let (run, addr) = listen(&["--json", "--count", "2"]);
+    let (run, addr) = listen(&["--json", "--count", "3"]);
     exchange(addr, b"\x1b[31m\"x\xff");
     exchange(addr, &client_hello("shop.example", &["h2"]));
+    exchange(addr, b"h\x1b\"\\\n");
     let end = run.finish();
     let events = end.status(0).harmless().json();
     let find = |name: &str| {
@@ -436,12 +437,16 @@ fn json_has_one_event_a_line_with_the_same_facts() {
     assert_eq!(find("came")["id"], 1);
     assert_eq!(find("came")["at"], addr.to_string());
     assert_eq!(find("said")["hex"], "1b5b33316d2278ff");
+    // Not UTF-8, and so in the form that all bytes of peers have; text is escaped by JSON alone.
+    assert_eq!(find("said")["line"], serde_json::json!({"hex": "1b5b33316d2278ff"}));
+    let text = "h\u{1b}\"\\\n";
+    assert!(events.iter().any(|event| event["line"] == text), "no {text:?}\n{end}");
     assert_eq!(find("said")["bytes"], 8);
     assert_eq!(find("hello")["sni"], "shop.example");
     assert_eq!(find("hello")["alpn"], "h2");
     assert_eq!(find("hello")["pieces"], 1);
     assert!(find("closed")["seconds"].as_f64().unwrap() < 5.0);
-    assert_eq!(find("end")["visitors"], 2);
+    assert_eq!(find("end")["visitors"], 3);
     assert!(events.iter().all(|event| event["time"].as_str().unwrap().ends_with('Z')));
 }
 

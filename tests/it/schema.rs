@@ -66,7 +66,7 @@ fn a_word_that_no_schema_lists_is_noticed() {
         *broken.pointer_mut(pointer).unwrap() = wrong;
         assert!(complaint_about(&broken).is_some(), "{broken}");
     }
-    for unknown in [json!({}), json!([]), json!({"type": "other"}), json!({"v": 1})] {
+    for unknown in [json!({}), json!([]), json!({"type": "other"}), json!({"schema": 1})] {
         assert!(complaint_about(&unknown).is_some(), "{unknown}");
     }
 }
@@ -101,6 +101,20 @@ fn a_conversation_that_does_not_come_about_is_told_as_a_check() {
     let told: Value = serde_json::from_str(&run.status(20).stderr).unwrap();
     assert_eq!((kind(&told), complaint_about(&told)), (Some("check"), None));
     assert!(run.stdout.is_empty(), "{run}");
+}
+
+#[test]
+fn the_time_of_a_conversation_that_does_not_come_about_has_the_handshake_in_it() {
+    let run = Run::new(["listen", "--tls", "--json", "127.0.0.1:0", "--for", "20s"]).start();
+    run.says_soon("\"addr\":\"").says_soon("}\n");
+    let first = run.so_far();
+    let listening = first.lines().find(|line| line.contains("\"listening\"")).unwrap();
+    let listening: Value = serde_json::from_str(listening).unwrap();
+    let place = listening["addr"].as_str().unwrap();
+    let talk = Run::new(["talk", "--json", "--tls", "--servername", "reach.listen", place]).run();
+    let told: Value = serde_json::from_str(&talk.status(51).stderr).unwrap();
+    let (all, tls) = (&told["ms"], &told["paths"][0]["tls"]["ms"]);
+    assert!(all.as_f64().unwrap() >= tls.as_f64().unwrap() && *tls != 0.0, "{talk}");
 }
 
 #[test]

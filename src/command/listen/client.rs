@@ -5,7 +5,7 @@ use super::log::Log;
 use super::{Mode, Plan};
 use crate::base::deadline::{Deadline, Stopwatch, seconds};
 use crate::base::sys;
-use crate::base::text::{Note, Untrusted, hex};
+use crate::base::text::{Note, hex};
 use crate::step::greet;
 use crate::step::tls::names::alert_name;
 use crate::step::tls::{self, Outcome};
@@ -191,36 +191,32 @@ impl Client {
     fn log_received(&mut self, log: &mut Log) {
         if !self.raw.logged && self.raw.total > 0 {
             self.raw.logged = true;
-            let note = match hello_size(&self.raw.kept) {
-                Some(size) => self.hello_note(size),
-                None => self.said_note(&self.raw),
-            };
-            self.tell(note, log);
+            match hello_size(&self.raw.kept) {
+                Some(size) => self.log_hello(size, log),
+                None => self.log_said(&self.raw, log),
+            }
         }
         if !self.inner.logged && self.inner.total > 0 {
             self.inner.logged = true;
-            self.tell(self.said_note(&self.inner), log);
+            self.log_said(&self.inner, log);
         }
     }
 
     /// What first bytes are, and the bytes themselves.
-    fn said_note(&self, received: &Received) -> Note {
+    fn log_said(&self, received: &Received, log: &mut Log) {
         let opening = REQUESTS.iter().find(|(start, _)| received.kept.starts_with(start));
         let known = opening.map(|(_, name)| *name);
         let known = known.or_else(|| greet::recognise(&received.kept, self.local.port()));
-        self.note("listen.said")
-            .with("bytes", received.total)
-            .with("service", known.unwrap_or("?"))
-            .with("line", Untrusted::new(&*received.kept))
-            .with("hex", hex(&received.kept))
+        let note = self.note("listen.said").with("bytes", received.total);
+        let note = note.with("service", known.unwrap_or("?")).with("hex", hex(&received.kept));
+        self.tell_with(&note, &[("line", &received.kept)], log);
     }
 
     /// A ClientHello in detail, and how much of it came in how many segments.
-    fn hello_note(&self, size: u64) -> Note {
+    fn log_hello(&self, size: u64, log: &mut Log) {
         let mut hello = Hello::default();
         let got = self.raw.total.min(size);
         let whole = hello.read(&handshake_bytes(&self.raw.kept)).is_some() && got == size;
-        let unknown = |value: String| if value.is_empty() && !whole { "?".into() } else { value };
         let counted = sys::tcp_info(&self.stream).map(|info| info.data_segs_in);
         let pieces = counted.filter(|n| *n > 0).unwrap_or(self.raw.reads);
         let key = match (got < size, pieces) {
@@ -228,13 +224,13 @@ impl Client {
             (false, 1) => "listen.hello.whole",
             (false, _) => "listen.hello.pieces",
         };
-        self.note(key)
-            .with("sni", unknown(hello.sni.to_string()))
-            .with("alpn", unknown(hello.alpn))
-            .with("versions", unknown(hello.versions))
-            .with("got", got)
-            .with("bytes", size)
-            .with("pieces", pieces)
+        let note = self.note(key).with("got", got).with("bytes", size).with("pieces", pieces);
+        let sent: [(_, &[u8]); 3] = [
+            ("sni", known(&hello.sni, whole)),
+            ("alpn", known(&hello.alpn, whole)),
+            ("versions", known(hello.versions.as_bytes(), whole)),
+        ];
+        self.tell_with(&note, &sent, log);
     }
 
     /// That the handshake is complete, once.
@@ -254,8 +250,13 @@ impl Client {
 
     /// Says it, unless this client is only counted.
     pub fn tell(&self, note: Note, log: &mut Log) {
+        self.tell_with(&note, &[], log);
+    }
+
+    /// The same with what the client sent.
+    fn tell_with(&self, note: &Note, sent: &[(&'static str, &[u8])], log: &mut Log) {
         if self.shown {
-            log.tell(&note);
+            log.tell_with(note, sent);
         }
     }
 }
@@ -269,6 +270,11 @@ impl Received {
         self.total += bytes.len() as u64;
         self.reads += u32::from(!self.logged);
     }
+}
+
+/// What is empty in a ClientHello that has not come whole is not known.
+fn known(value: &[u8], whole: bool) -> &[u8] {
+    if whole || !value.is_empty() { value } else { b"?" }
 }
 
 /// What clients say first where they speak first; servers' openings are known to `greet`.

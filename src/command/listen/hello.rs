@@ -1,14 +1,13 @@
 //! What a ClientHello says, as much of it as has arrived.
 
-use crate::base::text::Untrusted;
 use crate::verdict::version_name;
 
 /// What a ClientHello says; as much of it as has arrived.
 #[derive(Default)]
 pub struct Hello {
-    pub sni: Untrusted,
+    pub sni: Vec<u8>,
     /// Separated by commas.
-    pub alpn: String,
+    pub alpn: Vec<u8>,
     pub versions: String,
 }
 
@@ -57,12 +56,13 @@ impl Hello {
                 // RFC 6066 section 3: a list of one, and its kind, host_name.
                 [0, 0] => {
                     body = body.get(3..)?;
-                    self.sni = Untrusted::new(vector(&mut body, 2)?);
+                    self.sni = vector(&mut body, 2)?.to_vec();
                 }
                 [0, 16] => {
                     body = body.get(2..)?;
                     while let Some(name) = vector(&mut body, 1) {
-                        append(&mut self.alpn, &Untrusted::new(name).to_string());
+                        let comma: &[u8] = if self.alpn.is_empty() { b"" } else { b", " };
+                        self.alpn.extend([comma, name].concat());
                     }
                 }
                 [0, 43] => {

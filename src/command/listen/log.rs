@@ -2,7 +2,7 @@
 
 use crate::base::deadline::Deadline;
 use crate::base::deadline::unix_now;
-use crate::base::text::{Lang, Note, utc};
+use crate::base::text::{Lang, Note, Untrusted, json, utc};
 use crate::report::{Object, Output};
 use std::time::Duration;
 
@@ -44,16 +44,24 @@ impl Log {
 
     /// A line with the time of day, or an event with what the line would say and the same names.
     pub fn tell(&mut self, note: &Note) {
+        self.tell_with(note, &[]);
+    }
+
+    /// The same with what a peer sent as it came: a line escapes it once, JSON in its own way.
+    pub fn tell_with(&mut self, note: &Note, sent: &[(&'static str, &[u8])]) {
         let now = utc(unix_now());
         let line = if self.json {
             let event = note.key.split('.').nth(1).unwrap_or_default();
-            let mut object = Object::new().text("event", event).text("time", &now);
+            let mut object = Object::new().number("schema", 1).text("type", "listen");
+            object = object.text("event", event).text("time", &now);
             for (name, value) in &note.args {
                 let number = NUMBERS.contains(name);
                 object = if number { object.raw(name, value) } else { object.text(name, value) };
             }
-            object.end()
+            sent.iter().fold(object, |object, (name, bytes)| object.raw(name, json(bytes))).end()
         } else {
+            let escaped = sent.iter().map(|(name, bytes)| (*name, Untrusted::new(*bytes)));
+            let note = escaped.fold(note.clone(), |note, (name, text)| note.with(name, text));
             format!("{}  {}", now.get(11..).unwrap_or(&now), note.render(self.lang))
         };
         self.out.write(&(line + "\n"));

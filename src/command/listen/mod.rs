@@ -143,8 +143,8 @@ fn open(draft: Draft, lang: Lang) -> Result<Server, Stop> {
         ports.push(addr.port());
     }
     if let Some(leaf) = identity.as_ref().and_then(ClientIdentity::leaf) {
-        let note = Note::new("listen.cert").with("subject", &leaf.subject);
-        log.tell(&note.with("sha256", hex(&leaf.sha256)));
+        let note = Note::new("listen.cert").with("sha256", hex(&leaf.sha256));
+        log.tell_with(&note, &[("subject", leaf.subject.bytes())]);
     }
     let unasked = if draft.banner.is_some() { Mode::Silent } else { Mode::Greet };
     let plan = Plan {

@@ -123,7 +123,8 @@ impl Watch<'_> {
 
     /// The members that every object begins with.
     fn head(&self, at: u64, event: &str) -> Object {
-        Object::new().number("v", 1).text("time", &self.iso(at)).text("event", event)
+        let object = Object::new().number("schema", 1).text("type", "watch");
+        object.text("time", &self.iso(at)).text("event", event)
     }
 
     /// The same as a JSON object.

@@ -8,9 +8,9 @@ use std::sync::OnceLock;
 /// The schemas, one for each kind of object that reach writes.
 pub const NAMES: [&str; 4] = ["check", "statistics", "watch", "listen"];
 
-/// Whether the line is one of reach's objects, by the member that each of them begins with.
+/// Whether the line is one of reach's objects, by the member that all of them begin with.
 pub fn is_ours(line: &str) -> bool {
-    ["{\"schema\":", "{\"v\":", "{\"event\":"].iter().any(|start| line.starts_with(start))
+    line.starts_with("{\"schema\":")
 }
 
 /// What is wrong with a line, if anything is.
@@ -31,13 +31,7 @@ pub fn complaint_about(value: &Value) -> Option<String> {
 
 /// The schema that the object must obey.
 pub fn kind(value: &Value) -> Option<&'static str> {
-    match (value["type"].as_str(), value["event"].as_str()) {
-        (Some("check"), _) => Some("check"),
-        (Some("statistics"), _) => Some("statistics"),
-        (None, Some(_)) if value.get("v").is_some() => Some("watch"),
-        (None, Some(_)) => Some("listen"),
-        _ => None,
-    }
+    NAMES.into_iter().find(|name| value["type"] == *name)
 }
 
 fn all() -> &'static (Schemas, Vec<(&'static str, SchemaIndex)>) {
