@@ -61,21 +61,6 @@ fn every_message_has_both_languages_and_the_same_placeholders() {
 }
 
 #[test]
-fn every_message_that_the_code_names_exists() {
-    let texts: String = ["src/text/notes.txt", "src/text/verdicts.txt"].map(read).concat();
-    let sources = sources();
-    let complaints = sources.values().flat_map(|source| key_complaints(source, &texts));
-    agree(&complaints.collect::<Vec<_>>());
-}
-
-#[test]
-fn every_message_is_named_by_the_code() {
-    let texts: String = ["src/text/notes.txt", "src/text/verdicts.txt"].map(read).concat();
-    let sources = sources().into_values().collect::<String>();
-    agree(&unused_complaints(&sources, &texts));
-}
-
-#[test]
 fn the_help_has_the_same_pages_in_both_languages() {
     agree(&page_complaints(&read("src/text/help.en.txt"), &read("src/text/help.ja.txt")));
 }
@@ -212,16 +197,6 @@ fn each_rule_complains_about_a_text_that_breaks_it() {
     assert!(option_complaints(source, "--sni, --servername NAME").is_empty());
     assert!(!option_complaints(source, "--servername NAME").is_empty());
     assert!(!option_complaints(source, "--sni --servername-only").is_empty());
-
-    assert!(key_complaints("Note::new(\"why.a\") // \"why.b\"", "[why.a]\nen A\n").is_empty());
-    assert!(!key_complaints("Note::new(\"why.b\")", "[why.a]\nen A\n").is_empty());
-
-    let source = "(\"why.a\", \"gone\", \"tls.x\") // why.c";
-    let used = "[why.a]\n[watch.gone]\n[tls.x.next]\n[tls.x.gone]\n[tls.x.gone.next]\n";
-    assert!(unused_complaints(source, used).is_empty());
-    for unused in ["why.b", "why.c", "why", "watch.new", "why.gone", "tls.y.next", "tls.x.why"] {
-        assert!(!unused_complaints(source, &format!("[{unused}]\nen A\n")).is_empty(), "{unused}");
-    }
 }
 
 /// The list in the header of main.rs and of each mod.rs against its `mod` lines, and lib.rs against
@@ -497,40 +472,6 @@ fn placeholders(text: &str) -> BTreeSet<&str> {
     text.split('{').skip(1).filter_map(|rest| Some(rest.split_once('}')?.0)).collect()
 }
 
-/// Every string such as `"why.said"` against the texts, which must have an entry for it.
-fn key_complaints(source: &str, texts: &str) -> Vec<String> {
-    const KINDS: [&str; 7] = ["row", "why", "guess", "usage", "step", "word", "selftest"];
-    let code = without_comments(source);
-    let strings = code.split('"').filter(|text| {
-        let (kind, name) = text.split_once('.').unwrap_or_default();
-        KINDS.contains(&kind) && !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase())
-    });
-    let missing = strings.filter(|key| !texts.contains(&format!("[{key}]\nen ")));
-    missing.map(|key| format!("{key} has no text")).collect()
-}
-
-/// Every `[key]` against the words of the code: the key itself, or its parts where the code puts
-/// it together. Those are COMPOSED with a word behind it, and what belongs to a keyword, perhaps
-/// to one that says more.
-fn unused_complaints(source: &str, texts: &str) -> Vec<String> {
-    const COMPOSED: [&str; 6] =
-        ["counter.", "group.open.", "group.same.", "group.", "listen.", "watch."];
-    let code = without_comments(source);
-    let part = |c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '.';
-    let words: BTreeSet<&str> = code.split(part).collect();
-    let named = |key: &str| {
-        let whole = key.strip_suffix(".guess").or(key.strip_suffix(".next")).unwrap_or(key);
-        let composed = COMPOSED.iter().find_map(|prefix| key.strip_prefix(prefix));
-        // `partial` is the only keyword with texts of its own variants and without a dot.
-        let is_keyword = |word: &str| word.contains('.') || word == "partial";
-        let more = whole.rsplit_once('.').filter(|(keyword, _)| is_keyword(keyword));
-        [Some(key), Some(whole), composed].into_iter().flatten().any(|word| words.contains(word))
-            || more.is_some_and(|(keyword, more)| words.contains(keyword) && words.contains(more))
-    };
-    let keys = texts.lines().filter_map(|line| line.strip_prefix('[')?.strip_suffix(']'));
-    keys.filter(|key| !named(key)).map(|key| format!("no code names [{key}]")).collect()
-}
-
 /// The `[page]` lines of the two help files.
 fn page_complaints(en: &str, ja: &str) -> Vec<String> {
     let pages = |text: &str| -> Vec<String> {
@@ -582,12 +523,12 @@ fn options(source: &str) -> BTreeSet<String> {
 }
 
 #[track_caller]
-fn agree(complaints: &[String]) {
+pub fn agree(complaints: &[String]) {
     assert!(complaints.is_empty(), "{complaints:#?}");
 }
 
 /// Every source file, by its path below src/.
-fn sources() -> BTreeMap<String, String> {
+pub fn sources() -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
     let mut folders = vec![PathBuf::from("src")];
     while let Some(folder) = folders.pop() {
@@ -618,7 +559,7 @@ fn files(dir: &str, extension: &str) -> Vec<PathBuf> {
     entries.filter(|path| path.extension().is_some_and(|found| found == extension)).collect()
 }
 
-fn read(path: &str) -> String {
+pub fn read(path: &str) -> String {
     fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 

@@ -24,6 +24,7 @@ mod greet;
 mod hello;
 /// The layout that keeps the tree readable.
 mod layout;
+mod layout_messages;
 /// The far end: who came, what they get, and that a flood does not hurt.
 mod listen;
 /// Lists of targets: how they are read, checked side by side, told and counted.

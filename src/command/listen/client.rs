@@ -46,19 +46,19 @@ pub struct Received {
     pub logged: bool,
 }
 
-/// How a connection ended: the last word of the message that says so, and an error in TLS.
+/// How a connection ended: the key of the message that says so, and an error in TLS.
 pub struct End(&'static str, String);
 
 impl End {
     /// Without an error.
-    pub fn of(word: &'static str) -> Self {
-        Self(word, String::new())
+    pub fn of(key: &'static str) -> Self {
+        Self(key, String::new())
     }
 
     /// What went wrong in TLS, in the words of the check.
     fn tls(error: &rustls::Error) -> Self {
         Self(
-            "tlsfailed",
+            "listen.tlsfailed",
             match tls::protocol(error) {
                 Outcome::Alert(code) => format!("{} ({code})", alert_name(code)),
                 Outcome::Protocol(why) => why.to_string(),
@@ -87,8 +87,8 @@ impl Client {
         let ours = plan.mode == Mode::Close;
         let end = match read.and_then(|()| self.write()) {
             Ok(()) if !self.eof || self.interest(plan) != 0 => return true,
-            _ if self.eof => End::of(if ours { "dismissed" } else { "closed" }),
-            Ok(()) => End::of("closed"),
+            _ if self.eof => End::of(if ours { "listen.dismissed" } else { "listen.closed" }),
+            Ok(()) => End::of("listen.closed"),
             Err(end) => end,
         };
         self.end(&end, log);
@@ -100,7 +100,7 @@ impl Client {
         let bytes = match self.stream.read(buffer) {
             Ok(n) => buffer.get(..n).unwrap_or_default(),
             Err(e) if sys::is_passing(&e) => return Ok(()),
-            Err(_) => return Err(End::of("reset")),
+            Err(_) => return Err(End::of("listen.reset")),
         };
         if bytes.is_empty() {
             self.eof = true;
@@ -174,7 +174,7 @@ impl Client {
             match result {
                 Ok(_) => {}
                 Err(e) if sys::is_passing(&e) => return Ok(()),
-                Err(_) => return Err(End::of("reset")),
+                Err(_) => return Err(End::of("listen.reset")),
             }
         }
     }
@@ -182,7 +182,7 @@ impl Client {
     /// Logs how the connection ended, and before that what was still to be logged.
     pub fn end(&mut self, end: &End, log: &mut Log) {
         self.log_received(log);
-        let note = self.note(&format!("listen.{}", end.0)).with("error", &end.1);
+        let note = self.note(end.0).with("error", &end.1);
         let note = note.with("seconds", seconds(self.accepted.elapsed(), 3));
         self.tell(note.with("bytes", self.raw.total), log);
     }

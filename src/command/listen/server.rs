@@ -198,7 +198,7 @@ impl Server {
     fn evict(&mut self) {
         let silent = self.clients.iter().position(|client| client.raw.total == 0).unwrap_or(0);
         if silent < self.clients.len() {
-            self.clients.remove(silent).end(&End::of("crowded"), &mut self.log);
+            self.clients.remove(silent).end(&End::of("listen.crowded"), &mut self.log);
             self.counts.evicted += 1;
         }
     }
@@ -238,7 +238,7 @@ impl Server {
     /// Logs the end of every client that is still connected, and the totals.
     pub fn close(mut self) -> Result<u8, Stop> {
         for client in &mut self.clients {
-            client.end(&End::of("stayed"), &mut self.log);
+            client.end(&End::of("listen.stayed"), &mut self.log);
         }
         self.log.next_second(true);
         let note = Note::new("listen.end")
