@@ -46,7 +46,7 @@ use step::record::{Opened, Options, Path, Probe, Step, Watch};
 use step::reply::{self, End, Protocol, Reply};
 use step::second::{Again, Inquiry, has_wrong_name};
 use step::tls::{self, Handshake, Sealed};
-use step::{greet, hello, places, starttls, tunnel};
+use step::{greet, hello, mysql, places, starttls, tunnel};
 use target::{Target, TlsMode};
 use verdict::Verdict;
 
@@ -303,7 +303,9 @@ impl Walk<'_> {
             true => Some(wire),
             false => self.greet(wire, path),
         };
-        let Some(question) = question.filter(|_| path.greeted(target)) else { return };
+        let Some(question) = question.filter(|_| path.greeted(target)) else {
+            return self.take_leave(wire, path);
+        };
         let heard = path.greeting.as_ref().map_or(&[][..], |g| g.banner.bytes());
         let limit = self.limit(target.timeouts.reply);
         let reply = match &mut wire {
@@ -326,10 +328,22 @@ impl Walk<'_> {
         let limit = self.limit(self.options.greeting_limit(self.target));
         // What the bytes leave open, the service that was named settles.
         let port = self.target.service.map_or(self.target.port, |s| s.port);
-        let (greeting, wire) = greet::greet(wire, port, limit);
+        let (greeting, wire) = greet::greet(wire, port, self.target.service, limit);
         (self.watch)(Step::Greeting(self.addr, &greeting));
         path.greeting = Some(greeting);
         wire
+    }
+
+    /// Nothing is asked; but MySQL locks out who leaves before a login.
+    fn take_leave(&self, wire: Option<Wire>, path: &mut Path) {
+        let Some(greeting) = path.greeting.as_ref().filter(|g| g.is_mysql()) else { return };
+        let Some(mut wire) = wire else { return };
+        let limit = self.limit(mysql::PATIENCE);
+        let reply = mysql::log_in(&mut wire, greeting.banner.bytes(), limit);
+        if reply.end == End::Complete {
+            (self.watch)(Step::Reply(self.addr, &reply));
+            path.reply = Some(Box::new(reply));
+        }
     }
 
     /// Asks inside TLS, unless the certificate, or what ALPN agreed on, forbids it.

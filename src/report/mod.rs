@@ -946,6 +946,7 @@ fn json_reply(reply: &Reply) -> String {
         Protocol::Http => "http",
         Protocol::Redis => "redis",
         Protocol::Postgres => "postgres",
+        Protocol::Mysql => "mysql",
         Protocol::Text => "text",
     };
     let end = match reply.end {

@@ -3,6 +3,7 @@
 use crate::base::deadline::Deadline;
 use crate::base::text::Untrusted;
 use crate::step::connect::{self, Wire};
+use crate::target::Service;
 use std::io::Read;
 use std::time::Duration;
 
@@ -30,7 +31,13 @@ pub enum End {
 }
 
 /// Reads the greeting without sending a byte. The Wire goes on if the peer left it open.
-pub fn greet(mut wire: Wire, port: u16, deadline: Deadline) -> (Greeting, Option<Wire>) {
+/// `named` is the service that is expected, if one is.
+pub fn greet(
+    mut wire: Wire,
+    port: u16,
+    named: Option<&Service>,
+    deadline: Deadline,
+) -> (Greeting, Option<Wire>) {
     wire.set_deadline(deadline);
     let mut banner = Vec::new();
     let end = loop {
@@ -43,7 +50,12 @@ pub fn greet(mut wire: Wire, port: u16, deadline: Deadline) -> (Greeting, Option
                 end => break End::Ended(end),
             },
         }
-        if is_complete(&banner) {
+        if let Some(end) = version_line(&banner) {
+            // What came behind it, such as the offer of keys, is not for people.
+            wire.unread(&banner.split_off(end));
+            break End::Complete;
+        }
+        if is_complete(&banner, named) {
             break End::Complete;
         }
         // Nothing ends what telnet says first: options, or a prompt.
@@ -66,6 +78,11 @@ impl Greeting {
     /// first line.
     pub fn headline(&self) -> Untrusted {
         headline(self.banner.bytes())
+    }
+
+    /// Whether a MySQL server waits for a login.
+    pub fn is_mysql(&self) -> bool {
+        self.end == End::Complete && matches!(self.banner.bytes(), [_, _, 0, 0, 0x0a, ..])
     }
 
     pub fn is_silent(&self) -> bool {
@@ -106,9 +123,23 @@ pub fn recognise(bytes: &[u8], port: u16) -> Option<&'static str> {
         .map(|(_, _, _, name)| *name)
 }
 
+/// Where the version line of an SSH server ends; text lines may stand before it (RFC 4253
+/// section 4.2).
+fn version_line(banner: &[u8]) -> Option<usize> {
+    let mut end = 0;
+    for line in banner.split_inclusive(|b| *b == b'\n') {
+        end += line.len();
+        if line.starts_with(b"SSH-") && line.ends_with(b"\n") {
+            return Some(end);
+        }
+    }
+    None
+}
+
 /// A greeting ends with a line that does not announce another one (RFC 5321 section 4.2.1:
-/// `220-`; RFC 4253 section 4.2: text lines before `SSH-`), or is a whole MySQL packet.
-fn is_complete(banner: &[u8]) -> bool {
+/// `220-`), or is a whole MySQL packet. Where the named service greets with one line, any line
+/// is whole: it may be no greeting of that service at all.
+fn is_complete(banner: &[u8], named: Option<&Service>) -> bool {
     if is_mysql(banner) {
         let [a, b, c, ..] = banner else { return false };
         return banner.len() >= 4 + u32::from_le_bytes([*a, *b, *c, 0]) as usize;
@@ -121,13 +152,28 @@ fn is_complete(banner: &[u8]) -> bool {
     let sieve = banner.starts_with(b"\"") && !last.starts_with(b"OK");
     let known = !more && !sieve;
     // An unknown first line may be what an SSH server says before its version.
-    known && recognise(banner, 0).is_some()
+    let lines = named.is_some_and(|s| LINES.contains(&s.protocol()));
+    known && (lines || recognise(banner, 0).is_some())
+}
+
+/// The number and the words of an error that a MySQL server sends in a packet.
+pub fn mysql_error(packet: &[u8]) -> Option<(u16, &[u8])> {
+    let [_, _, _, _, 0xff, low, high, text @ ..] = packet else { return None };
+    // Behind a `#` five characters of SQLSTATE.
+    let words = match text {
+        [b'#', _, _, _, _, _, words @ ..] => words,
+        words => words,
+    };
+    Some((u16::from_le_bytes([*low, *high]), words))
 }
 
 /// A MySQL packet (length, sequence 0) with a protocol 10 greeting or an error.
 fn is_mysql(bytes: &[u8]) -> bool {
     matches!(bytes, [_, _, 0, 0, 0x0a, b'0'..=b'9', ..] | [_, _, 0, 0, 0xff, _, _, ..])
 }
+
+/// Protocols that greet with a line of text, or with several.
+const LINES: [&str; 6] = ["smtp", "lmtp", "pop3", "imap", "ftp", "nntp"];
 
 /// The byte that begins a telnet command, and the port of telnet (RFC 854).
 const IAC: &[u8] = b"\xff";

@@ -8,6 +8,7 @@
 //!   hello     a hand-made ClientHello, for questions that rustls cannot ask
 //!   tls       the handshake, recorded first and judged afterwards
 //!   reply     what the application says when it is asked
+//!   mysql     the login that a MySQL server must see, lest it locks this box out
 //!   record    what every step may know, and what they leave behind
 //!   places    target -> the addresses to dial
 //!   second    what extra connections are asked after a step that failed
@@ -20,6 +21,7 @@ pub mod starttls;
 pub mod hello;
 pub mod tls;
 pub mod reply;
+pub mod mysql;
 pub mod record;
 pub mod places;
 pub mod second;

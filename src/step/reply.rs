@@ -27,6 +27,7 @@ pub enum Protocol {
     Http,
     Redis,
     Postgres,
+    Mysql,
     /// The user's own words.
     Text,
 }
@@ -119,6 +120,7 @@ impl Question {
                 Ok(Some(_)) => true,
             },
             Protocol::Postgres => matches!(answer, b"S" | b"N"),
+            Protocol::Mysql => true,
             Protocol::Text if self.expect.is_some() => !unmet,
             Protocol::Redis | Protocol::Text => answer.ends_with(b"\n"),
         };
@@ -137,7 +139,7 @@ impl Question {
     /// Whether silence after some bytes ends an answer: nothing else does.
     fn ends_with_silence(&self) -> bool {
         match self.protocol {
-            Protocol::Http => false,
+            Protocol::Http | Protocol::Mysql => false,
             Protocol::Redis | Protocol::Postgres => true,
             Protocol::Text => self.expect.is_none(),
         }
@@ -159,6 +161,14 @@ pub fn unasked(question: &Question, heard: &[u8], end: End) -> Reply {
         elapsed: Duration::ZERO,
         delivery: Delivery::default(),
     }
+}
+
+/// The record of a login to MySQL that has not been answered yet.
+pub fn of_mysql(login: &[u8], greeting: &[u8]) -> Reply {
+    let request = login.to_vec();
+    let question = Question { protocol: Protocol::Mysql, request, expect: None, listens: false };
+    let late = End::Ended(connect::End::Late);
+    Reply { from: greeting.len(), ..unasked(&question, greeting, late) }
 }
 
 /// Asks, and reads until the answer is complete. `heard` is what the service said before.
@@ -246,7 +256,10 @@ impl Reply {
         match (&self.head, self.answer()) {
             (Some(head), _) => head.line.clone(),
             (None, []) => greet::headline(self.text.bytes()),
-            (None, answer) => greet::headline(answer),
+            (None, answer) => match greet::mysql_error(answer) {
+                Some((_, words)) if self.protocol == Protocol::Mysql => Untrusted::new(words),
+                _ => greet::headline(answer),
+            },
         }
     }
 
@@ -256,7 +269,7 @@ impl Reply {
             Protocol::Http => "http",
             Protocol::Redis => "redis",
             Protocol::Postgres => "postgres",
-            Protocol::Text => return None,
+            Protocol::Mysql | Protocol::Text => return None,
         };
         greet::recognise(self.answer(), 0).filter(|seen| *seen != asked)
     }

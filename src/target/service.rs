@@ -19,6 +19,14 @@ pub enum First {
     Server,
 }
 
+impl Service {
+    /// Its protocol, by the name that `greet::recognise` has for it.
+    pub fn protocol(&self) -> &'static str {
+        let plain = self.name.strip_suffix('s').filter(|_| self.tls);
+        self.starttls.or(plain).unwrap_or(self.name)
+    }
+}
+
 /// The service that a scheme names.
 pub fn service(scheme: &str) -> Result<&'static Service, Note> {
     let scheme = scheme.to_ascii_lowercase();

@@ -144,5 +144,17 @@ const ICMP: &str = "icmp";
 const FAILED: &str = "failed";
 const REJECTED: &str = "rejected";
 
+/// A line for a sentence: the whole of a long one stands in the evidence.
+pub(super) fn brief(line: &impl ToString) -> String {
+    let line = line.to_string();
+    match text::fitting(&line, BRIEF) {
+        short if short.len() < line.len() => [short, "…"].concat(),
+        _ => line,
+    }
+}
+
+/// Columns of a line in a sentence.
+const BRIEF: usize = 72;
+
 /// A hang-up later than this was not at once: it may as well be the end of somebody's patience.
 pub(super) const AT_ONCE: Duration = Duration::from_secs(1);

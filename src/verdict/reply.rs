@@ -2,6 +2,7 @@
 
 use crate::base::text::Note;
 use crate::step::connect::{self, End::Late};
+use crate::step::greet;
 use crate::step::hello::Question;
 use crate::step::record::Path;
 use crate::step::reply::{self, Protocol, Reply};
@@ -9,7 +10,7 @@ use crate::step::tls::ClientAuth;
 use crate::step::tls::names::{alert_name, blames_client};
 use crate::target::retype::{self, About};
 use crate::target::{Target, TlsMode};
-use crate::verdict::finding::Finding;
+use crate::verdict::finding::{Finding, brief};
 use crate::verdict::keyword::Keyword;
 use crate::verdict::second::{idle_note, of_idle};
 
@@ -37,6 +38,11 @@ pub fn reply_failure(reply: &Reply) -> Option<Keyword> {
             (Protocol::Http, _) => {
                 let status = reply.head.as_ref().map(|h| h.status);
                 status.is_some_and(|s| (500..600).contains(&s)).then_some(Keyword::ReplyStatus)
+            }
+            // It is refused anyway; but these are refused whatever their name is.
+            (Protocol::Mysql, a) => {
+                let refused = greet::mysql_error(a).is_some_and(|(n, _)| NOT_LET_IN.contains(&n));
+                refused.then_some(Keyword::ReplyRejected)
             }
             (Protocol::Text, _) | (Protocol::Postgres, b"S" | b"N") => None,
             (Protocol::Postgres, [b'E', ..]) => Some(Keyword::ReplyRejected),
@@ -82,7 +88,7 @@ pub(super) fn of_reply(reply: &Reply, path: &Path, target: &Target) -> Option<Fi
     let detail = match reply.end {
         End::Malformed(part) if part != "status line" => part.to_string(),
         End::TooLong => format!("{} byte", reply.answer().len()),
-        _ => reply.headline().to_string(),
+        _ => brief(&reply.headline()),
     };
     let mut finding = Finding::new(keyword)
         .arg("detail", detail)
@@ -186,6 +192,7 @@ pub(super) fn with_reply(mut finding: Finding, reply: &Reply, target: &Target) -
         (Protocol::Redis, _) if needs_login(reply.answer()) => "why.needslogin",
         (Protocol::Redis, _) => "why.speaks",
         (Protocol::Postgres, _) => "why.postgres",
+        (Protocol::Mysql, _) => "why.mysql",
         _ => return finding,
     };
     let note = Note::new(key).with("line", reply.headline());
@@ -194,3 +201,7 @@ pub(super) fn with_reply(mut finding: Finding, reply: &Reply, target: &Target) -
         None => note.with("service", "redis"),
     })
 }
+
+/// MySQL's errors for too many connections, a host that is locked out, one that is not allowed,
+/// and a user with too many connections.
+const NOT_LET_IN: [u16; 4] = [1040, 1129, 1130, 1203];

@@ -7,8 +7,8 @@ use crate::step::record::Path;
 use crate::step::starttls::{self, Upgrade};
 use crate::step::tunnel::{self, Tunnel};
 use crate::target::retype;
-use crate::target::{First, Service, Target, usual_service};
-use crate::verdict::finding::{AT_ONCE, Finding, hung_up};
+use crate::target::{First, Target, usual_service};
+use crate::verdict::finding::{AT_ONCE, Finding, brief, hung_up};
 use crate::verdict::keyword::Keyword;
 use std::net::SocketAddr;
 
@@ -108,29 +108,36 @@ pub(super) fn of_greeting(greeting: &Greeting, target: &Target) -> Option<Findin
         }
         return Some(finding);
     }
-    let service = target.service?;
-    let speaks = service.first == First::Server;
     let headline = greeting.headline();
-    let complain = |keyword| {
+    let complain_of = |keyword, service: &str| {
         Finding::new(keyword)
-            .arg("service", service.name)
-            .arg("detail", &headline)
+            .arg("service", service)
+            .arg("detail", brief(&headline))
             .why(Note::new("why.said").with("line", &headline))
     };
-    let name = protocol(service);
+    let rejects = is_rejecting(greeting.banner.bytes());
+    let Some(service) = target.service else {
+        // Nobody has to be named for a no.
+        let seen = greeting.service.filter(|_| rejects)?;
+        return Some(complain_of(Keyword::ReplyRejected, seen));
+    };
+    let complain = |keyword| complain_of(keyword, service.name);
+    let speaks = service.first == First::Server;
+    let name = service.protocol();
     match (greeting.service, greeting.end) {
         _ if greeting.is_silent() => speaks.then(|| complain(Keyword::ReplySilent)),
         (Some(seen), _) if seen != name && (seen, name) != ("mariadb", "mysql") => {
             Some(complain(Keyword::ReplyProtocol).arg("seen", seen))
         }
         (_, End::TooLong) => Some(complain(Keyword::ReplyTooLong)),
-        (Some(_), _) if is_rejecting(greeting.banner.bytes()) => {
-            Some(complain(Keyword::ReplyRejected))
-        }
+        (Some(_), _) if rejects => Some(complain(Keyword::ReplyRejected)),
         (_, End::Ended(end)) => Some(complain(Keyword::ReplyClosed).ended_by(end)),
         // Options, a prompt: all that comes is as it should be.
         _ if name == "telnet" => None,
         (_, End::Quiet) => Some(complain(Keyword::ReplyTimeout)),
+        (None, _) if speaks && !has_controls(greeting.banner.bytes()) => {
+            Some(complain(Keyword::ReplyMalformed))
+        }
         (None, _) if speaks => Some(complain(Keyword::ReplyGarbage)),
         _ if has_controls(greeting.banner.bytes()) && name != "mysql" => {
             Some(complain(Keyword::ReplyGarbage))
@@ -158,7 +165,7 @@ pub(super) fn odd_greeting(greeting: &Greeting, target: &Target) -> Option<Note>
         return None;
     }
     let line = greeting.headline();
-    if is_rejecting(greeting.banner.bytes()) {
+    if greeting.service.is_none() && is_rejecting(greeting.banner.bytes()) {
         return Some(Note::new("why.rejecting").with("line", line));
     }
     match greeting.end {
@@ -166,12 +173,6 @@ pub(super) fn odd_greeting(greeting: &Greeting, target: &Target) -> Option<Note>
         End::TooLong => Some(Note::new("why.toolong")),
         _ => None,
     }
-}
-
-/// The protocol of a service, by the name that `greet::recognise` has for it.
-fn protocol(service: &Service) -> &'static str {
-    let plain = service.name.strip_suffix('s').filter(|_| service.tls);
-    service.starttls.or(plain).unwrap_or(service.name)
 }
 
 /// A server that greets with an error: a code of three digits (RFC 5321 section 4.2.1), words, or

@@ -59,7 +59,10 @@ fn every_service_that_speaks_first_is_recognised() {
     each(&cases, |(service, line, script)| {
         let server = script.clone().serve();
         let outcome = reach(&server, &[]);
-        outcome.status(0).verdict("ok").harmless().says(&format!("{service}: {line}"));
+        let no = ["Too many", "-DENIED", "-ERR"].iter().any(|no| line.starts_with(no));
+        let (status, keyword) = if no { (60, "reply.rejected") } else { (0, "ok") };
+        outcome.status(status).verdict(keyword).harmless();
+        outcome.says(&format!("{service}: {line}"));
         let object = reach(&server, &["--json"]).object();
         assert_eq!(object["paths"][0]["greet"]["service"], *service, "{object:#}");
     });
@@ -109,29 +112,29 @@ fn nothing_is_said_to_a_service_that_was_not_asked_for() {
 }
 
 #[test]
-fn an_odd_greeting_is_noted_and_judged_only_where_a_service_was_named() {
+fn an_odd_greeting_is_judged_only_where_a_service_was_named_but_a_no_is_a_no() {
     let cases = [
-        (zoo::smtp_554(), "smtp", "reply.rejected", "greeted with an error: 554 5.7.1"),
-        (zoo::smtp_421(), "smtp", "reply.rejected", "greeted with an error: 421 4.7.0"),
-        (zoo::imap_bye(), "imap", "reply.rejected", "greeted with an error: * BYE too many"),
+        (zoo::smtp_554(), "smtp", "reply.rejected", "it said: 554 5.7.1"),
+        (zoo::smtp_421(), "smtp", "reply.rejected", "it said: 421 4.7.0"),
+        (zoo::imap_bye(), "imap", "reply.rejected", "it said: * BYE too many"),
         (
             zoo::mysql_error(1130, "Host is not allowed to connect"),
             "mysql",
             "reply.rejected",
-            "greeted with an error: Host is not allowed",
+            "it said: Host is not allowed",
         ),
         // OpenSSH that does not take this client says so in place of its version.
         (
             Script::new().send("Exceeded MaxStartups\r\n"),
             "ssh",
             "reply.rejected",
-            "greeted with an error: Exceeded MaxStartups",
+            "it said: Exceeded MaxStartups",
         ),
         (
             Script::new().send("Not allowed at this time\r\n"),
             "ssh",
             "reply.rejected",
-            "greeted with an error: Not allowed at this time",
+            "it said: Not allowed at this time",
         ),
         (zoo::half_line(), "smtp", "reply.closed", "it said this and hung up: 220 srv.exam"),
         (zoo::chatterbox(), "smtp", "reply.toolong", "the greeting never ended"),
@@ -141,7 +144,7 @@ fn an_odd_greeting_is_noted_and_judged_only_where_a_service_was_named() {
         (zoo::vnc(), "imap", "reply.protocol", "vnc: RFB"),
         (says("hello\r\nworld\r\n"), "ssh", "reply.timeout", "hello"),
         (zoo::painter(), "smtp", "reply.garbage", "220 \\x1b]52;c;"),
-        (says(b"\0\xff\xfe\x80\x00\r\n"), "smtp", "reply.timeout", "\\x00\\xff\\xfe\\x80"),
+        (says(b"\0\xff\xfe\x80\x00\r\n"), "smtp", "reply.garbage", "\\x00\\xff\\xfe\\x80"),
         (says(b"220 \0\xff\xfe\x80\x00\r\n"), "smtp", "reply.garbage", "\\x00\\xff\\xfe\\x80"),
         (zoo::mute(), "ssh", "reply.silent", "silent for"),
         (zoo::late_hangup(100), "ssh", "tcp.closed", ""),
@@ -152,6 +155,7 @@ fn an_odd_greeting_is_noted_and_judged_only_where_a_service_was_named() {
         unnamed.harmless().within(ms(1000));
         match keyword.starts_with("tcp.") {
             true => unnamed.status(23).verdict(keyword),
+            false if *keyword == "reply.rejected" => unnamed.status(60).verdict(keyword).says(note),
             false => unnamed.status(0).verdict("ok").says(note),
         };
         let judged = named(service, &server, &["--reply-timeout=600ms"]);
@@ -309,4 +313,59 @@ fn a_real_sshd_is_recognised() {
     }
     let wrong = Run::new([format!("imap://{}", sshd.addr("ssh"))]).run();
     wrong.status(60).verdict("reply.protocol").says("speaks ssh, not imap");
+}
+
+#[test]
+fn a_version_line_is_whole_whatever_comes_behind_it() {
+    // Dropbear sends its offer of keys in the same segment.
+    let offer = [b"\0\0\x01\x9c\x08\x14", &[0x80_u8; 400][..]].concat();
+    let server = says([b"SSH-2.0-dropbear_2022.83\r\n", &offer[..]].concat()).serve();
+    for target in [format!("ssh://{}", server.addr()), server.addr().to_string()] {
+        let outcome = Run::new([&target, "--reply-timeout=3s"]).run();
+        outcome.status(0).verdict("ok").says("ssh: SSH-2.0-dropbear_2022.83").within(ms(900));
+    }
+}
+
+#[test]
+fn a_line_that_is_no_greeting_of_the_named_service_is_told_at_once() {
+    for (service, line) in [
+        ("smtp", "hello\r\n"),
+        ("lmtp", "hello\n"),
+        ("ftp", "999 hello\r\n"),
+        ("nntp", "welcome\r\n"),
+        ("pop3", "OK ready\r\n"),
+        ("imap", "OK ready\r\n"),
+    ] {
+        let server = says(line).serve();
+        let outcome = named(service, &server, &["--reply-timeout=3s"]);
+        outcome.status(60).verdict("reply.malformed").says(line.trim_end()).within(ms(900));
+    }
+}
+
+#[test]
+fn whoever_greets_as_mysql_sees_a_login_that_cannot_succeed() {
+    let greeting = b"\x2a\0\0\0\x0a8.0.36\0\x07\0\0\0abcdefgh\0\xff\xf7\x08\x02\0\0\0\0\0\0\0\0\0\0\0\0\0\0ij\0";
+    let no = b"\x1e\0\0\x02\xff\x15\x04#28000Access denied for you";
+    let asks = b"\x02\0\0\x02\xfe\0";
+    let plain = Script::new().send(greeting).recv(60).send(no).stall();
+    let switched = Script::new().send(greeting).recv(60).send(asks).recv(4);
+    let switched = switched.send(b"\x1e\0\0\x04\xff\x15\x04#28000Access denied for you").stall();
+    for script in [plain, switched] {
+        let server = script.serve();
+        for target in [format!("mysql://{}", server.addr()), server.addr().to_string()] {
+            let outcome = Run::new([&target]).run();
+            outcome.status(0).verdict("ok").says("Access denied for you").within(ms(900));
+        }
+        let login = server.visit(0).text();
+        assert!(login.contains("mysql_native_password"), "{login}");
+    }
+    // Who does not answer is not waited for without end, and no worse than before.
+    let mute = Script::new().send(greeting).recv(60).stall().serve();
+    let outcome = named("mysql", &mute, &["--reply-timeout=500ms"]);
+    outcome.status(0).verdict("ok").within(ms(1000));
+    // With -z nothing is read, and nothing said.
+    let unread = Script::new().send(greeting).stall().serve();
+    Run::new([&unread.addr().to_string(), "-z"]).run().status(0);
+    unread.all_gone();
+    assert_eq!(unread.visit(0).text(), "");
 }

@@ -133,6 +133,10 @@ impl Handshake {
         match (self.outcome, sent) {
             (Outcome::Done, true) => Demand::Accepted,
             (Outcome::Done, false) => Demand::Optional,
+            // What GnuTLS makes of the empty list of certificates in TLS 1.2.
+            (Outcome::Alert(DECODE_ERROR), false) if self.version == Some("TLS 1.2") => {
+                Demand::Required
+            }
             (Outcome::Alert(n) | Outcome::AlertAfter(n), sent) if blames_client(n) => {
                 if *sent {
                     Demand::Rejected(n)
@@ -526,4 +530,6 @@ const AFTER_MIN: Duration = Duration::from_millis(300);
 /// Bytes read during that wait at most: a server that talks this much has accepted.
 const AFTER_BYTES: usize = 0x1_0000;
 
+/// Alerts (RFC 8446 section 6).
 const CLOSE_NOTIFY: u8 = 0;
+const DECODE_ERROR: u8 = 50;
