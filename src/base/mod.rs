@@ -6,6 +6,7 @@
 //!   deadline  one clock, an absolute deadline for each step
 //!   sys       the only unsafe code: socket, connect, the error queue, poll
 //!   parallel  several things at the same time
+//!   files     the bytes of a file, with a limit in size and in time
 
 pub mod calendar;
 pub mod address;
@@ -14,3 +15,4 @@ pub mod deadline;
 #[allow(unsafe_code)]
 pub mod sys;
 pub mod parallel;
+pub mod files;

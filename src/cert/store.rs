@@ -1,13 +1,13 @@
 //! In: files and directories of certificates. Out: the stores of roots that a chain may lead to.
 
-use crate::base::sys;
+use crate::base::{files, sys};
 use crate::cert::proof::Anchor;
 use crate::cert::x509::Certificate;
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use std::ffi::OsStr;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// Mozilla's roots as built into this file; what other programs on this box use, a file or a
@@ -74,24 +74,19 @@ pub fn bundle(root: &Path) -> Option<Store> {
 /// The certificates of a file, or of a directory as OpenSSL reads it (by_dir.c): each once, from
 /// files that are named after a hash. Others in it are trusted by nobody.
 pub fn read_bundle(path: &Path, root: &Path) -> Vec<CertificateDer<'static>> {
-    let path = sys::beneath(root, path);
-    let Ok(directory) = std::fs::read_dir(&path) else {
-        return read_file(&path).and_then(|pem| certificates(&pem)).unwrap_or_default();
+    let read = |path: &Path, most| files::whole(root, path, most).unwrap_or_default();
+    let Ok(directory) = sys::beneath(root, path).and_then(std::fs::read_dir) else {
+        return certificates(&read(path, FILE_MAX)).unwrap_or_default();
     };
     let (mut once, mut room) = (Vec::new(), FILE_MAX);
     let hashed = directory.flatten().filter(|entry| is_hash_name(&entry.file_name()));
-    for path in hashed.take(DIRECTORY_MAX).map(|entry| entry.path()) {
-        let path = sys::beneath(root, &path);
-        let size = path.metadata().ok().filter(|m| m.is_file()).map_or(u64::MAX, |m| m.len());
-        if let (Some(left), Ok(pem)) = (room.checked_sub(size), read_file(&path)) {
-            room = left;
-            for der in certificates(&pem).unwrap_or_default() {
-                if !once.contains(&der) {
-                    once.push(der);
-                }
-            }
-        }
+    for entry in hashed.take(DIRECTORY_MAX) {
+        let pem = read(&entry.path(), room);
+        room = room.saturating_sub(pem.len() as u64);
+        once.extend(certificates(&pem).unwrap_or_default());
     }
+    once.sort_unstable_by(|a, b| a.as_ref().cmp(b.as_ref()));
+    once.dedup();
     once
 }
 
@@ -105,13 +100,12 @@ pub fn is_hash_name(name: &OsStr) -> bool {
     hash.len() == 8 && hex && count
 }
 
-/// The whole file, if it is of a sensible size.
+/// The whole of a file that the user named, if it is of a sensible size.
 pub fn read_file(path: &Path) -> Result<Vec<u8>, BadFile> {
-    let mut bytes = Vec::new();
-    let file = std::fs::File::open(path).map_err(BadFile::Unreadable)?;
-    file.take(FILE_MAX + 1).read_to_end(&mut bytes).map_err(BadFile::Unreadable)?;
-    let fits = u64::try_from(bytes.len()).is_ok_and(|length| length <= FILE_MAX);
-    fits.then_some(bytes).ok_or(BadFile::TooLarge)
+    files::named(path, FILE_MAX).map_err(|error| match error.kind() {
+        io::ErrorKind::FileTooLarge => BadFile::TooLarge,
+        _ => BadFile::Unreadable(error),
+    })
 }
 
 /// Every certificate in a PEM file; damaged ones are left out.

@@ -1,6 +1,7 @@
 //! In: a draft, and the files that it names. Out: the targets and how to check them.
 
 use crate::base::deadline::Timeouts;
+use crate::base::files;
 use crate::base::sys::{self, SocketOptions};
 use crate::base::text::{Lang, Note, shown};
 use crate::cert::identity::ClientIdentity;
@@ -19,8 +20,7 @@ use crate::target::retype::Given;
 use crate::target::{Dial, Host, Proxy, Target, TlsMode};
 use crate::verdict::Policy;
 use crate::verdict::expect::Tag;
-use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -355,15 +355,15 @@ fn read_list(path: &Path) -> Result<Vec<u8>, Note> {
         let file = shown(&path.to_string_lossy());
         Note::new("usage.file").with("option", "-f").with("file", file).with("error", error)
     };
-    let source: Box<dyn Read> = match path.as_os_str() == "-" {
-        true => Box::new(io::stdin()),
-        false => Box::new(File::open(path).map_err(bad)?),
-    };
     let mut bytes = Vec::new();
-    source.take(LIST_MAX + 1).read_to_end(&mut bytes).map_err(bad)?;
-    match bytes.len() as u64 > LIST_MAX {
-        true => Err(Note::new("usage.toomany").with("most", ROWS_MAX)),
-        false => Ok(bytes),
+    let read = match path.as_os_str() == "-" {
+        true => io::stdin().take(LIST_MAX + 1).read_to_end(&mut bytes).map(|_| bytes),
+        false => files::named(path, LIST_MAX),
+    };
+    match read {
+        Err(error) if error.kind() != ErrorKind::FileTooLarge => Err(bad(error)),
+        Ok(bytes) if bytes.len() as u64 <= LIST_MAX => Ok(bytes),
+        _ => Err(Note::new("usage.toomany").with("most", ROWS_MAX)),
     }
 }
 

@@ -1,12 +1,12 @@
 //! `reach compare A.jsonl B.jsonl...`: which box sees a target differently, and from which step
 //! on. Reads what `--json` wrote there; the name of a file is the name of its box.
 
+use crate::base::files;
 use crate::base::text::{Lang, Note, shown, width};
 use crate::cli::{self, Stop, Typed, Wrong};
 use crate::report::{self, Style};
 use std::ffi::OsString;
-use std::fs::File;
-use std::io::Read;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// One file: the name of its box, and how many checks it holds.
@@ -74,11 +74,10 @@ fn read(path: &Path, at: usize, lang: Lang, checks: &mut Vec<Check>) -> Result<(
     let bad = |error: std::io::Error| {
         Note::new("usage.file").with("option", "compare").with("file", &file).with("error", error)
     };
-    let mut bytes = Vec::new();
-    File::open(path).map_err(bad)?.take(FILE_MAX + 1).read_to_end(&mut bytes).map_err(bad)?;
-    if bytes.len() as u64 > FILE_MAX {
-        return Err(Note::new("usage.comparesize").with("file", &file));
-    }
+    let bytes = files::named(path, FILE_MAX).map_err(|error| match error.kind() {
+        ErrorKind::FileTooLarge => Note::new("usage.comparesize").with("file", &file),
+        _ => bad(error),
+    })?;
     let (before, mut wrong) = (checks.len(), Ok(()));
     for (number, line) in bytes.split(|b| *b == b'\n').enumerate() {
         match Check::read(line, at) {

@@ -4,8 +4,7 @@
 //! "Try again" after 5 s. Like libc's it asks without EDNS, so that it sees what the programs
 //! of this box see; an answer of more than 512 bytes comes over TCP.
 
-use crate::base::sys;
-use std::fs::{self, File};
+use crate::base::{files, sys};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
@@ -832,12 +831,9 @@ fn left(clock: Deadline) -> Duration {
     clock.remaining().unwrap_or_default()
 }
 
-/// The beginning of a regular file (a pipe would block); `None` if it cannot be read.
+/// What a file of the resolver says; `None` if it cannot be read.
 fn read_file(root: &Path, name: &str) -> Option<String> {
-    let path = &sys::beneath(root, &root.join(name));
-    fs::metadata(path).ok().filter(fs::Metadata::is_file)?;
-    let mut bytes = Vec::new();
-    File::open(path).ok()?.take(FILE_MAX).read_to_end(&mut bytes).ok()?;
+    let bytes = files::beginning(root, &root.join(name), FILE_MAX).ok()?;
     Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 

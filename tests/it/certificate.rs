@@ -426,6 +426,11 @@ fn the_box_trusts_what_its_variables_name() {
     // Named, and of no use: the next place is asked, as other programs do.
     let outcome = bare(&server, NAME).env("SSL_CERT_FILE", "/nonexistent").run();
     outcome.status(51).verdict("cert.untrusted");
+    // A pipe that nobody writes to would hold whoever opens it.
+    let fifo = dir.path().join("fifo");
+    assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    let outcome = bare(&server, NAME).env("SSL_CERT_FILE", &fifo).run();
+    outcome.status(51).verdict("cert.untrusted").within(Duration::from_secs(3));
     // An option that was given is not overruled by the environment.
     let other = pki.file("other.pem", Ca::root("Another Root").root_pem());
     let run = bare(&server, NAME).env("SSL_CERT_FILE", &ca).arg("--ca").arg(other).run();

@@ -91,6 +91,14 @@ fn stdin_is_never_read() {
 }
 
 #[test]
+fn what_a_shell_puts_into_a_pipe_is_a_list() {
+    let open = zoo::ssh().serve();
+    let script = format!("bash -c '$REACH --csv -f <(sleep 0.1; echo {})'", open.addr());
+    Run::shell(&script).run().status(0).says(&open.addr().to_string());
+    Run::shell("$REACH -f /dev/zero").run().status(2);
+}
+
+#[test]
 fn an_argument_that_is_not_utf8_is_a_usage_error() {
     let bad = OsStr::from_bytes(b"h\xff\xfe:80");
     let option = OsStr::from_bytes(b"--bogus\xff");

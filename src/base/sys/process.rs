@@ -1,17 +1,19 @@
 //! In: what this process wants of its box. Out: threads, signals, limits, namespaces.
 
 use std::cell::Cell;
-use std::ffi::c_int;
-use std::fs::{self, File};
+use std::ffi::{CString, c_int};
+use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::mem;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use crate::base::sys::checked;
+use crate::base::sys::{checked, errno};
 
 /// Does some work in a thread of its own, with so many bytes of stack. `Err`: this box has no
 /// thread left. Boxed, since the file would hold what starts a thread for each kind of work.
@@ -100,11 +102,36 @@ pub fn enter_network_namespace(pid: u32) -> io::Result<()> {
     checked(unsafe { libc::setns(namespace.as_raw_fd(), libc::CLONE_NEWNET) }).map(drop)
 }
 
-/// A path below `root` without links. One that begins with a slash begins at `root` again; in
-/// `/proc/PID/root` the kernel would take this process's own root instead.
-pub fn beneath(root: &Path, path: &Path) -> PathBuf {
+/// A handle on what is at a path below `root`, whose links lead nowhere else: an absolute one
+/// begins at `root` again, where the kernel would take this process's own. It reads nothing.
+pub fn handle_beneath(root: &Path, path: &Path) -> io::Result<File> {
+    let below = path.strip_prefix(root).map_err(|_| io::ErrorKind::InvalidInput)?;
+    let below = CString::new(below.as_os_str().as_bytes())?;
+    let folder = OpenOptions::new().read(true).custom_flags(libc::O_PATH).open(root)?;
+    // SAFETY: zero is a value of open_how; the kernel reads it and the string, both of which
+    // outlive the call, and returns a descriptor that nobody else owns.
+    let done = unsafe {
+        let mut how: libc::open_how = mem::zeroed();
+        how.flags = (libc::O_PATH | libc::O_CLOEXEC) as u64;
+        how.resolve = libc::RESOLVE_IN_ROOT;
+        let (size, at) = (size_of::<libc::open_how>(), folder.as_raw_fd());
+        let fd = libc::syscall(libc::SYS_openat2, at, below.as_ptr(), &raw const how, size);
+        checked(fd as c_int).map(|fd| File::from_raw_fd(fd))
+    };
+    match done.as_ref().map_err(errno) {
+        // Before Linux 5.6, and where a sandbox does not know the call.
+        Err(libc::ENOSYS | libc::EPERM | libc::EINVAL) => {
+            let flags = libc::O_PATH | libc::O_NOFOLLOW;
+            OpenOptions::new().read(true).custom_flags(flags).open(beneath(root, path)?)
+        }
+        _ => done,
+    }
+}
+
+/// A path below `root` without links, as `handle_beneath` follows them.
+pub fn beneath(root: &Path, path: &Path) -> io::Result<PathBuf> {
     let below = path.strip_prefix(root).ok().filter(|_| root.as_os_str() != "/");
-    let Some(below) = below.and_then(Path::to_str) else { return path.into() };
+    let Some(below) = below.and_then(Path::to_str) else { return Ok(path.into()) };
     let parts = |path: &str| path.rsplit('/').map(str::to_owned).collect::<Vec<_>>();
     let (mut at, mut ahead, mut links) = (root.to_owned(), parts(below), 0);
     while let Some(part) = ahead.pop() {
@@ -116,7 +143,10 @@ pub fn beneath(root: &Path, path: &Path) -> PathBuf {
             "" | "." | ".." => continue,
             name => at.push(name),
         }
-        if let (Ok(target), true) = (fs::read_link(&at), links < LINKS_MAX) {
+        if let Ok(target) = fs::read_link(&at) {
+            if links == LINKS_MAX {
+                return Err(io::Error::from_raw_os_error(libc::ELOOP));
+            }
             let target = target.to_string_lossy();
             at.pop();
             if target.starts_with('/') {
@@ -126,7 +156,7 @@ pub fn beneath(root: &Path, path: &Path) -> PathBuf {
             links += 1;
         }
     }
-    at
+    Ok(at)
 }
 
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);

@@ -1,14 +1,13 @@
 //! Handshakes that stop after our SYN-ACK, as /proc/net/tcp shows them.
 
-use std::fs::File;
-use std::io::Read;
+use crate::base::files;
 use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
 
 /// The peers in SYN_RECV at one of the ports, from a table as proc(5) describes it.
 pub fn read_half_open(table: &str, ports: &[u16], found: &mut Vec<(SocketAddr, u16)>) {
-    let mut text = String::new();
-    let Ok(file) = File::open(table) else { return };
-    let _ = file.take(TABLE_MAX).read_to_string(&mut text);
+    let table = files::beginning(Path::new("/"), Path::new(table), TABLE_MAX).unwrap_or_default();
+    let text = String::from_utf8_lossy(&table);
     for row in text.lines().filter_map(half_open_row) {
         if ports.contains(&row.1) && found.len() < HALF_OPEN_MAX {
             found.push(row);

@@ -1,3 +1,4 @@
 mod calendar;
+mod files;
 mod sys;
 mod text;
