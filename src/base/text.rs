@@ -14,21 +14,29 @@ pub enum Lang {
 
 /// Bytes that somebody else chose. The only way to show them escapes them.
 #[derive(Clone, PartialEq, Eq, Default)]
-pub struct Untrusted(Vec<u8>);
+pub struct Untrusted {
+    bytes: Vec<u8>,
+    escaped: bool,
+}
 
 impl Untrusted {
     /// Keeps the bytes as they came; limits are the business of whoever reads them.
     pub fn new(bytes: impl Into<Vec<u8>>) -> Self {
-        Self(bytes.into())
+        Self { bytes: bytes.into(), escaped: false }
+    }
+
+    /// Text whose backslashes are escapes already, as in a distinguished name.
+    pub fn escaped(bytes: impl Into<Vec<u8>>) -> Self {
+        Self { bytes: bytes.into(), escaped: true }
     }
 
     /// The raw bytes, for comparing and for JSON; never for a terminal.
     pub fn bytes(&self) -> &[u8] {
-        &self.0
+        &self.bytes
     }
 
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.bytes.is_empty()
     }
 }
 
@@ -36,14 +44,14 @@ impl Display for Untrusted {
     /// One line, at most `SHOWN_MAX` characters, no control of any kind.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shown = 0;
-        for chunk in self.0.utf8_chunks() {
+        for chunk in self.bytes.utf8_chunks() {
             for c in chunk.valid().chars() {
                 if shown >= SHOWN_MAX {
                     return f.write_char('…');
                 }
                 shown += 1;
                 match c {
-                    '\\' => f.write_str("\\\\")?,
+                    '\\' if !self.escaped => f.write_str("\\\\")?,
                     c => write_safe(f, c)?,
                 }
             }
@@ -363,7 +371,7 @@ pub fn few<T: ToString>(items: impl IntoIterator<Item = T>, most: usize) -> Stri
 
 /// Characters that move the cursor, reorder or hide text: C0, DEL, C1 (8-bit CSI and OSC),
 /// bidirectional controls, zero-width, line separators, variation selectors and tags.
-fn is_unsafe(c: char) -> bool {
+pub fn is_unsafe(c: char) -> bool {
     c.is_control()
         || matches!(u32::from(c),
             0xad | 0x61c | 0x115f..=0x1160 | 0x180e | 0x200b..=0x200f | 0x2028..=0x202e

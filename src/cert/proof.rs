@@ -2,13 +2,16 @@
 //! none. Nothing else makes a `Proof`, and without one no certificate is good and nothing is
 //! sent: whatever else is known about a chain can only explain a refusal.
 
-use crate::cert::x509::{self, Certificate, Key};
+use crate::cert::key::{self, Key};
+use crate::cert::x509::{self, Certificate};
 use rustls::CertificateError;
 use rustls::RootCertStore;
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
 use rustls::crypto::{WebPkiSupportedAlgorithms, ring};
-use rustls::pki_types::{CertificateDer, ServerName, TrustAnchor, UnixTime};
+use rustls::pki_types::{
+    CertificateDer, ServerName, SignatureVerificationAlgorithm, TrustAnchor, UnixTime,
+};
 use rustls::server::ParsedCertificate;
 use std::time::Duration;
 
@@ -153,6 +156,20 @@ fn ask_library(
 /// Which signatures can be checked.
 pub fn algorithms() -> WebPkiSupportedAlgorithms {
     ring::default_provider().signature_verification_algorithms
+}
+
+/// Whether this key made the certificate's signature, as the library sees it; `None` if it does
+/// not check such signatures. Explains refusals, and makes nothing good.
+pub fn made_by(certificate: &Certificate, raw_key: &[u8]) -> Option<bool> {
+    let signature = x509::signature(&certificate.der)?;
+    let (kind, key) = key::parts(raw_key)?;
+    let fits = |a: &&&dyn SignatureVerificationAlgorithm| {
+        a.signature_alg_id().as_ref() == signature.algorithm
+            && a.public_key_alg_id().as_ref() == kind
+    };
+    let mut all = algorithms().all.iter().filter(fits).peekable();
+    all.peek()?;
+    Some(all.any(|a| a.verify_signature(key, signature.message, signature.bits).is_ok()))
 }
 
 fn refusal(error: &CertificateError) -> Refusal {

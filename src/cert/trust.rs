@@ -1,14 +1,17 @@
 //! In: a chain as it was sent, a name, the time. Out: a proof that it is good, or what is wrong
 //! with it, from the stores that this box has.
 
+use crate::cert::dn::{self, same_name};
 use crate::cert::flaw::{
-    DEPTH_MAX, Flaw, Link, Unknown, Weak, dates, path, stops_the_library, weaknesses, with_clock,
+    DEPTH_MAX, Flaw, Link, Unknown, Weak, dates, is_root, path, rules, stops_the_library,
+    weaknesses, with_clock,
 };
+use crate::cert::key::Key;
 use crate::cert::proof::{
-    self, Anchor, Moment, Proof, Refusal, SIGNATURES, Signed, Unproven, Vouched, checkable,
+    self, Anchor, Moment, Proof, Refusal, SIGNATURES, Signed, Unproven, Vouched, checkable, made_by,
 };
 use crate::cert::store::{BadFile, Source, Store, bundle, certificates, read_file};
-use crate::cert::x509::{self, Certificate};
+use crate::cert::x509::Certificate;
 use rustls::RootCertStore;
 use rustls::pki_types::{CertificateDer, TrustAnchor};
 use std::path::{Path, PathBuf};
@@ -126,7 +129,7 @@ impl Trust {
         now: i64,
         signed: &Result<Signed, Unproven>,
     ) -> Judgement {
-        let ordered = chain.windows(2).all(|pair| matches!(pair, [a, b] if b.may_issue(a)));
+        let ordered = is_ordered(chain);
         let Some(leaf) = chain.first() else {
             let worth = Worth::Flawed(vec![Flaw::Malformed]);
             return Judgement { worth, opinions: Vec::new(), ordered };
@@ -158,7 +161,7 @@ impl Trust {
             (None, None) => {
                 let path = path(chain);
                 let weak = weaknesses(&path);
-                flaws.extend(self.doubt(&path, &opinions, &weak, chain.len() > path.len()));
+                flaws.extend(self.doubt(chain, &path, &opinions, &weak));
                 flaws.extend(weak);
                 // Evidence and no more: nobody has vouched for anything else in it.
                 let dates = dates(&path, now).into_iter().chain(old);
@@ -179,39 +182,89 @@ impl Trust {
     /// the issuer. Else it is taken for a root that this side does not know.
     fn doubt(
         &self,
+        chain: &[Certificate],
         path: &[Link<'_>],
         opinions: &[Opinion],
         weak: &[Flaw],
-        others: bool,
-    ) -> Option<Flaw> {
-        let (&(_, leaf), &(_, top)) = (path.first()?, path.last()?);
+    ) -> Vec<Flaw> {
+        let (Some(&(_, leaf)), Some(&(at, top))) = (path.first(), path.last()) else {
+            return Vec::new();
+        };
         if leaf.self_signed() {
-            return Some(Flaw::SelfSigned);
+            return vec![Flaw::SelfSigned];
         }
         let issuer = top.issuer.clone();
+        let unknown = |why| vec![Flaw::Untrusted { at, issuer: issuer.clone(), why }];
+        let said = |trusts| opinions.iter().any(|o| o.trusts == trusts);
         if path.len() > DEPTH_MAX || path.iter().any(|link| self.knows(&link.1.raw_issuer)) {
-            let said = |trusts| opinions.iter().any(|o| o.trusts == trusts);
             let dated = said(Trusts::NeverValid);
             // A weakness is what the library stopped at, and already named.
             return match self.unchecked(path, said(Trusts::Unchecked) && !dated) {
-                _ if weak.iter().any(stops_the_library) => None,
-                Some(flaw) => Some(flaw),
-                None if dated => Some(Flaw::Untrusted { issuer, why: Unknown::NeverValid }),
-                None if said(Trusts::Rule) => Some(Flaw::Weak { cert: 0, why: Weak::Rule }),
-                None => Some(Flaw::Untrusted { issuer, why: Unknown::OtherKey }),
+                _ if weak.iter().any(stops_the_library) => Vec::new(),
+                Some(flaw) => vec![flaw],
+                None if dated => unknown(Unknown::NeverValid),
+                None if said(Trusts::Rule) => self.broken(path, top),
+                None => self.strange(chain, path).unwrap_or_else(|| unknown(Unknown::OtherKey)),
             };
         }
-        let hints = [leaf.aia.is_some(), self.ca.is_some(), others];
+        if let Some(flaws) = self.strange(chain, path).filter(|_| !is_root(top)) {
+            return flaws;
+        }
+        let hints = [leaf.aia.is_some(), self.ca.is_some(), chain.len() > path.len()];
         if path.len() == 1 && hints.contains(&true) {
             let sure = hints.iter().filter(|hint| **hint).count() > 1;
-            return Some(Flaw::Incomplete { issuer, aia: leaf.aia.clone(), sure });
+            return vec![Flaw::Incomplete { at, issuer, aia: leaf.aia.clone(), sure }];
         }
-        let why = match path {
-            _ if top.self_signed() => Unknown::RootSent,
+        unknown(match path {
+            _ if is_root(top) => Unknown::RootSent,
             [_] => Unknown::RootOrMissing,
             _ => Unknown::RootNotSent,
+        })
+    }
+
+    /// The rules that a path to a known root breaks, where the library only says that it does.
+    fn broken(&self, path: &[Link<'_>], top: &Certificate) -> Vec<Flaw> {
+        let anchor = self.stores().iter().find_map(|store| store.anchors(top).into_iter().next());
+        let mut flaws = rules(path, anchor.and_then(|anchor| anchor.certificate).as_ref());
+        if flaws.is_empty() {
+            flaws.push(Flaw::Weak { cert: 0, why: Weak::Rule });
+        }
+        flaws
+    }
+
+    /// What is wrong with the link to the issuer, where a certificate of that name is at hand,
+    /// sent or known: first the names are compared, then the keys.
+    fn strange(&self, chain: &[Certificate], path: &[Link<'_>]) -> Option<Vec<Flaw>> {
+        let wrong = |at: usize, c: &Certificate| {
+            let why = Unknown::SentOtherKey;
+            vec![Flaw::Untrusted { at, issuer: c.issuer.clone(), why }]
         };
-        Some(Flaw::Untrusted { issuer, why })
+        for pair in path.windows(2) {
+            if let [(at, c), (_, issuer)] = pair
+                && made_by(c, &issuer.raw_key) == Some(false)
+            {
+                return Some(wrong(*at, c));
+            }
+        }
+        let &(at, top) = path.last()?;
+        let sent = chain.iter().map(|c| (c.raw_subject.as_slice(), c.raw_key.as_slice()));
+        let roots = self.stores().iter().flat_map(|store| &store.roots.roots);
+        let known = roots.map(|r| (r.subject.as_ref(), r.subject_public_key_info.as_ref()));
+        let named = sent.clone().chain(known).filter(|(name, _)| same_name(name, &top.raw_issuer));
+        let named: Vec<_> = named.collect();
+        let made = named.iter().find(|(_, key)| made_by(top, key) == Some(true));
+        match made {
+            Some((name, _)) => {
+                let issuer = dn::text(name);
+                let form = *name != top.raw_issuer;
+                let why = if form { Weak::NameForm { issuer } } else { Weak::KeyId { issuer } };
+                Some(vec![Flaw::Weak { cert: at, why }])
+            }
+            None => {
+                let other = |(name, _): (&[u8], &[u8])| same_name(name, &top.raw_issuer);
+                sent.into_iter().any(other).then(|| wrong(at, top))
+            }
+        }
     }
 
     /// Whether any store has a root of this name.
@@ -232,11 +285,11 @@ impl Trust {
         let mut likely = None;
         for (at, &(cert, c)) in path.iter().enumerate() {
             let key = match path.get(at + 1) {
-                _ if c.self_signed() => break,
+                _ if is_root(c) => break,
                 Some((_, issuer)) => Some(issuer.key.clone()),
                 None => self
                     .named(&c.raw_issuer)
-                    .and_then(|root| x509::public_key(&root.subject_public_key_info)),
+                    .and_then(|root| Key::read(&root.subject_public_key_info)),
             };
             let pss = c.signature == "RSA-PSS";
             let known = pss || SIGNATURES.split(' ').any(|known| known == c.signature);
@@ -374,6 +427,18 @@ impl From<Refusal> for Trusts {
     }
 }
 
+/// Whether each certificate stands behind one that it issued, as far as it issued any. What is
+/// not needed at all is in nobody's way.
+fn is_ordered(chain: &[Certificate]) -> bool {
+    let issued =
+        |c: &Certificate, other: &Certificate| same_name(&c.raw_subject, &other.raw_issuer);
+    chain.iter().enumerate().skip(1).all(|(at, c)| {
+        let (before, after) = chain.split_at(at);
+        let early = before.iter().any(|other| issued(c, other));
+        early || !after.iter().skip(1).any(|other| issued(c, other))
+    })
+}
+
 /// What the dates of a root say against it.
 fn dated(anchor: &Anchor<'_>, now: i64) -> Option<Flaw> {
     let root = anchor.certificate.as_ref()?;
@@ -395,7 +460,7 @@ fn add_unsigned(flaws: &mut Vec<Flaw>, signed: &Result<Signed, Unproven>) {
     let flaw = match signed {
         Ok(_) | Err(Unproven::NotReached) => return,
         Err(Unproven::Wrong) => Flaw::Unproven,
-        Err(Unproven::Scheme) => Flaw::Weak { cert: 0, why: Weak::OldHash },
+        Err(Unproven::Scheme) => Flaw::Weak { cert: 0, why: Weak::OldProof },
         Err(Unproven::Key) => Flaw::Weak { cert: 0, why: Weak::UnusualKey },
     };
     let known = |f: &Flaw| matches!(f, Flaw::Malformed | Flaw::Weak { cert: 0, .. });

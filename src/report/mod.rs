@@ -4,6 +4,7 @@ use crate::base::calendar::DAY;
 use crate::base::deadline::{millis, seconds};
 use crate::base::sys::{self, Fault, Icmp};
 use crate::base::text::{self, Lang, Note, Untrusted, hex, json_string, utc, utc_millis, width};
+use crate::cert::flaw::Weak;
 use crate::cert::store;
 use crate::cert::trust::{Opinion, Trusts};
 use crate::cert::x509::Certificate;
@@ -469,7 +470,13 @@ fn handshake_rows(
     let Some(leaf) = handshake.chain.first() else { return rows };
     let flawed = handshake.judgement.as_ref().is_some_and(|j| !j.flaws().is_empty());
     let mark = if flawed { Mark::Fail } else { Mark::Ok };
-    rows += &row("cert", mark, &(whose + &certificate_text(leaf, now, style)), None, style);
+    rows += &row(
+        "cert",
+        mark,
+        &(whose + &certificate_text(leaf, handshake.sni.as_deref(), now, style)),
+        None,
+        style,
+    );
     if style.verbose {
         for (at, certificate) in handshake.chain.iter().enumerate() {
             rows += &chain_row(at, certificate, style);
@@ -532,18 +539,22 @@ fn handshake_text(addr: &str, handshake: &Handshake, style: Style) -> String {
     format!("{addr}: {said} ({facts})")
 }
 
-/// Whom the leaf is for, who issued it, how long it lasts.
-fn certificate_text(leaf: &Certificate, now: i64, style: Style) -> String {
-    let names = match leaf.names.as_slice() {
-        [] => leaf.subject.to_string(),
-        names => text::few(names, NAMES),
+/// Whom the leaf is for, who issued it, how long it lasts. Of many names the one that is asked for
+/// comes first.
+fn certificate_text(leaf: &Certificate, wanted: Option<&str>, now: i64, style: Style) -> String {
+    let names = match leaf.names.is_empty() {
+        true => leaf.subject.to_string(),
+        false => verdict::names_of(leaf, wanted),
     };
-    let days = leaf.not_after.saturating_sub(now) / DAY;
-    let key = if leaf.not_after < now { "row.certexpired" } else { "row.cert" };
+    let (key, seconds) = match () {
+        () if leaf.not_after < now => ("row.certexpired", leaf.not_after.saturating_sub(now)),
+        () if now < leaf.not_before => ("row.certnotyet", leaf.not_before.saturating_sub(now)),
+        () => ("row.cert", leaf.not_after.saturating_sub(now)),
+    };
     Note::new(key)
         .with("names", names)
         .with("issuer", &leaf.issuer_name)
-        .with("days", days.abs())
+        .with("days", (seconds / DAY).abs())
         .render(style.lang)
 }
 
@@ -558,7 +569,7 @@ pub fn name_row(
     let name = target.server_name();
     let mut detail = match probe.leaf() {
         Some(leaf) => Note::new("row.name")
-            .with("cert", certificate_text(leaf, probe.started, style))
+            .with("cert", certificate_text(leaf, name, probe.started, style))
             .with("sha256", hex(leaf.sha256.get(..SHORT).unwrap_or_default())),
         None => verdict.found.sentence(),
     }
@@ -587,12 +598,17 @@ fn chain_row(at: usize, certificate: &Certificate, style: Style) -> String {
         .with("issuer", &c.issuer)
         .with("from", utc(c.not_before))
         .with("to", utc(c.not_after))
-        .with("key", &c.key.algorithm)
-        .with("bits", c.key.bits)
+        .with("key", c.key.text())
         .with("signature", &c.signature)
         .with("sha256", hex(&c.sha256))
         .render(style.lang);
-    row("", Mark::Blank, &detail, None, style)
+    let odd = [
+        (c.version < 3).then(|| format!("X.509 v{}", c.version)),
+        c.odd_time.then(|| Weak::OddTime.text(c)),
+        c.inner_signature.is_some().then(|| Weak::Algorithms.text(c)),
+    ];
+    let odd: String = odd.into_iter().flatten().map(|odd| format!("; {odd}")).collect();
+    row("", Mark::Blank, &(detail + &odd), None, style)
 }
 
 /// The reply row, and what was said on both sides for `-v`.
@@ -1435,9 +1451,6 @@ const DIALOGUE_LINES: usize = 40;
 
 /// Bytes of an answer in JSON: enough to see what it is.
 const ANSWER: usize = 512;
-
-/// Names of a certificate in its row; the others are counted.
-const NAMES: usize = 4;
 
 /// Narrower than this a text is not broken any further, in columns.
 const ROOM_MIN: usize = 24;

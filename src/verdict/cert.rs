@@ -2,12 +2,13 @@
 
 use crate::base::calendar::DAY;
 use crate::base::text::{Note, few, utc};
-use crate::cert::flaw::{Flaw, Unknown, Weak};
+use crate::cert::flaw::{Flaw, Unknown, Weak, is_root};
 use crate::cert::store::Source;
 use crate::cert::trust::{Judgement, Opinion, Trusts};
-use crate::cert::x509::{Certificate, Key};
+use crate::cert::x509::{Certificate, covers};
 use crate::step::record::{Path, Probe};
 use crate::step::tls::{Demand, Handshake};
+use crate::target::{Target, TlsMode};
 use crate::verdict::Policy;
 use crate::verdict::finding::Finding;
 use crate::verdict::keyword::Keyword;
@@ -24,13 +25,21 @@ pub(super) fn of_certificate(
     let mut finding = Finding::new(flaw_keyword(first));
     finding = finding.arg("detail", flaw_detail(first, handshake, now));
     let issuer = match first {
-        Flaw::Expired { cert, .. } => handshake.chain.get(*cert).filter(|_| *cert > 0),
+        Flaw::Expired { cert, .. } | Flaw::Weak { cert, .. } => {
+            handshake.chain.get(*cert).filter(|_| *cert > 0)
+        }
         _ => None,
     };
+    let leaf = handshake.chain.first();
+    let nameless = leaf.is_some_and(|leaf| leaf.names.is_empty());
     let (by, variant) = match (first, issuer) {
         (Flaw::RootExpired { root, .. } | Flaw::RootNotYet { root, .. }, _) => {
             (root.to_string(), "root")
         }
+        (Flaw::Root { root, .. }, _) => (root.to_string(), "root"),
+        (Flaw::Untrusted { why: Unknown::SentOtherKey, .. }, _) => (String::new(), "sentkey"),
+        (Flaw::Name, _) if nameless => (String::new(), "nonames"),
+        (Flaw::Weak { why: Weak::Rule, .. }, _) => (String::new(), "norule"),
         (_, Some(issuer)) => (issuer.subject.to_string(), "issuer"),
         _ => (String::new(), ""),
     };
@@ -38,13 +47,17 @@ pub(super) fn of_certificate(
     for flaw in judgement.flaws() {
         finding = finding.why(flaw_note(flaw, handshake, now));
     }
+    // A certificate that is for no host says nothing about virtual hosts.
     let unnamed = path.unnamed.as_deref().and_then(|h| h.chain.first());
-    finding.why.extend(unnamed.zip(handshake.chain.first()).map(|(other, leaf)| {
-        match other.sha256 == leaf.sha256 {
-            true => Note::new("why.samewithoutname"),
-            false => Note::new("why.otherwithoutname").with("names", names_of(other, None)),
+    if let Some((other, leaf)) = unnamed.zip(leaf).filter(|_| !nameless) {
+        if other.sha256 == leaf.sha256 {
+            finding = finding.why(Note::new("why.samewithoutname"));
+            finding = finding.guess(Note::new("guess.novirtualhost"));
+        } else {
+            let names = names_of(other, None);
+            finding = finding.why(Note::new("why.otherwithoutname").with("names", names));
         }
-    }));
+    }
     Some(finding)
 }
 
@@ -62,6 +75,7 @@ pub(super) fn handshake_notes(handshake: &Handshake, now: i64, policy: Policy) -
         });
         notes.extend(urls.map(|url| Note::new("why.aia").with("url", url)));
         notes.extend(opinions(judgement));
+        notes.extend(others(handshake, judgement));
         if !judgement.ordered {
             notes.push(Note::new("why.unordered"));
         }
@@ -91,8 +105,10 @@ pub fn flaw_keyword(flaw: &Flaw) -> Keyword {
         Flaw::SelfSigned => Keyword::CertSelfSigned,
         Flaw::Incomplete { .. } => Keyword::CertIncomplete,
         Flaw::Untrusted { .. } => Keyword::CertUntrusted,
-        Flaw::Unchecked { .. } | Flaw::Weak { why: Weak::UnusualKey, .. } => Keyword::CertUnchecked,
-        Flaw::Unproven | Flaw::Weak { .. } => Keyword::CertPolicy,
+        Flaw::Unchecked { .. } | Flaw::Weak { why: Weak::UnusualKey | Weak::Rule, .. } => {
+            Keyword::CertUnchecked
+        }
+        Flaw::Unproven | Flaw::Weak { .. } | Flaw::Root { .. } => Keyword::CertPolicy,
     }
 }
 
@@ -115,12 +131,11 @@ fn flaw_detail(flaw: &Flaw, handshake: &Handshake, now: i64) -> String {
         Flaw::Unproven => "CertificateVerify".to_string(),
         Flaw::Unchecked { cert: at, key } => {
             let signature = cert(at).map_or("", |c| c.signature.as_ref());
-            let key = key.as_ref().map(|key| format!(" ({})", key_text(key)));
+            let key = key.as_ref().map(|key| format!(" ({})", key.text()));
             format!("{signature}{}", key.unwrap_or_default())
         }
-        Flaw::Weak { cert: at, why } => {
-            cert(at).map_or(String::new(), |c| rule(*why, c).to_string())
-        }
+        Flaw::Weak { cert: at, why } => cert(at).map_or(String::new(), |c| why.text(c)),
+        Flaw::Root { rule, .. } => rule.clone(),
     }
 }
 
@@ -160,19 +175,17 @@ fn flaw_note(flaw: &Flaw, handshake: &Handshake, now: i64) -> Note {
             .with("names", detail)
         }
         Flaw::SelfSigned => Note::new("why.selfsigned").with("subject", detail),
-        Flaw::Incomplete { sure, .. } => {
+        Flaw::Incomplete { at, sure, .. } => {
             let key = if *sure { "why.incomplete" } else { "why.incompleteorunknown" };
-            let last = handshake.chain.len().saturating_sub(1);
-            Note::new(key).with("subject", subject(&last)).with("issuer", detail)
+            Note::new(key).with("subject", subject(at)).with("issuer", detail)
         }
-        Flaw::Untrusted { why, .. } => Note::new(match why {
-            Unknown::RootSent => "why.rootsent",
-            Unknown::RootNotSent => "why.rootnotsent",
-            Unknown::RootOrMissing => "why.rootormissing",
-            Unknown::OtherKey => "why.otherkey",
-            Unknown::NeverValid => "why.nevervalid",
-        })
-        .with("issuer", detail),
+        Flaw::Untrusted { at, why, .. } => {
+            Note::new(unknown(*why)).with("subject", subject(at)).with("issuer", detail)
+        }
+        Flaw::Root { root, .. } => {
+            Note::new("why.rootrule").with("subject", root).with("rule", detail)
+        }
+        Flaw::Weak { why: Weak::Rule, .. } => Note::new("why.norule"),
         Flaw::Unproven => Note::new("why.unproven"),
         Flaw::Unchecked { cert, .. } | Flaw::Weak { cert, why: Weak::UnusualKey } => {
             Note::new("why.unchecked").with("subject", subject(cert)).with("rule", detail)
@@ -183,33 +196,69 @@ fn flaw_note(flaw: &Flaw, handshake: &Handshake, now: i64) -> Note {
     }
 }
 
-/// A rule in the field's terms, the same in every language.
-fn rule(why: Weak, certificate: &Certificate) -> String {
+/// What is known of an issuer.
+fn unknown(why: Unknown) -> &'static str {
     match why {
-        Weak::SmallKey | Weak::UnusualKey => key_text(&certificate.key),
-        Weak::OldHash => certificate.signature.to_string(),
-        Weak::OldVersion => format!("X.509 v{}", certificate.version),
-        Weak::CaAsLeaf => "CA:TRUE".to_string(),
-        Weak::NotForServers if certificate.server_auth == Some(false) => {
-            "extendedKeyUsage without serverAuth".to_string()
-        }
-        Weak::NotForServers if certificate.tls_usage == Some(false) => {
-            "keyUsage without digitalSignature".to_string()
-        }
-        Weak::NotForServers => "not for TLS servers".to_string(),
-        Weak::NotCa => "issuer with CA:FALSE".to_string(),
-        Weak::NoCertSign => "issuer whose keyUsage lacks keyCertSign".to_string(),
-        Weak::TooDeep => "chain too long".to_string(),
-        Weak::Rule => "constraints or an unknown critical extension".to_string(),
+        Unknown::RootSent => "why.rootsent",
+        Unknown::RootNotSent => "why.rootnotsent",
+        Unknown::RootOrMissing => "why.rootormissing",
+        Unknown::OtherKey => "why.otherkey",
+        Unknown::SentOtherKey => "why.sentotherkey",
+        Unknown::NeverValid => "why.nevervalid",
     }
 }
 
-fn key_text(key: &Key) -> String {
-    format!("{} {} bit", key.algorithm, key.bits)
+/// What other programs than reach say to this chain, where they are known to differ.
+fn others(handshake: &Handshake, judgement: &Judgement) -> Vec<Note> {
+    let chain = &handshake.chain;
+    let Some(leaf) = chain.first() else { return Vec::new() };
+    let asked = handshake.sni.as_deref().unwrap_or_default();
+    let of_flaw = |flaw: &Flaw| match flaw {
+        Flaw::Name if leaf.names.is_empty() => {
+            let name = leaf.common_name.as_ref().filter(|name| covers(name.bytes(), asked))?;
+            Some(("why.commonname", leaf, name.to_string()))
+        }
+        Flaw::Weak { cert, why: Weak::NameForm { issuer } } => {
+            Some(("why.nameform", chain.get(*cert)?, issuer.to_string()))
+        }
+        Flaw::Weak { cert, why: Weak::KeyId { issuer } } => {
+            Some(("why.keyid", chain.get(*cert)?, issuer.to_string()))
+        }
+        Flaw::Weak { why: Weak::Rule, .. } => {
+            let mut above = chain.iter().skip(1);
+            above
+                .find(|c| c.self_issued() && !is_root(c))
+                .map(|c| ("why.selfissued", c, String::new()))
+        }
+        _ => None,
+    };
+    let negative = chain.iter().find(|c| c.serial.starts_with('-'));
+    let staple = leaf.must_staple && !handshake.stapled_ocsp;
+    judgement
+        .flaws()
+        .iter()
+        .filter_map(of_flaw)
+        .chain(negative.map(|c| ("why.negativeserial", c, c.serial.clone())))
+        .chain(staple.then(|| ("why.muststaple", leaf, String::new())))
+        .map(|(key, c, value)| Note::new(key).with("subject", &c.subject).with("value", value))
+        .collect()
+}
+
+/// What a program that can check it is given besides the address.
+pub(super) fn s_client(target: &Target) -> String {
+    let mut words = String::new();
+    if let Some(name) = target.server_name() {
+        words = format!(" -servername {name} -verify_hostname {name}");
+    }
+    if let TlsMode::Upgrade(protocol) = target.tls {
+        words += &format!(" -starttls {protocol}");
+    }
+    let given = target.given.iter().find_map(|given| given.words.trim().strip_prefix("--ca "));
+    given.map_or(words.clone(), |file| words + " -CAfile " + file)
 }
 
 /// The names in a certificate, the first few.
-fn names_of(certificate: &Certificate, wanted: Option<&str>) -> String {
+pub fn names_of(certificate: &Certificate, wanted: Option<&str>) -> String {
     let more = certificate.names.len().saturating_sub(SHOWN_NAMES);
     // Of many names, the one that was probably meant comes first.
     let nearest = wanted.filter(|_| more > 0).and_then(|name| certificate.nearest(name));
@@ -247,4 +296,4 @@ fn opinions(judgement: &Judgement) -> Vec<Note> {
 }
 
 /// Names of a certificate that are listed.
-const SHOWN_NAMES: usize = 5;
+const SHOWN_NAMES: usize = 4;

@@ -31,7 +31,7 @@ pub mod expect;
 pub mod tally;
 
 pub use alike::{Case, Digest, alike};
-pub use cert::{flaw_keyword, forgiven};
+pub use cert::{flaw_keyword, forgiven, names_of};
 pub use dns::dns_keyword;
 pub use finding::Finding;
 pub use keyword::{Family, Keyword};
@@ -111,6 +111,7 @@ pub fn infer(probe: &Probe, target: &Target, policy: Policy) -> Verdict {
         ("name", target.certificate_name()),
         ("target", again),
         ("bare", bare),
+        ("client", cert::s_client(target)),
     ];
     args.reserve_exact(finding.args.len() + common.len());
     for (name, value) in finding.args.into_iter().chain(common) {

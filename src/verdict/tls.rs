@@ -47,7 +47,7 @@ pub(super) fn of_handshake(handshake: &Handshake, path: &Path, target: &Target) 
             let finding = Finding::new(Keyword::TlsLegacy).arg("detail", &name);
             finding.why(Note::new("why.version").with("version", name))
         }
-        Outcome::Protocol("chain") => Finding::new(Keyword::CertPolicy)
+        Outcome::Protocol("chain") => Finding::new(Keyword::CertUnchecked)
             .arg("detail", "> 64 KiB")
             .why(Note::new("why.hugechain")),
         Outcome::Protocol(why) => Finding::new(Keyword::TlsProtocol)

@@ -24,7 +24,7 @@ pub fn trust(ca: Option<&Path>) -> Trust {
     Trust::load(ca, Path::new("/")).unwrap_or_else(|_| panic!("a readable CA file"))
 }
 
-pub fn weak(why: Weak) -> &'static str {
+pub fn weak(why: &Weak) -> &'static str {
     match why {
         Weak::SmallKey => "smallkey",
         Weak::UnusualKey => "unusualkey",
@@ -35,6 +35,14 @@ pub fn weak(why: Weak) -> &'static str {
         Weak::NotCa => "notca",
         Weak::NoCertSign => "nocertsign",
         Weak::TooDeep => "toodeep",
+        Weak::OldProof => "oldproof",
+        Weak::OddTime => "oddtime",
+        Weak::Algorithms => "algorithms",
+        Weak::Critical => "critical",
+        Weak::PathLength { .. } => "pathlength",
+        Weak::Constraint { .. } => "constraint",
+        Weak::NameForm { .. } => "nameform",
+        Weak::KeyId { .. } => "keyid",
         Weak::Rule => "rule",
     }
 }
@@ -52,19 +60,21 @@ pub fn flaw(flaw: &Flaw) -> String {
         Flaw::Incomplete { issuer, sure, .. } => {
             format!("incomplete {issuer}{}", if *sure { "!" } else { "" })
         }
-        Flaw::Untrusted { issuer, why } => {
+        Flaw::Untrusted { issuer, why, .. } => {
             let why = match why {
                 Unknown::RootSent => "rootsent",
                 Unknown::RootNotSent => "rootnotsent",
                 Unknown::RootOrMissing => "rootormissing",
                 Unknown::OtherKey => "otherkey",
+                Unknown::SentOtherKey => "sentotherkey",
                 Unknown::NeverValid => "nevervalid",
             };
             format!("untrusted {issuer} {why}")
         }
+        Flaw::Root { root, rule } => format!("root {root} {rule}"),
         Flaw::Unproven => "unproven".into(),
         Flaw::Unchecked { cert, .. } => format!("unchecked {cert}"),
-        Flaw::Weak { cert, why } => format!("weak {cert} {}", weak(*why)),
+        Flaw::Weak { cert, why } => format!("weak {cert} {}", weak(why)),
     }
 }
 

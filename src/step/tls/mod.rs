@@ -9,6 +9,7 @@ mod recorder;
 
 use crate::base::deadline::Deadline;
 use crate::base::text::Untrusted;
+use crate::cert::dn;
 use crate::cert::identity::{ClientIdentity, provider};
 use crate::cert::proof::{Leave, NoVerify, Signed, Unproven, checkable};
 use crate::cert::trust::{Judgement, Trust};
@@ -249,7 +250,7 @@ fn record(outcome: Outcome, seen: Seen) -> Handshake {
     let client_auth = match seen.request {
         None => ClientAuth::NotRequested,
         Some((sent, issuers)) => {
-            let acceptable = issuers.iter().map(|der| x509::name(der)).collect();
+            let acceptable = issuers.iter().map(|der| dn::text(der)).collect();
             ClientAuth::Requested { sent, acceptable }
         }
     };

@@ -1,6 +1,6 @@
 //! In: numbers of alerts, suites, groups and versions. Out: their names.
 
-use crate::cert::x509;
+use crate::cert::der;
 
 /// Whether this alert answers a client certificate, or its absence.
 pub fn blames_client(alert: u8) -> bool {
@@ -19,7 +19,7 @@ pub fn suite_name(code: u16) -> Option<&'static str> {
 
 /// The name of a number in one of the tables below.
 pub fn lookup(table: &'static str, number: u16) -> Option<&'static str> {
-    x509::lookup(table, &number.to_string())
+    der::lookup(table, &number.to_string())
 }
 
 pub const VERSIONS: &str = "771 TLS 1.2; 772 TLS 1.3";

@@ -106,6 +106,10 @@ impl ServerCertVerifier for Recorder {
         schemes.extend([
             SignatureScheme::ECDSA_NISTP521_SHA512,
             SignatureScheme::ED448,
+            // RSA-PSS with a key of its own kind (RFC 8446 section 4.2.3).
+            SignatureScheme::Unknown(0x0809),
+            SignatureScheme::Unknown(0x080a),
+            SignatureScheme::Unknown(0x080b),
             SignatureScheme::RSA_PKCS1_SHA1,
             SignatureScheme::ECDSA_SHA1_Legacy,
         ]);

@@ -228,7 +228,7 @@ fn policy_is_told_apart_from_trust() {
         params
     });
     let leaf = narrow.leaf(|_| {});
-    assert_eq!(judged(&[leaf, narrow.certificate.clone()], Some(r)), "weak 0 rule");
+    assert_eq!(judged(&[leaf, narrow.certificate.clone()], Some(r)), "weak 1 constraint");
     let mut path = vec![self::root("Deep")];
     for n in 0..60 {
         let next = path[n].intermediate(&format!("Int {n}"));
