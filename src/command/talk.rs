@@ -11,8 +11,9 @@ use crate::report::{self, Style};
 use crate::step::connect::Wire;
 use crate::step::record::{Opened, Opener, Probe, Step};
 use crate::step::tls::{self, Session};
-use crate::target::{Target, TlsMode};
-use crate::verdict::{self, Keyword, Verdict};
+use crate::target::retype::{self, About};
+use crate::target::{Target, TlsMode, usual_service};
+use crate::verdict::{self, Family, Keyword, Verdict};
 use lexopt::ValueExt;
 use std::fmt::Write as _;
 use std::fs::{File, OpenOptions};
@@ -31,7 +32,7 @@ pub fn run(
     limits: Timeouts,
     opener: Opener,
 ) -> Result<u8, Stop> {
-    let mut manner = Manner { crlf: false, hex: false, raw: false, idle: IDLE };
+    let mut manner = Manner { crlf: None, hex: false, raw: false, idle: IDLE };
     let mut draft = Draft::new(limits);
     let read = cli::arguments("talk", parser, lang, &mut |arg, parser| match arg {
         Typed::Word(word) => Ok(draft.word(word)?),
@@ -49,15 +50,17 @@ pub fn run(
     let [target] = check.targets.as_slice() else {
         return Err(Note::new("usage.onetarget").into());
     };
+    let style = check.style;
     match open(target, &check, opener) {
-        Ok(peer) => Talk::new(peer, target, manner, check.style)?.run(),
+        Ok((peer, how)) => Talk::new(peer, target, manner, style)?.announce(&how).run(),
         Err(status) => Ok(status),
     }
 }
 
 /// How bytes are treated on their way; the options of this command alone.
 struct Manner {
-    crlf: bool,
+    /// A line ends with CR LF; `None`: as `Talk::crlf` decides.
+    crlf: Option<bool>,
     hex: bool,
     raw: bool,
     idle: Duration,
@@ -71,13 +74,22 @@ impl Manner {
         draft: &mut Draft,
     ) -> Result<(), Wrong> {
         match name {
-            "--crlf" => self.crlf = true,
+            "--crlf" => self.set_crlf(true)?,
+            "--lf" => self.set_crlf(false)?,
             "--hex" => self.hex = true,
             "--raw" => self.raw = true,
             "--idle" => self.idle = cli::limit(&parser.value()?.string()?, name)?,
             name => draft.take(name, parser)?,
         }
         Ok(())
+    }
+
+    /// One end of a line only.
+    fn set_crlf(&mut self, crlf: bool) -> Result<(), Note> {
+        match self.crlf.replace(crlf) {
+            Some(before) if before != crlf => Err(cli::contradiction("--crlf", "--lf")),
+            _ => Ok(()),
+        }
     }
 
     /// What cannot be meant in a conversation.
@@ -90,8 +102,9 @@ impl Manner {
 }
 
 /// Opens and judges the connection. `Err` is the exit status when nothing may be sent through
-/// it: then stderr has the rows and the verdict of the check.
-fn open(target: &Target, check: &Check, opener: Opener) -> Result<Peer, u8> {
+/// it: then stderr has the rows and the verdict of the check. With the peer comes how it was
+/// reached, in words.
+fn open(target: &Target, check: &Check, opener: Opener) -> Result<(Peer, Note), u8> {
     let (style, steps) = (check.style, check.form == Form::Steps);
     let rows = Mutex::new(String::new());
     let say = |row: &str| match style.verbose {
@@ -110,9 +123,18 @@ fn open(target: &Target, check: &Check, opener: Opener) -> Result<Peer, u8> {
             complain(&(note.with("text", why.render(style.lang)).render(style.lang) + "\n"));
         }
     }
-    peer.ok_or_else(|| {
+    let path = probe.paths.last();
+    let version = path.and_then(|path| path.handshake.as_deref()?.version).unwrap_or("TCP");
+    let addr = path.map_or(String::new(), |path| path.attempt.addr.to_string());
+    let how = Note::new("talk.connected").with("addr", addr).with("version", version);
+    peer.map(|peer| (peer, how)).ok_or_else(|| {
         complain(&rows.into_inner().unwrap_or_default());
         complain(&check.conclusion(target, &probe, &verdict));
+        if steps && check.policy.verify && verdict.found.keyword.family() == Family::Cert {
+            let insist = Note::new("talk.insist").render(style.lang);
+            let again = retype::again(target, &[About::Roots]);
+            complain(&format!("{insist}\n    reach talk {again} --no-verify\n"));
+        }
         // Without a connection nothing is ok.
         if verdict.exit == 0 { Keyword::LocalOther.exit() } else { verdict.exit }
     })
@@ -155,6 +177,7 @@ struct Talk<'a> {
     typed: bool,
     stdout: Sink,
     escaped: bool,
+    crlf: bool,
     telnet: Option<Telnet>,
     to_peer: Pending,
     to_user: Pending,
@@ -167,8 +190,12 @@ struct Talk<'a> {
     /// The last read left something: the socket may have nothing to tell poll about it.
     more: bool,
     peer_ended: bool,
+    /// Everything has been said by both, and the connection is gone.
+    complete: bool,
     /// Since when everything has been said and the peer is silent.
     quiet: Option<Deadline>,
+    /// When a TLS peer is told that everything has been said: see `GOODBYE`.
+    goodbye: Option<Deadline>,
     unacknowledged: u32,
     broken: Option<io::Error>,
     /// The last thing that was told about a connection that goes on.
@@ -179,12 +206,16 @@ impl<'a> Talk<'a> {
     fn new(peer: Peer, target: &'a Target, manner: Manner, style: Style) -> io::Result<Self> {
         // Files of their own: Rust's stdin would read ahead of what poll tells about.
         let stdin = File::from(io::stdin().as_fd().try_clone_to_owned()?);
-        let is_telnet = target.port == TELNET || target.service.is_some_and(|s| s.port == TELNET);
+        let service = target.service.or_else(|| usual_service(target.port));
+        let is_telnet = service.is_some_and(|service| service.port == TELNET);
+        let typed = stdin.is_terminal();
+        let is_text = service.is_some_and(|service| TEXT.contains(&service.name));
         Ok(Self {
             target,
             style,
             peer,
-            typed: stdin.is_terminal(),
+            typed,
+            crlf: manner.crlf.unwrap_or(typed && is_text && !manner.raw),
             stdin: Some(stdin),
             stdout: Sink::new()?,
             escaped: !manner.raw && !manner.hex && io::stdout().is_terminal(),
@@ -198,11 +229,22 @@ impl<'a> Talk<'a> {
             said: 0,
             more: true,
             peer_ended: false,
+            complete: false,
             quiet: None,
+            goodbye: None,
             unacknowledged: 0,
             broken: None,
             told: String::new(),
         })
+    }
+
+    /// Tells a person at a terminal where the connection goes, and how to end it.
+    fn announce(self, how: &Note) -> Self {
+        if self.typed {
+            let ends = if self.crlf { "CR LF (--lf: LF)" } else { "LF (--crlf: CR LF)" };
+            complain(&(how.clone().with("ends", ends).render(self.style.lang) + "\n"));
+        }
+        self
     }
 
     /// Moves bytes both ways until nothing is left to move.
@@ -237,7 +279,7 @@ impl<'a> Talk<'a> {
         if self.peer_ended {
             let listens = self.broken.is_none() && self.peer.can_half_close() && !self.typed;
             let all_said = self.stdin.is_none() && self.to_peer.is_empty();
-            return !listens || all_said && !self.peer.wants_write();
+            return !listens || self.complete || all_said && !self.peer.wants_write();
         }
         if self.quiet.is_none_or(|quiet| quiet.remaining().is_some()) {
             return false;
@@ -269,7 +311,10 @@ impl<'a> Talk<'a> {
         watched.extend(source.map(|file| (file.as_fd(), stdin)));
         let limit = match self.quiet {
             _ if self.more && shown => Some(Duration::ZERO),
-            Some(quiet) => Some(quiet.remaining().unwrap_or_default()),
+            Some(quiet) => {
+                let next = quiet.no_later_than(self.goodbye.unwrap_or(quiet));
+                Some(next.remaining().unwrap_or_default())
+            }
             None => None,
         };
         let mut events = sys::poll(&watched, limit)?.into_iter();
@@ -294,11 +339,11 @@ impl<'a> Talk<'a> {
 
     /// Makes what was read from stdin into what is sent.
     fn prepare(&mut self) {
-        if self.manner.crlf || self.telnet.is_some() {
+        if self.crlf || self.telnet.is_some() {
             let mut out = Vec::new();
             for byte in self.to_peer.take() {
                 match byte {
-                    b'\n' if self.manner.crlf && self.before != b'\r' => out.extend(b"\r\n"),
+                    b'\n' if self.crlf && self.before != b'\r' => out.extend(b"\r\n"),
                     // RFC 854: a data byte 255 is sent twice.
                     IAC if self.telnet.is_some() => out.extend([IAC, IAC]),
                     byte => out.push(byte),
@@ -330,8 +375,17 @@ impl<'a> Talk<'a> {
             }
         }
         let all_said = self.stdin.is_none() && self.to_peer.is_empty() && !self.peer.wants_write();
-        if all_said && self.quiet.is_none() && self.broken.is_none() {
+        if self.goodbye.is_some_and(|goodbye| goodbye.remaining().is_none()) {
+            self.goodbye = None;
             self.peer.half_close();
+        }
+        if all_said && self.quiet.is_none() && self.broken.is_none() {
+            match self.peer {
+                Peer::Plain(_) => self.peer.half_close(),
+                Peer::Secure(_) => {
+                    self.goodbye = Some(Deadline::after(GOODBYE.min(self.manner.idle / 2)))
+                }
+            }
             self.unacknowledged = sys::unacknowledged(self.peer.socket()).unwrap_or(0);
             self.quiet = Some(Deadline::after(self.manner.idle));
         }
@@ -355,6 +409,7 @@ impl<'a> Talk<'a> {
             Err(e) => self.fail(e),
         }
         self.quiet = self.quiet.map(|_| Deadline::after(self.manner.idle));
+        self.goodbye = self.goodbye.map(|_| Deadline::after(SILENCE));
         self.present();
     }
 
@@ -393,6 +448,12 @@ impl<'a> Talk<'a> {
         let info = sys::tcp_info(self.peer.socket());
         if error.raw_os_error().is_some() && info.is_some_and(|info| info.state != TCP_CLOSE) {
             return self.tell(&Note::new("talk.icmp").with("error", error));
+        }
+        // The reply was complete: what is lost is our goodbye.
+        let all_said = self.stdin.is_none() && self.to_peer.is_empty();
+        if self.peer_ended && self.broken.is_none() && all_said {
+            self.complete = true;
+            return;
         }
         // What came before the end can still be read; nothing more can be sent.
         self.peer_ended |= error.raw_os_error().is_none();
@@ -637,6 +698,38 @@ fn complain(text: &str) {
 
 /// As long as a slow service may think about an answer, after stdin has ended.
 const IDLE: Duration = Duration::from_secs(10);
+
+/// How long the end of stdin is kept from a TLS peer that has not answered, or is answering: a
+/// close_notify is data, and a peer that closes without reading it resets the connection, whereby
+/// its kernel drops what it has not sent yet (RFC 2525 section 2.17). A FIN does no such harm.
+const GOODBYE: Duration = Duration::from_secs(1);
+const SILENCE: Duration = Duration::from_millis(300);
+
+/// Services whose lines end with CR LF, as a person at a terminal cannot type them.
+const TEXT: [&str; 22] = [
+    "http",
+    "https",
+    "smtp",
+    "submission",
+    "smtps",
+    "lmtp",
+    "imap",
+    "imaps",
+    "pop3",
+    "pop3s",
+    "ftp",
+    "ftps",
+    "sieve",
+    "nntp",
+    "nntps",
+    "irc",
+    "ircs",
+    "redis",
+    "rediss",
+    "telnet",
+    "memcached",
+    "elasticsearch",
+];
 
 /// Options of the check that a conversation has no use for.
 const NO_TALK: [&str; 12] = [

@@ -264,6 +264,8 @@ fn nothing_is_sent_to_a_peer_whose_certificate_is_bad() {
         let place = server.addr().to_string();
         let run = talk([&place]).args(trusting(&pki)).stdin("secret").run();
         run.status(status).complains(keyword);
+        let anyway = format!("\n    reach talk {place} --servername good.test --no-verify\n");
+        run.complains(&anyway);
         assert_eq!(run.stdout, "");
         assert_eq!(server.visit(0).text(), "", "{keyword}");
 
@@ -406,6 +408,40 @@ fn typing_in_a_terminal_works_and_ends_with_the_peer() {
     run.send("all\n").says_soon("all").send("\x04").says_soon("[all]");
     finish_when_it_ends(run).status(0);
     peer.join().unwrap();
+}
+
+#[test]
+fn a_person_at_a_terminal_is_told_where_this_goes_and_how_lines_end() {
+    for (options, line, ends) in [
+        (&[][..], "PING\r\n", "lines end with CR LF (--lf: LF)"),
+        (&["--lf"], "PING\n", "lines end with LF (--crlf: CR LF)"),
+    ] {
+        let server = script().line().send("+PONG\r\n").close().serve();
+        let place = format!("redis://{}", server.addr());
+        let run = in_terminal(&[&[&*place], options].concat()).keep_stdin().start();
+        let told = format!("connected to {} (TCP); {ends}; Ctrl-D ends", server.addr());
+        run.says_soon(&told).send("PING\n").says_soon("+PONG");
+        finish_when_it_ends(run).status(0);
+        server.soon("the line has come", |visits| visits[0].text() == line);
+    }
+    // Nothing of it in a pipe.
+    let server = script().line().send("+PONG\r\n").close().serve();
+    let run = talk([format!("redis://{}", server.addr())]).stdin("PING\n").run();
+    run.status(0).silent_on_stderr();
+    assert_eq!(server.visit(0).text(), "PING\n");
+}
+
+#[test]
+fn a_reply_survives_a_peer_that_closes_without_reading_a_close_notify() {
+    let pki = Pki::new();
+    let tls = Tls::with(&pki.good(&["good.test"])).only_13().build();
+    let server = animals::tls_then(tls, script().recv(3).wait(20).send("reply\n").close()).serve();
+    let place = server.addr().to_string();
+    for _ in 0..20 {
+        let run = talk([&place]).args(trusting(&pki)).stdin("hi\n").run();
+        run.status(0).silent_on_stderr();
+        assert_eq!(run.stdout, "reply\n");
+    }
 }
 
 #[test]
