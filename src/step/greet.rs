@@ -97,6 +97,9 @@ pub fn headline(bytes: &[u8]) -> Untrusted {
     let line = match mysql {
         Some([0xff, _, _, error @ ..]) => error,
         Some([_, version @ ..]) => version.split(|b| *b == 0).next().unwrap_or(version),
+        _ if http2_frame(bytes).is_some() => {
+            return Untrusted::new(http2_frame(bytes).map_or("", |(name, _)| name));
+        }
         _ => lines().find(|l| l.starts_with(b"SSH-")).or(lines().next()).unwrap_or(bytes),
     };
     Untrusted::new(line)
@@ -111,6 +114,9 @@ pub fn recognise(bytes: &[u8], port: u16) -> Option<&'static str> {
     }
     if bytes.split(|b| *b == b'\n').any(|line| line.starts_with(b"SSH-")) {
         return Some("ssh");
+    }
+    if http2_frame(bytes).is_some() {
+        return Some("HTTP/2");
     }
     let has = |word: &[u8]| bytes.windows(word.len()).any(|w| w.eq_ignore_ascii_case(word));
     SIGNATURES
@@ -144,6 +150,9 @@ fn is_complete(banner: &[u8], named: Option<&Service>) -> bool {
         let [a, b, c, ..] = banner else { return false };
         return banner.len() >= 4 + u32::from_le_bytes([*a, *b, *c, 0]) as usize;
     }
+    if let Some((_, length)) = http2_frame(banner) {
+        return banner.len() >= length;
+    }
     let Some(body) = banner.strip_suffix(b"\n") else {
         return banner.starts_with(b"<") && banner.ends_with(b">");
     };
@@ -165,6 +174,19 @@ pub fn mysql_error(packet: &[u8]) -> Option<(u16, &[u8])> {
         words => words,
     };
     Some((u16::from_le_bytes([*low, *high]), words))
+}
+
+/// SETTINGS or GOAWAY on stream 0, which is how an HTTP/2 server begins and how it refuses
+/// (RFC 9113 sections 4.1, 6.5, 6.8); the name, and how long the frame is.
+fn http2_frame(bytes: &[u8]) -> Option<(&'static str, usize)> {
+    let [a, b, c, kind, flags, 0, 0, 0, 0, ..] = bytes else { return None };
+    let length = u32::from_be_bytes([0, *a, *b, *c]) as usize;
+    let name = match (kind, flags, length) {
+        (4, 0 | 1, 0..=120) if length.is_multiple_of(6) => "HTTP/2 SETTINGS",
+        (7, 0, 8..=1024) => "HTTP/2 GOAWAY",
+        _ => return None,
+    };
+    Some((name, 9 + length))
 }
 
 /// A MySQL packet (length, sequence 0) with a protocol 10 greeting or an error.

@@ -17,6 +17,9 @@ pub enum Question {
     NoSni,
     /// Only TLS 1.0 to 1.2, and only suites that rustls does not have.
     Old,
+    /// Everything that there is in TLS 1.3 and 1.2, rustls' own or not; no key share, so that the
+    /// answer names the group.
+    Full,
     /// TLS 1.3 without a key share. The answer is a HelloRetryRequest (RFC 8446 section
     /// 4.2.8) or an alert, so one small segment each way is enough.
     Small,
@@ -42,6 +45,8 @@ pub enum Outcome {
     ServerHello {
         version: u16,
         suite: u16,
+        /// In TLS 1.3, of the key share.
+        group: Option<u16>,
     },
     Alert(u8),
     /// No whole answer before this.
@@ -60,6 +65,7 @@ impl Question {
             Self::Named => "same",
             Self::NoSni => "nosni",
             Self::Old => "old",
+            Self::Full => "full",
             Self::Small => "small",
             Self::Large => "large",
         }
@@ -84,7 +90,7 @@ impl HelloAnswer {
 
     /// The same with a version and a suite of today.
     pub fn is_modern(&self) -> bool {
-        matches!(self.outcome, Outcome::ServerHello { version: 0x0303.., suite }
+        matches!(self.outcome, Outcome::ServerHello { version: 0x0303.., suite, .. }
             if MODERN_SUITES.contains(&suite))
     }
 
@@ -171,16 +177,19 @@ fn server_hello(hello: &[u8]) -> Option<Outcome> {
     let (session, rest) = hello.get(34..)?.split_first()?;
     let rest = rest.get(usize::from(*session)..)?;
     let suite = number(rest)?;
-    let mut extensions = rest.get(5..).unwrap_or_default();
+    let (mut extensions, mut group) = (rest.get(5..).unwrap_or_default(), None);
     while !extensions.is_empty() {
         let (kind, length) = (number(extensions)?, number(extensions.get(2..)?)?);
         let body = extensions.get(4..)?.get(..length.into())?;
         if kind == SUPPORTED_VERSIONS {
             version = number(body)?;
         }
+        if kind == KEY_SHARE {
+            group = number(body);
+        }
         extensions = extensions.get(4 + body.len()..)?;
     }
-    Some(Outcome::ServerHello { version, suite })
+    Some(Outcome::ServerHello { version, suite, group })
 }
 
 /// A ClientHello in one record (RFC 8446 section 4.1.2).
@@ -188,6 +197,10 @@ pub fn client_hello(question: Question, name: Option<&str>, alpn: &[Vec<u8>]) ->
     let short = [Question::Small, Question::Large].contains(&question);
     let suites = match question {
         Question::Old => OLD_SUITES.iter().map(|(code, _)| *code).chain([SCSV]).collect(),
+        Question::Full => {
+            let old = OLD_SUITES.iter().map(|(code, _)| *code);
+            EXTRA_SUITES.iter().map(|(code, _)| *code).chain(MODERN_SUITES).chain(old).collect()
+        }
         _ if short => MODERN_SUITES.to_vec().split_off(MODERN_SUITES.len() - 3),
         _ => [&MODERN_SUITES[..], &[SCSV]].concat(),
     };
@@ -218,9 +231,15 @@ fn offers(question: Question, name: Option<&str>, alpn: &[Vec<u8>]) -> Vec<u8> {
         alpn.iter().flat_map(|p| [&[p.len() as u8], p.as_slice()].concat()).collect();
     let mut all = name.unwrap_or_default();
     all.extend(extension(EXTENDED_MASTER_SECRET, &[]));
-    all.extend(extension(SUPPORTED_GROUPS, &counted(&words(&GROUPS))));
+    let every = question == Question::Full;
+    let groups: Vec<u16> = match every {
+        true => GROUP_NAMES.iter().map(|(code, _)| *code).collect(),
+        false => GROUPS.to_vec(),
+    };
+    all.extend(extension(SUPPORTED_GROUPS, &counted(&words(&groups))));
     all.extend(extension(POINT_FORMATS, &[1, 0]));
-    all.extend(extension(SIGNATURE_ALGORITHMS, &counted(&words(&SCHEMES))));
+    let rare = if every { &RARE_SCHEMES[..] } else { &[] };
+    all.extend(extension(SIGNATURE_ALGORITHMS, &counted(&words(&[&SCHEMES[..], rare].concat()))));
     if !protocols.is_empty() && protocols.len() <= ALPN_MAX {
         all.extend(extension(ALPN, &counted(&protocols)));
     }
@@ -229,6 +248,7 @@ fn offers(question: Question, name: Option<&str>, alpn: &[Vec<u8>]) -> Vec<u8> {
     let (versions, share): (&[u8], &[u8]) = match question {
         Question::Old => return all,
         Question::Small | Question::Large => (&[2, 3, 4], &[0, 0]),
+        Question::Full => (&[4, 3, 4, 3, 3], &[0, 0]),
         _ => (&[4, 3, 4, 3, 3], &share),
     };
     all.extend(extension(SUPPORTED_VERSIONS, versions));
@@ -262,9 +282,14 @@ fn fresh() -> [u8; 32] {
     bytes
 }
 
+/// The IANA name of a group (TLS Supported Groups).
+pub fn group_name(code: u16) -> Option<&'static str> {
+    GROUP_NAMES.iter().find(|(known, _)| *known == code).map(|(_, name)| *name)
+}
+
 /// The IANA name of a suite that rustls does not have.
 pub fn old_suite(code: u16) -> Option<&'static str> {
-    OLD_SUITES.iter().find(|(known, _)| *known == code).map(|(_, name)| *name)
+    OLD_SUITES.iter().chain(&EXTRA_SUITES).find(|(known, _)| *known == code).map(|(_, name)| *name)
 }
 
 /// Bytes of the large hello: with a post-quantum share clients send 1,500 to 1,800.
@@ -297,12 +322,47 @@ const PSK_MODES: u16 = 45;
 const KEY_SHARE: u16 = 51;
 
 /// X25519, P-256, P-384.
-const GROUPS: [u16; 3] = [29, 23, 24];
+pub const GROUPS: [u16; 3] = [29, 23, 24];
 
 /// ECDSA, Ed25519, RSA-PSS, RSA PKCS #1; last, for old servers, with SHA-1.
 const SCHEMES: [u16; 13] = [
     0x0403, 0x0503, 0x0603, 0x0807, 0x0804, 0x0805, 0x0806, 0x0401, 0x0501, 0x0601, 0x0201, 0x0203,
     0x0202,
+];
+
+/// What rustls does not check: RSA-PSS keys, P-521, Ed448, brainpool (RFC 8446 section 4.2.3, RFC 8734),
+/// ML-DSA, SHA-224.
+const RARE_SCHEMES: [u16; 13] = [
+    0x0809, 0x080a, 0x080b, 0x0808, 0x081a, 0x081b, 0x081c, 0x0904, 0x0905, 0x0906, 0x0303, 0x0301,
+    0x0402,
+];
+
+/// Groups of servers, best first (IANA); rustls has the first three with ring.
+const GROUP_NAMES: [(u16, &str); 16] = [
+    (29, "X25519"),
+    (23, "P-256"),
+    (24, "P-384"),
+    (25, "P-521"),
+    (30, "X448"),
+    (0x11ec, "X25519MLKEM768"),
+    (0x11eb, "SecP256r1MLKEM768"),
+    (0x11ed, "SecP384r1MLKEM1024"),
+    (0x0201, "MLKEM768"),
+    (0x0202, "MLKEM1024"),
+    (31, "brainpoolP256r1tls13"),
+    (32, "brainpoolP384r1tls13"),
+    (33, "brainpoolP512r1tls13"),
+    (256, "ffdhe2048"),
+    (257, "ffdhe3072"),
+    (258, "ffdhe4096"),
+];
+
+/// Suites of TLS 1.3 that rustls does not have (RFC 8446 appendix B.4, RFC 8998).
+const EXTRA_SUITES: [(u16, &str); 4] = [
+    (0x1304, "TLS_AES_128_CCM_SHA256"),
+    (0x1305, "TLS_AES_128_CCM_8_SHA256"),
+    (0x00c6, "TLS_SM4_GCM_SM3"),
+    (0x00c7, "TLS_SM4_CCM_SM3"),
 ];
 
 /// Secure renegotiation (RFC 5746): some servers insist on it.

@@ -115,8 +115,8 @@ impl Question {
             Protocol::Http => match head(answer) {
                 Err(part) => return Some(End::Malformed(part)),
                 Ok(None) => false,
-                // Why a request is bad stands in the body.
-                Ok(Some(head)) if unmet || head.status == 400 => head.has_body(answer),
+                // Why a request is refused stands in the body.
+                Ok(Some(head)) if unmet || head.status >= 400 => head.has_body(answer),
                 Ok(Some(_)) => true,
             },
             Protocol::Postgres => matches!(answer, b"S" | b"N"),
@@ -134,6 +134,13 @@ impl Question {
     fn met(&self, text: &[u8]) -> Option<bool> {
         let expected = self.expect.as_deref().filter(|e| !e.is_empty())?;
         Some(text.windows(expected.len()).any(|w| w == expected))
+    }
+
+    /// Whether all is there but the body of an HTTP refusal, in which nothing is looked for.
+    fn is_refused(&self, text: &[u8], from: usize) -> bool {
+        let http = self.protocol == Protocol::Http && self.met(text).is_none();
+        let answer = text.get(from..).filter(|_| http);
+        answer.and_then(|a| head(a).ok().flatten()).is_some_and(|head| head.status >= 400)
     }
 
     /// Whether silence after some bytes ends an answer: nothing else does.
@@ -190,12 +197,14 @@ pub fn ask(
         end = question.end(&text, reply.from).or_else(|| read(channel, &mut text));
         if reply.first_byte.is_none() && text.len() > reply.from {
             reply.first_byte = Some(deadline.elapsed());
-            if question.ends_with_silence() {
+            // The body of a refusal is worth a moment, and no more.
+            if question.ends_with_silence() || question.is_refused(&text, reply.from) {
                 channel.set_deadline(Deadline::after(GRACE).no_later_than(deadline));
             }
         }
     }
     let enough = question.ends_with_silence() && reply.first_byte.is_some();
+    let enough = enough || question.is_refused(&text, reply.from);
     reply.end = match end {
         Some(End::Ended(connect::End::Late)) | None if enough => End::Complete,
         end => end.unwrap_or(End::Ended(connect::End::Late)),
@@ -269,8 +278,16 @@ impl Reply {
             Protocol::Http => "http",
             Protocol::Redis => "redis",
             Protocol::Postgres => "postgres",
-            Protocol::Mysql | Protocol::Text => return None,
+            Protocol::Mysql => return None,
+            // Whatever the user's words are, these are no answer to them.
+            Protocol::Text => {
+                let seen = greet::recognise(self.answer(), 0);
+                return seen.filter(|seen| ["tls", "HTTP/2"].contains(seen));
+            }
         };
+        if asked == "http" && self.mentions("MongoDB over HTTP") {
+            return Some("mongodb");
+        }
         greet::recognise(self.answer(), 0).filter(|seen| *seen != asked)
     }
 
@@ -279,6 +296,30 @@ impl Reply {
         let body = self.answer().get(self.head.as_ref().map_or(0, |h| h.size)..);
         let mut windows = body.unwrap_or_default().windows(words.len());
         windows.any(|w| w.eq_ignore_ascii_case(words.as_bytes()))
+    }
+
+    /// What a person would read first in the body of an HTTP answer: without tags and blanks.
+    pub fn body_line(&self) -> Option<Untrusted> {
+        let body = self.answer().get(self.head.as_ref()?.size..)?;
+        let (mut line, mut in_tag) = (Vec::new(), false);
+        for byte in body {
+            match byte {
+                b'<' => in_tag = true,
+                b'>' if in_tag => in_tag = false,
+                _ if in_tag => {}
+                b if b.is_ascii_whitespace() && line.last().is_none_or(|last| *last == b' ') => {}
+                b if b.is_ascii_whitespace() => line.push(b' '),
+                // No text, or another encoding of it.
+                b if b.is_ascii_control() => return None,
+                b => line.push(*b),
+            }
+            if line.len() == BODY_LINE {
+                break;
+            }
+        }
+        let text = String::from_utf8_lossy(&line);
+        let text = text.trim().trim_end_matches('\u{fffd}');
+        (!text.is_empty()).then(|| Untrusted::new(text))
     }
 
     /// Whether the network lost the request: it was sent again and again, which a peer that
@@ -418,6 +459,9 @@ const SSL_REQUEST: &[u8] = &[0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
 
 /// Bytes of an answer that are read and searched: web servers limit their own heads to 8 KiB.
 const KEPT: usize = 16 << 10;
+
+/// Bytes shown of the body of a refusal.
+const BODY_LINE: usize = 160;
 
 /// Bytes read at once.
 const CHUNK: usize = 2048;

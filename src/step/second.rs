@@ -73,12 +73,23 @@ impl Inquiry<'_> {
         Some(tls::handshake(wire, &choice, limit).0)
     }
 
-    /// Sends nothing where a request was met with a hang-up: would that have been, too?
-    pub fn of_hang_up(&self, path: &Path) -> Option<HelloAnswer> {
+    /// Sends nothing where a request was met with a hang-up: would that have been, too? And a
+    /// ClientHello: nothing else proves that it was asked in the clear what speaks TLS.
+    pub fn of_hang_up(&self, path: &Path) -> Vec<HelloAnswer> {
         let waited = path.greeting.as_ref().map_or(Duration::ZERO, |g| g.elapsed);
         let waited = waited + path.reply.as_ref().map_or(Duration::ZERO, |r| r.elapsed);
         let limit = self.options.limit(self.target.timeouts.reply);
-        Some(self.ask(Question::Idle, None, self.idle_limit(waited, limit)?))
+        let idle = self.idle_limit(waited, limit);
+        let host = match &self.target.host {
+            Host::Name(name) => Some(name.trim_end_matches('.')),
+            Host::Ip(..) => None,
+        };
+        let questions = [Question::Idle, Question::Named];
+        let questions = if idle.is_some() { &questions[..] } else { &questions[1..] };
+        side_by_side(questions, &|question| match question {
+            Question::Idle => self.ask(*question, None, idle.unwrap_or(limit)),
+            _ => self.ask(*question, host, limit),
+        })
     }
 
     /// The end of all questions. What is small enough to get through silence is answered
@@ -99,6 +110,7 @@ impl Inquiry<'_> {
         side_by_side(questions, &|question| match question {
             Question::Idle => self.ask(*question, None, round.idle.unwrap_or(limit)),
             Question::Named => self.ask(*question, round.sni.or(round.host), limit),
+            Question::Full => self.ask(*question, round.sni.or(round.host), limit),
             _ => self.ask(*question, round.sni, limit),
         })
     }
@@ -150,7 +162,7 @@ impl Round<'_> {
 
 /// What is worth asking after this handshake. `unsaid`: there is a name that it did not send.
 fn questions(handshake: &Handshake, unsaid: bool) -> Vec<Question> {
-    use Question::{Idle, Large, Named, NoSni, Old, Small};
+    use Question::{Full, Idle, Large, Named, NoSni, Old, Small};
     use tls::Outcome;
     let silent = handshake.first.is_empty();
     let mut list = match handshake.outcome {
@@ -159,7 +171,7 @@ fn questions(handshake: &Handshake, unsaid: bool) -> Vec<Question> {
         // They are about certificates and protocols, which no question here has.
         Outcome::Alert(41..=49 | 116 | 120) => vec![],
         Outcome::Alert(UNRECOGNIZED_NAME) if !unsaid => vec![NoSni],
-        Outcome::Alert(_) => vec![Named, NoSni, Old],
+        Outcome::Alert(_) => vec![Named, NoSni, Old, Full],
         Outcome::Version(_) => vec![Old],
         // A ServerHello came, and then nothing: was the rest too large?
         Outcome::Ended(End::Late) if !silent => vec![Small, Large],

@@ -128,7 +128,12 @@ fn commands(finding: &Finding, target: &Target) -> (String, String) {
     // Where they were slow the same servers are asked again, with more time; and who rejects
     // packets does not care what is in them.
     let whole = finding.variant == SLOW || finding.is_of_the_way();
-    let same = || again(target, if whole { &[] } else { replaced(finding.keyword) });
+    let without = match finding.variant {
+        // All of these advise to give a name.
+        "nosni" => &[About::Name],
+        _ => replaced(finding.keyword),
+    };
+    let same = || again(target, if whole { &[] } else { without });
     match (finding.keyword.family(), &target.proxy) {
         // It is the proxy that has several addresses.
         (Family::Whole, Some(proxy)) if finding.keyword == Keyword::Partial => {
@@ -280,7 +285,8 @@ fn of_path(path: &Path, target: &Target, now: i64, policy: Policy) -> Finding {
     }
     finding.why.extend(notes(path, target, now, policy));
     if let Some(reply) = reply {
-        finding = with_reply(finding, reply, target);
+        let sni = path.handshake.as_deref().and_then(|h| h.sni.as_deref());
+        finding = with_reply(finding, reply, target, sni);
     }
     let attempt = &path.attempt;
     finding.at = Some(attempt.addr);

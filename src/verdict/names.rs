@@ -33,10 +33,15 @@ pub fn os_error(errno: i32) -> String {
 /// The answer to a hand-made ClientHello in the field's terms, the same in every language.
 pub fn answer_text(outcome: &hello::Outcome) -> String {
     match outcome {
-        hello::Outcome::ServerHello { version, suite } => {
-            let name = hello::old_suite(*suite).or(suite_name(*suite));
-            let name = name.map_or_else(|| format!("{suite:#06x}"), str::to_string);
-            format!("{}, {name}", version_name(*version))
+        hello::Outcome::ServerHello { version, suite, group } => {
+            let named = |name: Option<&str>, code: u16| {
+                name.map_or_else(|| format!("{code:#06x}"), str::to_string)
+            };
+            let suite = named(hello::old_suite(*suite).or(suite_name(*suite)), *suite);
+            // The usual ones explain nothing.
+            let group = group.filter(|g| !hello::GROUPS.contains(g));
+            let group = group.map(|g| format!(", group {}", named(hello::group_name(g), g)));
+            format!("{}, {suite}{}", version_name(*version), group.unwrap_or_default())
         }
         hello::Outcome::Alert(code) => format!("{} ({code})", alert_name(*code)),
         hello::Outcome::Ended(end) => end_name(*end),

@@ -3,15 +3,16 @@
 use crate::base::text::Note;
 use crate::step::connect::{self, End::Late};
 use crate::step::greet;
-use crate::step::hello::Question;
+use crate::step::hello::{self, Question};
 use crate::step::record::Path;
 use crate::step::reply::{self, Protocol, Reply};
-use crate::step::tls::ClientAuth;
 use crate::step::tls::names::{alert_name, blames_client};
+use crate::step::tls::{ClientAuth, Handshake};
 use crate::target::retype::{self, About};
 use crate::target::{Target, TlsMode};
 use crate::verdict::finding::{Finding, brief};
 use crate::verdict::keyword::Keyword;
+use crate::verdict::names::answer_text;
 use crate::verdict::second::{idle_note, of_idle};
 
 /// The keyword of an answer that is not what was asked for; `None` is a good answer, or one
@@ -35,6 +36,7 @@ pub fn reply_failure(reply: &Reply) -> Option<Keyword> {
         _ if unmet => Some(Keyword::ReplyExpect),
         End::TooLong if reply.head.is_none() => Some(Keyword::ReplyTooLong),
         _ => match (reply.protocol, reply.answer()) {
+            (Protocol::Http, _) if other.is_some() => other,
             (Protocol::Http, _) => {
                 let status = reply.head.as_ref().map(|h| h.status);
                 status.is_some_and(|s| (500..600).contains(&s)).then_some(Keyword::ReplyStatus)
@@ -44,7 +46,8 @@ pub fn reply_failure(reply: &Reply) -> Option<Keyword> {
                 let refused = greet::mysql_error(a).is_some_and(|(n, _)| NOT_LET_IN.contains(&n));
                 refused.then_some(Keyword::ReplyRejected)
             }
-            (Protocol::Text, _) | (Protocol::Postgres, b"S" | b"N") => None,
+            (Protocol::Text, _) => other,
+            (Protocol::Postgres, b"S" | b"N") => None,
             (Protocol::Postgres, [b'E', ..]) => Some(Keyword::ReplyRejected),
             (Protocol::Postgres, _) => other.or(Some(Keyword::ReplyMalformed)),
             (Protocol::Redis, a) if a.starts_with(b"+PONG") || needs_login(a) => None,
@@ -81,8 +84,10 @@ pub(super) fn of_reply(reply: &Reply, path: &Path, target: &Target) -> Option<Fi
         return Some(finding);
     }
     let keyword = reply_failure(reply)?;
-    let idle = path.extra.iter().find(|a| a.question == Question::Idle);
-    if let Some(finding) = idle.and_then(of_idle) {
+    let asked = |question| path.extra.iter().find(|a| a.question == question);
+    let tls = asked(Question::Named).filter(|a| a.is_tls() && path.handshake.is_none());
+    let idle = asked(Question::Idle);
+    if let Some(finding) = idle.filter(|_| tls.is_none()).and_then(of_idle) {
         return Some(finding);
     }
     let detail = match reply.end {
@@ -95,14 +100,55 @@ pub(super) fn of_reply(reply: &Reply, path: &Path, target: &Target) -> Option<Fi
         .arg("service", target.service.map_or("http", |s| s.name))
         .arg("seen", reply.other_protocol().unwrap_or_default());
     finding.why.extend(reply_evidence(reply));
+    if let Some(answer) = tls {
+        finding.keyword = Keyword::ReplyProtocol;
+        finding.why.push(Note::new("why.hello.tls").with("answer", answer_text(&answer.outcome)));
+    } else {
+        finding.why.extend(idle.and_then(|idle| idle_note(idle, "why.idleopenreply")));
+    }
+    let variant = variant(finding.keyword, reply, path, tls.is_some());
     if let End::Ended(
         end @ (connect::End::Icmp(_) | connect::End::Rejected(_) | connect::End::Local(_)),
     ) = reply.end
     {
         finding = finding.ended_by(end);
+    } else {
+        finding.variant = variant;
     }
-    finding.why.extend(idle.and_then(|idle| idle_note(idle, "why.idleopenreply")));
-    Some(finding)
+    Some(finding.arg("tls", with_tls(target)))
+}
+
+/// What is known of the cause, for the words.
+fn variant(keyword: Keyword, reply: &Reply, path: &Path, tls: bool) -> &'static str {
+    use reply::End;
+    let handshake = path.handshake.as_deref();
+    let idle = path.extra.iter().find(|a| a.question == Question::Idle);
+    // In TLS 1.3 it would have been asked for before.
+    let unasked = |h: &Handshake| h.client_auth == ClientAuth::NotRequested;
+    let old = handshake.is_some_and(|h| h.version == Some("TLS 1.2") && unasked(h));
+    match (keyword, reply.end) {
+        (Keyword::ReplyProtocol, _) if tls || reply.other_protocol() == Some("tls") => "tls",
+        (Keyword::ReplyClosed, End::Alert(code)) if old && blames_client(code) => "renegotiation",
+        (Keyword::ReplyClosed, _)
+            if reply.protocol == Protocol::Http && handshake.is_some_and(|h| h.alpn.is_none()) =>
+        {
+            "h2"
+        }
+        (Keyword::ReplyClosed, _)
+            if idle.is_some_and(|a| a.outcome == hello::Outcome::Ended(Late)) =>
+        {
+            "request"
+        }
+        _ => "",
+    }
+}
+
+/// The target as it is asked through TLS.
+fn with_tls(target: &Target) -> String {
+    match &target.path {
+        Some(_) => retype::url("https", target) + &retype::options(target, &[About::Tls]),
+        None => retype::again(target, &[About::Tls]) + " --tls",
+    }
 }
 
 /// What was seen of a bad reply: the words that came, and how they ended.
@@ -165,7 +211,12 @@ fn wants_certificate(reply: &Reply, path: &Path) -> Option<Finding> {
 }
 
 /// What an answer tells besides: where to go on, who it is, why nothing was asked.
-pub(super) fn with_reply(mut finding: Finding, reply: &Reply, target: &Target) -> Finding {
+pub(super) fn with_reply(
+    mut finding: Finding,
+    reply: &Reply,
+    target: &Target,
+    sni: Option<&str>,
+) -> Finding {
     use reply::End;
     let ok = finding.keyword == Keyword::Ok;
     let next = |url: String| Note::new("next.reach").with("url", url);
@@ -185,7 +236,7 @@ pub(super) fn with_reply(mut finding: Finding, reply: &Reply, target: &Target) -
                 .push(next(retype::url("https", target) + &retype::options(target, &[About::Tls])));
             "why.wantstls"
         }
-        _ if !ok => return finding,
+        _ if !ok => return with_body(finding, reply),
         (_, 401 | 403) => "why.noright",
         (_, 400..500) => "why.requestrefused",
         (_, 500..600) => "why.said",
@@ -196,10 +247,25 @@ pub(super) fn with_reply(mut finding: Finding, reply: &Reply, target: &Target) -
         _ => return finding,
     };
     let note = Note::new(key).with("line", reply.headline());
-    finding.why(match location {
+    let finding = finding.why(match location {
         Some(location) => note.with("location", location),
         None => note.with("service", "redis"),
-    })
+    });
+    let Some(sni) = sni.filter(|_| status == 421) else { return with_body(finding, reply) };
+    with_body(finding.why(Note::new("why.misdirected").with("sni", sni)), reply)
+}
+
+/// The reason that an ingress, a filter or a web server gives in the body of a refusal.
+fn with_body(finding: Finding, reply: &Reply) -> Finding {
+    let refused = reply.head.as_ref().is_some_and(|h| h.status >= 400);
+    let other = reply.other_protocol() == Some("mongodb");
+    let line = reply.body_line().filter(|_| refused || other);
+    let asked = reply.mentions("Post-Handshake Authentication");
+    let notes = [
+        line.map(|line| Note::new("why.body").with("line", line)),
+        (refused && asked).then(|| Note::new("why.posthandshake")),
+    ];
+    notes.into_iter().flatten().fold(finding, Finding::why)
 }
 
 /// MySQL's errors for too many connections, a host that is locked out, one that is not allowed,

@@ -48,7 +48,17 @@ pub(super) fn second_look(
         return finding.because(keyword, note);
     }
     let name = target.certificate_name();
-    side_facts(finding, path, &name, pair.is_some())
+    let finding = side_facts(finding, path, &name, pair.is_some());
+    unspoken(finding, greeted(Question::Full).filter(|_| greeted(Old).is_none()))
+}
+
+/// The server answers a hello that has everything, and none that has what reach speaks.
+fn unspoken(mut finding: Finding, full: Option<&HelloAnswer>) -> Finding {
+    let Some(full) = full.filter(|_| finding.keyword == Keyword::TlsAlert) else { return finding };
+    let answer = answer_text(&full.outcome);
+    finding.args.insert(0, ("detail", answer.clone()));
+    finding.variant = "unspoken";
+    finding.why(extra_note("why.full", full))
 }
 
 /// Whether each repetition came out as the first time: once may be the member of a pool that

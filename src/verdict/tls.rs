@@ -7,7 +7,7 @@ use crate::step::hello::{HelloAnswer, Question};
 use crate::step::record::Path;
 use crate::step::tls::names::alert_name;
 use crate::step::tls::{self, ClientAuth, Demand, Handshake};
-use crate::target::{Target, service};
+use crate::target::{Target, service, usual_service};
 use crate::verdict::finding::Finding;
 use crate::verdict::keyword::Keyword;
 use crate::verdict::names::version_name;
@@ -55,6 +55,10 @@ pub(super) fn of_handshake(handshake: &Handshake, path: &Path, target: &Target) 
             .why(Note::new("why.tlsprotocol").with("error", why)),
     };
     let mut finding = second_look(finding, handshake, path, target);
+    let upgrade = usual_service(target.port).filter(|_| handshake.version.is_none());
+    if let Some((service, how)) = upgrade.and_then(|s| Some((s.name, s.starttls?))) {
+        finding.next.push(Note::new("next.starttls").with("service", service).with("seen", how));
+    }
     // What was sent, not what the certificate shall have.
     finding.args.push(("name", handshake.sni.clone().unwrap_or_default()));
     if handshake.sni.is_none() && finding.variant.is_empty() {

@@ -209,7 +209,7 @@ fn a_bad_request_counts_as_answered_although_its_body_never_ends() {
     let server = zoo::http("HTTP/1.1 400 Bad Request\r\n\r\nbecause").serve();
     visit(&server, &["--reply-timeout", "500ms"]).status(0).tells("400 Bad Request: the service");
     let open = Script::new().line().send("HTTP/1.1 400 Bad Request\r\n\r\nbecause").stall();
-    visit(&open.serve(), &["--reply-timeout", "500ms"]).status(0).took(500 * MS..750 * MS);
+    visit(&open.serve(), &["--reply-timeout", "500ms"]).status(0).took(300 * MS..550 * MS);
 }
 
 #[test]
@@ -374,7 +374,11 @@ fn another_protocol_is_named() {
     let smtp = visit(&Script::new().send("220 mail.example ESMTP\r\n").stall().serve(), &[]);
     smtp.verdict("reply.protocol").tells("speaks smtp, not http");
     let alert = visit(&zoo::http(b"\x15\x03\x01\x00\x02\x02\x0a").serve(), &[]);
-    alert.verdict("reply.protocol").tells("speaks tls, not http").harmless();
+    alert
+        .verdict("reply.protocol")
+        .tells("speaks TLS, and was asked in the clear")
+        .says("https://127.0.0.1")
+        .harmless();
 }
 
 #[test]
@@ -720,4 +724,50 @@ fn a_peer_that_takes_no_more_is_not_taken_for_a_network_that_loses() {
         .tells("bytes on the wire were not acknowledged in 9")
         .tells("sent again 0 times")
         .took(900 * MS..1200 * MS);
+}
+
+#[test]
+fn the_reason_in_the_body_of_a_refusal_is_shown() {
+    for (body, says) in [
+        (
+            "upstream connect error or disconnect/reset before headers",
+            "says: upstream connect error",
+        ),
+        (
+            "<html><head><title>403</title></head><body><h1>Not from here</h1>",
+            "says: 403Not from here",
+        ),
+        ("\u{1b}[31mred", ""),
+    ] {
+        let head = format!("HTTP/1.1 503 Sorry\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+        let outcome = visit(&zoo::http(&head).serve(), &[]);
+        outcome.status(60).verdict("reply.status").harmless();
+        match says {
+            "" => outcome.says_not("the answer says"),
+            says => outcome.says(says),
+        };
+    }
+    let open = Script::new().line().send("HTTP/1.1 503 Sorry\r\n\r\nno backend").stall();
+    visit(&open.serve(), &[]).status(60).says("says: no backend").took(300 * MS..550 * MS);
+}
+
+#[test]
+fn frames_of_http_2_are_named() {
+    let settings = b"\0\0\x06\x04\0\0\0\0\0\0\x05\0\0\x40\0";
+    let server = Script::new().send(settings).stall().serve();
+    let place = server.addr().to_string();
+    Run::new([&*place]).run().status(0).says("HTTP/2").took(Duration::ZERO..250 * MS);
+    let outcome = visit(&server, &[]);
+    outcome.status(60).verdict("reply.protocol").says("speaks HTTP/2, not http");
+}
+
+#[test]
+fn a_port_that_hangs_up_on_a_plain_request_is_asked_for_tls() {
+    let pki = Pki::new();
+    // It reads, and says nothing to what is no ClientHello.
+    let tls = zoo::tls(Tls::with(&pki.good(&["good.test"])).build()).serve();
+    let outcome = visit(&tls, &[]);
+    outcome.status(60).verdict("reply.protocol").says("speaks TLS, and was asked in the clear");
+    let plain = Script::new().line().close().serve();
+    visit(&plain, &[]).status(60).verdict("reply.closed").says_not("speaks TLS");
 }

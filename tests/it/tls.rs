@@ -516,3 +516,18 @@ fn a_tls_port_is_known_by_its_number_or_its_scheme() {
     }
     assert_eq!(at("good.test:4711", &["--ca", &ca.to_string_lossy()]), "done");
 }
+
+#[test]
+fn what_only_other_programs_speak_is_named() {
+    for (option, value, says) in [
+        ("-ciphersuites", "TLS_AES_128_CCM_SHA256", "TLS_AES_128_CCM_SHA256"),
+        ("-groups", "P-521", "group P-521"),
+        ("-groups", "ffdhe2048", "group ffdhe2048"),
+    ] {
+        let server = servers::s_server(&["-tls1_3", option, value]);
+        let place = format!("good.test:{}", server.port("tls"));
+        let outcome = Run::new([&*place, "--tls", "--connect-to=127.0.0.1"]).run();
+        outcome.status(50).verdict("tls.alert").says(says).says("does not speak");
+        outcome.says_not("reason is in your log");
+    }
+}

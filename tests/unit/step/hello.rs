@@ -48,7 +48,7 @@ fn a_library_answers_the_modern_hellos_with_a_server_hello() {
         [(Question::Named, 0x0304), (Question::NoSni, 0x0304), (Question::Small, 0x0304)]
     {
         let answer = of_server(question);
-        let Some(Outcome::ServerHello { version: chosen, suite }) = read_answer(&answer) else {
+        let Some(Outcome::ServerHello { version: chosen, suite, .. }) = read_answer(&answer) else {
             panic!("{}", question.word());
         };
         assert_eq!(chosen, version);
@@ -66,7 +66,7 @@ fn a_library_refuses_the_old_hello() {
 
 #[test]
 fn a_server_hello_is_read_from_records_of_one_byte_and_behind_warnings() {
-    let wanted = Outcome::ServerHello { version: 0x0301, suite: 0x002f };
+    let wanted = Outcome::ServerHello { version: 0x0301, suite: 0x002f, group: None };
     let whole = server_hello(&[0xff, 0x01, 0, 1, 0]);
     assert!(read_answer(&record(22, &whole)) == Some(wanted.clone()));
     let split: Vec<u8> = whole.iter().flat_map(|byte| record(22, &[*byte])).collect();
@@ -91,7 +91,7 @@ fn a_server_hello_counts_before_the_rest_of_its_record_has_come() {
     let hello = server_hello(&[0xff, 0x01, 0, 1, 0]);
     let length = u16::try_from(hello.len() + 12_000).unwrap().to_be_bytes();
     let whole = [&[22, 3, 1][..], &length, &hello, &[11; 12_000]].concat();
-    let wanted = Outcome::ServerHello { version: 0x0301, suite: 0x002f };
+    let wanted = Outcome::ServerHello { version: 0x0301, suite: 0x002f, group: None };
     assert!(read_answer(&whole[..5 + hello.len()]) == Some(wanted.clone()));
     let mut peer = Peer { answer: whole, repeat: false, taken: 0, sent: Vec::new() };
     assert!(first_answer(&mut peer, b"hello") == wanted);
