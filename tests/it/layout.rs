@@ -568,5 +568,5 @@ fn root() -> &'static Path {
 }
 
 /// Still to be split, by subject.
-const TOO_LARGE: [&str; 1] = ["report/mod.rs"];
+const TOO_LARGE: [&str; 0] = [];
 const TOO_LONG: [&str; 0] = [];

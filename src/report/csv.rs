@@ -1,0 +1,37 @@
+//! The same for spreadsheets (RFC 4180).
+
+use super::table::Line;
+use crate::base::deadline::millis;
+use crate::base::text::utc;
+use crate::verdict::expect::Tag;
+
+/// The heading of the CSV; the byte order mark is for names that a spreadsheet would misread.
+pub fn csv_head<'a>(mut tags: impl Iterator<Item = &'a Tag>) -> String {
+    let mark = if tags.any(|tag| !tag.name.is_ascii()) { "\u{feff}" } else { "" };
+    format!("{mark}time,name,target,expect,verdict,expected,exit,ms,address,flaws\r\n")
+}
+
+/// One record (RFC 4180).
+pub fn csv_row(row: &Line<'_>, started: i64) -> String {
+    let (mut time, mut exit, mut ms) = Default::default();
+    let (mut keyword, mut addr, mut flaws) = ("", "", "");
+    if let Some(digest) = row.digest {
+        (time, exit, ms) = (utc(started), digest.exit.to_string(), millis(digest.took, 3));
+        (keyword, addr) = (digest.keyword.word(), digest.addr.as_str());
+        flaws = digest.flaws.as_str();
+    }
+    let met = if row.met { "yes" } else { "no" };
+    let (target, expect) = (row.target.to_string(), row.tag.expect.to_string());
+    let cells = [&time, &row.tag.name, &target, &expect, keyword, met, &exit, &ms, addr, flaws];
+    cells.map(csv_cell).join(",") + "\r\n"
+}
+
+/// A cell that no spreadsheet takes for a formula, and no reader for two.
+fn csv_cell(text: &str) -> String {
+    let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
+    let text = if formula { format!("'{text}") } else { text.to_string() };
+    match text.contains(['"', ',', ';', '\r', '\n']) {
+        true => format!("\"{}\"", text.replace('"', "\"\"")),
+        false => text,
+    }
+}

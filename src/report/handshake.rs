@@ -1,0 +1,167 @@
+//! The rows of a TLS handshake and of the certificate under it.
+
+use super::{Mark, Style, end_text, row, say};
+use crate::base::calendar::DAY;
+use crate::base::text::{Note, hex, utc};
+use crate::cert::flaw::Weak;
+use crate::cert::x509::Certificate;
+use crate::step::connect;
+use crate::step::record::Probe;
+use crate::step::tls::names::alert_name;
+use crate::step::tls::{self, Handshake};
+use crate::target::Target;
+use crate::verdict::{self, Verdict};
+
+/// The tls row, and the certificate under it.
+pub(super) fn handshake_rows(
+    addr: &str,
+    handshake: &Handshake,
+    now: i64,
+    several: bool,
+    style: Style,
+) -> String {
+    // Of several addresses it must be clear whose row this is; a failure has its own anyway.
+    let whose = if several { format!("{addr}: ") } else { String::new() };
+    let mut detail = handshake_text(addr, handshake, style);
+    if handshake.outcome == tls::Outcome::Done {
+        detail.insert_str(0, &whose);
+    }
+    let good = matches!(handshake.outcome, tls::Outcome::Done);
+    let mark = if good { Mark::Ok } else { Mark::Fail };
+    let mut rows = row("tls", mark, &detail, Some(handshake.elapsed), style);
+    let Some(leaf) = handshake.chain.first() else { return rows };
+    let flawed = handshake.judgement.as_ref().is_some_and(|j| !j.flaws().is_empty());
+    let mark = if flawed { Mark::Fail } else { Mark::Ok };
+    rows += &row(
+        "cert",
+        mark,
+        &(whose + &certificate_text(leaf, handshake.sni.as_deref(), now, style)),
+        None,
+        style,
+    );
+    if style.verbose {
+        for (at, certificate) in handshake.chain.iter().enumerate() {
+            rows += &chain_row(at, certificate, style);
+        }
+    }
+    rows
+}
+
+fn handshake_text(addr: &str, handshake: &Handshake, style: Style) -> String {
+    use tls::Outcome;
+    let sni = match &handshake.sni {
+        Some(sni) => format!("SNI {sni}"),
+        None => say("row.nosni", style),
+    };
+    let mut parts: Vec<String> = [handshake.version, handshake.suite, handshake.group]
+        .into_iter()
+        .flatten()
+        .map(str::to_string)
+        .collect();
+    if let Some(alpn) = &handshake.alpn {
+        parts.push(format!("ALPN {alpn}"));
+    }
+    parts.push(sni);
+    let facts = parts.join(", ");
+    let code = |c: u8| (alert_name(c), c);
+    let note = match handshake.outcome {
+        Outcome::Done => return facts,
+        Outcome::Alert(c) => Note::new("row.alert").with("name", code(c).0).with("code", c),
+        Outcome::AlertAfter(c) => {
+            Note::new("row.alertafter").with("name", code(c).0).with("code", c)
+        }
+        Outcome::Plaintext => {
+            Note::new("row.plaintext").with("line", crate::step::greet::headline(&handshake.first))
+        }
+        Outcome::Ended(connect::End::Late) if handshake.first.is_empty() => {
+            Note::new("row.tlssilent")
+        }
+        Outcome::Ended(connect::End::Late) => Note::new("row.tlsslow"),
+        Outcome::Ended(connect::End::Fin) | Outcome::EndedAfter(connect::End::Fin) => {
+            Note::new("row.tlsclosed")
+        }
+        Outcome::Ended(connect::End::Rst) | Outcome::EndedAfter(connect::End::Rst) => {
+            Note::new("row.tlsreset")
+        }
+        Outcome::Ended(end) | Outcome::EndedAfter(end) => end_text(end),
+        Outcome::Version(v) => Note::new("row.version").with("version", verdict::version_name(v)),
+        Outcome::Protocol(why) => Note::new("row.tlsprotocol").with("error", why),
+    };
+    let said = note.with("addr", addr).render(style.lang);
+    format!("{addr}: {said} ({facts})")
+}
+
+/// Whom the leaf is for, who issued it, how long it lasts. Of many names the one that is asked for
+/// comes first.
+fn certificate_text(leaf: &Certificate, wanted: Option<&str>, now: i64, style: Style) -> String {
+    let names = match leaf.names.is_empty() {
+        true => leaf.subject.to_string(),
+        false => verdict::names_of(leaf, wanted),
+    };
+    let (key, seconds) = match () {
+        () if leaf.not_after < now => ("row.certexpired", leaf.not_after.saturating_sub(now)),
+        () if now < leaf.not_before => ("row.certnotyet", leaf.not_before.saturating_sub(now)),
+        () => ("row.cert", leaf.not_after.saturating_sub(now)),
+    };
+    Note::new(key)
+        .with("names", names)
+        .with("issuer", &leaf.issuer_name)
+        .with("days", (seconds / DAY).abs())
+        .render(style.lang)
+}
+
+/// A row of `--sni-compare`: the certificate that this name gets, or why it gets none.
+pub fn name_row(
+    target: &Target,
+    probe: &Probe,
+    verdict: &Verdict,
+    default: Option<&[u8; 32]>,
+    style: Style,
+) -> String {
+    let name = target.server_name();
+    let mut detail = match probe.leaf() {
+        Some(leaf) => Note::new("row.name")
+            .with("cert", certificate_text(leaf, name, probe.started, style))
+            .with("sha256", hex(leaf.sha256.get(..SHORT).unwrap_or_default())),
+        None => verdict.found.sentence(),
+    }
+    .render(style.lang);
+    if verdict.exit != 0 {
+        detail = format!("{}: {detail}", verdict.found.keyword);
+    }
+    if name.is_some() && default.is_some_and(|d| probe.leaf().is_some_and(|l| l.sha256 == *d)) {
+        detail += &format!(" ({})", say("row.default", style));
+    }
+    let mark = match (name, verdict.exit) {
+        (None, _) => Mark::Neutral,
+        (_, 0) => Mark::Ok,
+        _ => Mark::Fail,
+    };
+    let name = name.map_or_else(|| say("row.nosni", style), str::to_string);
+    row("sni", mark, &format!("{name}: {detail}"), Some(probe.elapsed), style)
+}
+
+/// One certificate of the chain, for `-v`.
+fn chain_row(at: usize, certificate: &Certificate, style: Style) -> String {
+    let c = certificate;
+    let detail = Note::new("row.chain")
+        .with("at", at)
+        .with("subject", &c.subject)
+        .with("issuer", &c.issuer)
+        .with("from", utc(c.not_before))
+        .with("to", utc(c.not_after))
+        .with("key", c.key.text())
+        .with("signature", &c.signature)
+        .with("sha256", hex(&c.sha256))
+        .render(style.lang);
+    let odd = [
+        (c.version < 3).then(|| format!("X.509 v{}", c.version)),
+        c.odd_time.then(|| Weak::OddTime.text(c)),
+        c.inner_signature.is_some().then(|| Weak::Algorithms.text(c)),
+    ];
+    let odd: String = odd.into_iter().flatten().map(|odd| format!("; {odd}")).collect();
+    row("", Mark::Blank, &(detail + &odd), None, style)
+}
+
+/// Bytes of a fingerprint that tell certificates apart.
+const SHORT: usize = 8;
