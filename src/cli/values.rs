@@ -3,7 +3,7 @@
 use crate::base::deadline::parse_duration;
 use crate::base::text::{Note, Untrusted, shown};
 use crate::cert::store::BadFile;
-use crate::step::starttls;
+use crate::step::dialogues;
 use crate::step::tls::Versions;
 use crate::target::{Host, ProxyHeader, Sni};
 use std::net::SocketAddr;
@@ -110,9 +110,9 @@ pub fn parse_versions(text: &str) -> Result<Versions, Note> {
 }
 
 pub fn parse_starttls(text: &str) -> Result<&'static str, Note> {
-    let known = || starttls::protocols().collect::<Vec<_>>().join(" ");
+    let known = || dialogues::protocols().collect::<Vec<_>>().join(" ");
     let bad = || Note::new("usage.starttls").with("typed", shown(text)).with("known", known());
-    starttls::protocol(text).ok_or_else(bad)
+    dialogues::protocol(text).ok_or_else(bad)
 }
 
 pub fn parse_sni(text: &str) -> Result<Sni, Note> {

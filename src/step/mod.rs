@@ -1,22 +1,24 @@
 //! The steps of a check, each capability -> (record, next capability).
 //!
-//!   resolve   name -> addresses, with what each name server said
-//!   connect   address -> an open Wire, with what the network said
-//!   tunnel    the same Wire, through a proxy to the target
-//!   greet     what the service says first, and which service that is
-//!   starttls  the dialogue that brings a service to TLS
-//!   hello     a hand-made ClientHello, for questions that rustls cannot ask
-//!   tls       the handshake, recorded first and judged afterwards
-//!   reply     what the application says when it is asked
-//!   mysql     the login that a MySQL server must see, lest it locks this box out
-//!   record    what every step may know, and what they leave behind
-//!   places    target -> the addresses to dial
-//!   second    what extra connections are asked after a step that failed
+//!   resolve    name -> addresses, with what each name server said
+//!   connect    address -> an open Wire, with what the network said
+//!   tunnel     the same Wire, through a proxy to the target
+//!   greet      what the service says first, and which service that is
+//!   dialogues  who says what in each STARTTLS dialogue
+//!   starttls   the dialogue that brings a service to TLS
+//!   hello      a hand-made ClientHello, for questions that rustls cannot ask
+//!   tls        the handshake, recorded first and judged afterwards
+//!   reply      what the application says when it is asked
+//!   mysql      the login that a MySQL server must see, lest it locks this box out
+//!   record     what every step may know, and what they leave behind
+//!   places     target -> the addresses to dial
+//!   second     what extra connections are asked after a step that failed
 
 pub mod resolve;
 pub mod connect;
 pub mod tunnel;
 pub mod greet;
+pub mod dialogues;
 pub mod starttls;
 pub mod hello;
 pub mod tls;

@@ -6,7 +6,8 @@ use std::thread;
 use std::time::Duration;
 
 use crate::base::deadline::Deadline;
-use crate::step::starttls::{Line, Outcome, converse, protocol, protocols, upgrade};
+use crate::step::dialogues::{protocol, protocols};
+use crate::step::starttls::{Line, Outcome, converse, upgrade};
 use crate::unit::support::{Canned, mutate, wire};
 
 /// Holds a dialogue with answers, and returns how it ended, what was said and what was sent.
