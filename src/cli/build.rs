@@ -271,6 +271,7 @@ impl<'a> Common<'a> {
             target.sni = sni.clone();
         }
         target.send_proxy = draft.send_proxy;
+        target.need = keys.need.or(draft.need);
         target.given = match keys.given.as_slice() {
             [] => self.given.clone(),
             own => own.iter().chain(self.given.iter()).cloned().collect(),

@@ -2,8 +2,9 @@
 
 use crate::base::deadline::parse_duration;
 use crate::base::text::{Note, shown};
-use crate::cli::values::{parse_sni, parse_starttls};
+use crate::cli::values::{parse_need, parse_sni, parse_starttls};
 use crate::step::tunnel;
+use crate::target::level::Level;
 use crate::target::retype::{Given, quoted};
 use crate::target::{Dial, Proxy, Sni, Target, parse_port};
 use crate::verdict::expect::{Expect, Tag};
@@ -26,6 +27,7 @@ pub struct Keys {
     pub dial: Option<Dial>,
     pub proxy: Option<Proxy>,
     pub timeout: Option<Duration>,
+    pub need: Option<Level>,
     /// Those that say what an option says.
     pub given: Vec<Given>,
 }
@@ -41,6 +43,7 @@ impl Keys {
             "expect" => self.tag.expect = Expect::parse(value)?,
             "sni" => self.sni = Some(parse_sni(value)?),
             "starttls" => self.starttls = Some(parse_starttls(value)?),
+            "need" => self.need = Some(parse_need(value)?),
             "tls" if value == "yes" => self.tls = Some(true),
             "tls" if value == "no" => self.tls = Some(false),
             "connect-to" => self.dial = Some(Dial::parse(value)?),
@@ -353,5 +356,5 @@ const HEADINGS: [(&str, &str); 5] = [
     ("name", " name |名"),
 ];
 
-const KEYS: [&str; 8] =
-    ["name", "expect", "sni", "starttls", "tls", "connect-to", "proxy", "timeout"];
+const KEYS: [&str; 9] =
+    ["name", "expect", "sni", "starttls", "tls", "connect-to", "proxy", "timeout", "need"];

@@ -4,12 +4,13 @@
 use crate::base::deadline::Timeouts;
 use crate::base::text::Note;
 use crate::cli::values::{
-    contradiction, limit, number, parse_alpn, parse_header, parse_names, parse_server, parse_sni,
-    parse_source, parse_starttls, parse_text, parse_versions, slash,
+    contradiction, limit, number, parse_alpn, parse_header, parse_names, parse_need, parse_server,
+    parse_sni, parse_source, parse_starttls, parse_text, parse_versions, slash,
 };
 use crate::cli::{Wrong, take_language};
 use crate::step::resolve::Family;
 use crate::step::tls::Versions;
+use crate::target::level::Level;
 use crate::target::retype::{Given, quoted};
 use crate::target::{ProxyHeader, Sni};
 use lexopt::{Parser, ValueExt};
@@ -49,6 +50,7 @@ pub struct Draft {
     pub send: Option<Vec<u8>>,
     pub expect: Option<Vec<u8>>,
     pub strict: bool,
+    pub need: Option<Level>,
     pub limits: Limits,
     /// The limits of steps for which none is given.
     pub usual: Timeouts,
@@ -135,6 +137,7 @@ impl Draft {
             "--send" => self.send = Some(parse_text(&word()?, "--send")?),
             "--expect" => self.expect = Some(parse_text(&word()?, "--expect")?),
             "--strict" => self.strict = true,
+            "--need" => self.need = Some(parse_need(&word()?)?),
             "--timeout" => self.limits.all = Some(limit(&word()?, name)?),
             "--dns-timeout" => self.limits.dns = Some(limit(&word()?, name)?),
             "--connect-timeout" => {

@@ -5,6 +5,7 @@ use crate::base::text::{Note, Untrusted, shown};
 use crate::cert::store::BadFile;
 use crate::step::dialogues;
 use crate::step::tls::Versions;
+use crate::target::level::Level;
 use crate::target::{Host, ProxyHeader, Sni};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -113,6 +114,10 @@ pub fn parse_starttls(text: &str) -> Result<&'static str, Note> {
     let known = || dialogues::protocols().collect::<Vec<_>>().join(" ");
     let bad = || Note::new("usage.starttls").with("typed", shown(text)).with("known", known());
     dialogues::protocol(text).ok_or_else(bad)
+}
+
+pub fn parse_need(text: &str) -> Result<Level, Note> {
+    Level::parse(text).ok_or_else(|| Note::new("usage.need").with("typed", shown(text)))
 }
 
 pub fn parse_sni(text: &str) -> Result<Sni, Note> {

@@ -85,6 +85,7 @@ fn json_verdict(verdict: &Verdict, style: Style) -> String {
     Object::new()
         .text("keyword", found.keyword.word())
         .number("exit", verdict.exit)
+        .raw("level", opt(found.level.map(|level| json_string(level.word()))))
         .text("sentence", &found.sentence().render(style.lang))
         .raw("why", notes(&found.why))
         .raw("guess", notes(&guess))

@@ -1,8 +1,10 @@
 //! In: a target as somebody types it. Out: what to dial, what to call it, what to speak there.
 //!
+//!   level    how far a service has shown itself to work
 //!   service  the schemes, and who speaks first
 //!   retype   what to type for the same check again
 
+pub mod level;
 pub mod service;
 pub mod retype;
 
@@ -11,6 +13,7 @@ pub use service::{First, SERVICES, Service, service, usual_service};
 use crate::base::deadline::Timeouts;
 use crate::base::sys;
 use crate::base::text::{self, Note, Untrusted, shown};
+use crate::target::level::Level;
 use crate::target::retype::Given;
 use std::fmt::{self, Display};
 use std::net::{IpAddr, Ipv6Addr};
@@ -37,6 +40,8 @@ pub struct Target {
     /// `--send` and `--expect`, the escapes undone; never empty.
     pub send: Option<Vec<u8>>,
     pub expect: Option<Vec<u8>>,
+    /// What must be proven for an `ok`; `None`: what the steps prove is enough.
+    pub need: Option<Level>,
     pub timeouts: Timeouts,
     /// The options given; of a list without its own `key=value` words, shared by all rows.
     pub given: Arc<[Given]>,
@@ -148,6 +153,7 @@ impl Target {
             path,
             send: None,
             expect: None,
+            need: None,
             timeouts: Timeouts::default(),
             given: Arc::default(),
         })

@@ -104,7 +104,7 @@ pub fn encode(path: &str) -> String {
 
 /// Options that bear on what comes of a check. What a target can say is not here: the path of
 /// `--http`, and the proxy, whose login must not be shown.
-const KEPT: [(&str, About); 23] = [
+const KEPT: [(&str, About); 24] = [
     ("-4", About::Way),
     ("-6", About::Way),
     ("--interface", About::Way),
@@ -128,4 +128,5 @@ const KEPT: [(&str, About); 23] = [
     ("--send", About::Question),
     ("--expect", About::Question),
     ("--send-proxy", About::Question),
+    ("--need", About::Question),
 ];

@@ -4,6 +4,7 @@ use crate::base::address::mapped;
 use crate::base::text::Note;
 use crate::step::record::Probe;
 use crate::step::resolve::{self, Lookup};
+use crate::target::level::Level;
 use crate::target::{Host, Proxy, Target};
 use crate::verdict::Verdict;
 use crate::verdict::cert::flaw_keyword;
@@ -18,6 +19,8 @@ use std::time::Duration;
 pub struct Digest {
     pub keyword: Keyword,
     pub exit: u8,
+    /// What is proven, if the connect worked.
+    pub level: Option<Level>,
     /// Of the connect, or of the lookup if there was none.
     pub took: Duration,
     /// The address that decided; several if only some fail; empty without one.
@@ -61,6 +64,7 @@ impl Verdict {
         Digest {
             keyword: self.found.keyword,
             exit: self.exit,
+            level: self.found.level,
             took: path.map_or(probe.lookup.elapsed, |p| p.attempt.elapsed),
             addr,
             ip: ip.map(mapped),

@@ -3,6 +3,7 @@
 use crate::base::sys::Icmp;
 use crate::base::text::{self, Note};
 use crate::step::connect::End;
+use crate::target::level::Level;
 use crate::verdict::keyword::Keyword;
 use crate::verdict::names::{end_name, icmp_name, os_error};
 use std::net::{IpAddr, SocketAddr};
@@ -21,6 +22,8 @@ pub struct Finding {
     pub guess: Vec<Note>,
     /// What to do, before the keyword's own advice.
     pub next: Vec<Note>,
+    /// What is proven, if the connect worked.
+    pub level: Option<Level>,
     /// The address that decided; the first of several.
     pub(super) at: Option<SocketAddr>,
 }
@@ -28,7 +31,7 @@ pub struct Finding {
 impl Finding {
     pub(super) fn new(keyword: Keyword) -> Self {
         let [why, guess, next] = [vec![], vec![], vec![]];
-        Self { keyword, variant: "", args: vec![], why, guess, next, at: None }
+        Self { keyword, variant: "", args: vec![], why, guess, next, level: None, at: None }
     }
 
     pub(super) fn arg(mut self, name: &'static str, value: impl ToString) -> Self {

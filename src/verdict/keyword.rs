@@ -115,6 +115,7 @@ keywords! {
     ReplyRejected "reply.rejected" 60 Reply;
     ReplyExpect "reply.expect" 60 Reply;
     ReplyStatus "reply.status" 60 Reply;
+    ReplyUnproven "reply.unproven" 60 Reply;
 }
 
 impl Keyword {

@@ -11,6 +11,7 @@
 //!   cert     flaws of certificates, and what the trust stores said
 //!   tls      how the handshake ended
 //!   reply    the answer of the application
+//!   level    how far an address has shown that it works
 //!   alike    what is kept of a row of a list, and what rows have in common
 //!   expect   what must come of a row of a list
 //!   tally    what repeated checks add up to
@@ -26,6 +27,7 @@ mod second;
 mod cert;
 mod tls;
 mod reply;
+mod level;
 mod alike;
 pub mod expect;
 pub mod tally;
@@ -47,6 +49,7 @@ use crate::target::Target;
 use crate::target::retype::{About, again, options};
 use cert::{handshake_notes, of_certificate};
 use dns::{SLOW, disagreements, of_lookup};
+use level::{level_of, weighed};
 use local::of_shortage;
 use reply::{of_reply, with_reply};
 use service::{far_end, odd_greeting, of_greeting, of_tunnel, of_upgrade};
@@ -84,6 +87,7 @@ pub fn infer(probe: &Probe, target: &Target, policy: Policy) -> Verdict {
         (true, false) => worst(bad),
         (false, false) => partial(good, bad),
     };
+    finding = weighed(finding, target);
     finding.why.extend(disagreements(&probe.lookup));
     if probe.lookup.addrs.iter().any(IpAddr::is_unspecified) {
         finding.why.push(Note::new("why.unspecified"));
@@ -140,7 +144,9 @@ fn commands(finding: &Finding, target: &Target) -> (String, String) {
             (proxy.place() + &options(target, &FOR_THE_TARGET), String::new())
         }
         (Family::Proxy, Some(proxy)) => (same(), proxy.place() + &options(target, &FOR_THE_TARGET)),
-        (Family::Tls | Family::Starttls | Family::Reply, _) => (same(), again(target, &FOR_TLS)),
+        (Family::Whole | Family::Tls | Family::Starttls | Family::Reply, _) => {
+            (same(), again(target, &FOR_TLS))
+        }
         _ => (same(), String::new()),
     }
 }
@@ -189,6 +195,8 @@ fn merge(good: Vec<(&Path, Finding)>) -> Finding {
             }
         }
         all.guess.extend(finding.guess);
+        // What the weakest of them proves.
+        all.level = all.level.min(finding.level).or(finding.level);
         if all.next.is_empty() {
             all.next = finding.next;
         }
@@ -237,7 +245,9 @@ fn partial(good: Vec<(&Path, Finding)>, mut bad: Vec<(&Path, Finding)>) -> Findi
     all.args.extend(first.args);
     all.why.extend(first.why);
     all.guess = first.guess;
-    all.why.extend(merge(good).why);
+    let good = merge(good);
+    all.why.extend(good.why);
+    all.level = good.level;
     all
 }
 
@@ -290,6 +300,10 @@ fn of_path(path: &Path, target: &Target, now: i64, policy: Policy) -> Finding {
     }
     let attempt = &path.attempt;
     finding.at = Some(attempt.addr);
+    finding.level = level_of(path);
+    if let Some(seen) = path.greeting.as_ref().and_then(|g| g.service) {
+        finding.args.push(("service", seen.to_string()));
+    }
     match &target.proxy {
         // Behind the tunnel it is the proxy that the target sees.
         Some(proxy) if finding.keyword.family() != Family::Proxy => {

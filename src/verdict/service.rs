@@ -177,7 +177,7 @@ pub(super) fn odd_greeting(greeting: &Greeting, target: &Target) -> Option<Note>
 
 /// A server that greets with an error: a code of three digits (RFC 5321 section 4.2.1), words, or
 /// a packet of MySQL's. The length of a packet may look like a digit: `4` is 52 bytes.
-fn is_rejecting(banner: &[u8]) -> bool {
+pub(super) fn is_rejecting(banner: &[u8]) -> bool {
     // OpenSSH (sshd.c): too many who have not logged in; penalties.
     const STARTS: [&[u8]; 9] = [
         b"-ERR",

@@ -532,7 +532,7 @@ fn connect_to_dials_there_and_keeps_the_name() {
         .arg(format!("--connect-to={}", server.addr()))
         .run();
     outcome.status(0).verdict("ok").says("shop.example:443, dialled at 127.0.0.1");
-    outcome.says("--connect-to gave the address").says("shop.example:443 answers");
+    outcome.says("--connect-to gave the address").says("shop.example:443 greets as ssh");
     let same_port = server.named("shop.example");
     Run::new([&*same_port, "--connect-to", "127.0.0.1"]).run().status(0);
     assert_eq!(server.visits(), 2);

@@ -27,6 +27,8 @@ mod layout;
 mod layout_messages;
 /// The far end: who came, what they get, and that a flood does not hurt.
 mod listen;
+/// How much an ok means.
+mod levels;
 /// Lists of targets: how they are read, checked side by side, told and counted.
 mod many;
 /// What happens to the output when nobody reads it, or everybody can.

@@ -50,7 +50,7 @@ const SCHEMAS: &[(&str, &str)] = &[
         "subject:b issuer:b names:*b not_before:s not_after:s serial:s key:s bits:n \
          signature:s sha256:s",
     ),
-    ("verdict", "keyword:s exit:n sentence:s why:*(note) guess:*(note) next:*(note)"),
+    ("verdict", "keyword:s exit:n level:?s sentence:s why:*(note) guess:*(note) next:*(note)"),
     ("note", "code:s text:s args:m"),
 ];
 
@@ -62,7 +62,7 @@ fn a_suggested_command_has_all_that_was_given() {
     let cases: &[(&[&str], &str)] = &[
         (&[], ""),
         (&["-4", "--source", "127.0.0.1:0"], " -4 --source 127.0.0.1:0"),
-        (&["-z", "--strict", "--timeout=5s"], " -z"),
+        (&["--strict", "--timeout=5s"], ""),
         (&["--dns=127.0.0.9", "--dns", "[::1]:5353"], " --dns 127.0.0.9 --dns '[::1]:5353'"),
         (&["--send-proxy", "v2", "--no-extra", "--no-tls"], " --send-proxy v2 --no-tls"),
         (

@@ -15,6 +15,7 @@ fn row(keyword: &str, addr: &str, by: &str) -> Digest {
     Digest {
         keyword: Keyword::parse(keyword).unwrap(),
         exit: u8::from(keyword != "ok"),
+        level: None,
         took: Duration::ZERO,
         addr: addr.to_owned(),
         ip: parsed.map(|a| mapped(a.ip())),
