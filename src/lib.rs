@@ -4,6 +4,7 @@
 #![allow(clippy::new_without_default, reason = "only who is outside a crate could want it")]
 
 pub mod base;
+pub mod format;
 pub mod target;
 pub mod cert;
 pub mod step;

@@ -7,6 +7,7 @@
 //! and each lists its files in its mod.rs in the same way.
 //!
 //!   base     what every room uses: text, time, system calls; nothing of ours is below it
+//!   format   bytes of others -> what stands in them; touches no socket, clock or file
 //!   target   what the user asked for
 //!   cert     certificates: what is in one, what it is worth, and throw-away ones
 //!   step     the steps of a check, each capability -> (record, next capability)
@@ -19,6 +20,7 @@
 //! A failed step is data: `Err` means that the tool could not do its own job.
 
 mod base;
+mod format;
 mod target;
 mod cert;
 mod step;
@@ -33,7 +35,7 @@ use base::sys;
 use base::text::{Lang, Note, Untrusted};
 use cli::job::{Check, Form, Kind};
 use cli::{Command, Stop};
-use command::{compare, listen, many, names, selftest, talk, watch};
+use command::{box_view, compare, listen, many, names, selftest, talk, trace, watch};
 use report::Output;
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -87,10 +89,12 @@ fn run(args: Vec<OsString>, lang: Lang) -> Result<u8, Stop> {
             })
         }
         Command::Help(page) => Ok(report::print(&page).map(|()| 0)?),
+        Command::Box(parser) => box_view::run(parser, lang),
         Command::Compare(parser) => compare::run(parser, lang),
         Command::Listen(parser) => listen::run(parser, lang),
         Command::Selftest(parser) => selftest::run(parser, lang, LIMITS, walk_all),
         Command::Talk(parser) => talk::run(parser, lang, LIMITS, walk_first),
+        Command::Trace(parser) => trace::run(parser, lang, LIMITS),
         Command::Watch(parser) => watch::run(parser, lang),
     }
 }
@@ -103,7 +107,11 @@ fn check(job: &Check) -> io::Result<u8> {
         exit = exit.max(check_one(target, job, &out)?.exit);
     }
     let out = out.into_inner().unwrap_or_else(|broken| broken.into_inner());
-    out.error().map_or(Ok(exit), Err)
+    out.error().map_or(Ok(()), Err)?;
+    if job.trace && trace::STATUSES.contains(&exit) {
+        trace::follow(job)?;
+    }
+    Ok(exit)
 }
 
 /// One target: each step is shown as it ends, then what follows from all of them.

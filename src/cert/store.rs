@@ -71,6 +71,15 @@ pub fn bundle(root: &Path) -> Option<Store> {
         .find_map(|path| Store::new(Source::Bundle(path.clone()), read_bundle(&path, root)))
 }
 
+/// Where this box keeps its roots, and how many there are.
+pub fn bundle_of(root: &Path) -> Option<(PathBuf, usize)> {
+    let store = bundle(root)?;
+    match store.source {
+        Source::Bundle(path) => Some((path, store.roots.len())),
+        _ => None,
+    }
+}
+
 /// The certificates of a file, or of a directory as OpenSSL reads it (by_dir.c): each once, from
 /// files that are named after a hash. Others in it are trusted by nobody.
 pub fn read_bundle(path: &Path, root: &Path) -> Vec<CertificateDer<'static>> {

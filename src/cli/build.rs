@@ -106,6 +106,7 @@ impl Draft {
             plan,
             pem: self.pem.clone(),
             compare: self.compare.clone(),
+            trace: self.trace,
             options: self.options(sources),
         })
     }
@@ -115,7 +116,7 @@ impl Draft {
         Options {
             family: self.family.or(self.source_family()).unwrap_or(Family::Any),
             resolver: resolve::Config::new(&sources.root, &self.servers),
-            socket: SocketOptions { source: self.source, interface: self.interface },
+            socket: SocketOptions { source: self.source, interface: self.interface, hops: 0 },
             connect_only: self.connect_only,
             extra: !self.no_extra && self.compare.is_empty(),
             no_verify: self.no_verify.then(NoVerify::asked),

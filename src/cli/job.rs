@@ -20,6 +20,8 @@ pub struct Check {
     /// `--sni-compare`: the names to compare, and last none at all.
     pub compare: Vec<Sni>,
     pub plan: Plan,
+    /// `--trace`: the hops as well, if the connect fails.
+    pub trace: bool,
 }
 
 /// Of several targets, or of one that is checked again: who, how often, in which order.

@@ -33,10 +33,12 @@ pub enum Command {
     /// A page to print.
     Help(String),
     // These read the rest of the arguments themselves.
+    Box(Parser),
     Compare(Parser),
     Listen(Parser),
     Selftest(Parser),
     Talk(Parser),
+    Trace(Parser),
     Watch(Parser),
 }
 
@@ -136,10 +138,12 @@ pub fn parse(args: Vec<OsString>, lang: Lang, limits: Timeouts) -> Result<Comman
     let mut parser = Parser::from_args(args.clone());
     let first = args.first().map(|a| a.to_string_lossy()).unwrap_or_default();
     let command = match first.as_ref() {
+        "box" => Command::Box,
         "compare" => Command::Compare,
         "listen" => Command::Listen,
         "selftest" => Command::Selftest,
         "talk" => Command::Talk,
+        "trace" => Command::Trace,
         "watch" => Command::Watch,
         "" if args.is_empty() => return Err(Note::new("usage.notarget")),
         "help" => {

@@ -61,6 +61,7 @@ pub struct Draft {
     pub jobs: Option<usize>,
     pub as_done: bool,
     pub csv: bool,
+    pub trace: bool,
     pub wait: Option<Duration>,
     pub every: Option<Duration>,
     pub count: Option<u32>,
@@ -154,6 +155,7 @@ impl Draft {
             "--jobs" => self.jobs = Some(number(&word()?, "--jobs")? as usize),
             "--as-done" => self.as_done = true,
             "--csv" => self.csv = true,
+            "--trace" => self.trace = true,
             "--wait" => self.wait = Some(limit(&word()?, name)?),
             "--every" => self.every = Some(limit(&word()?, name)?),
             "--count" => self.count = Some(number(&word()?, "--count")?),
@@ -223,6 +225,7 @@ impl Draft {
             "--starttls" => self.starttls.is_some(),
             "--tls" => self.tls == Some(true),
             "--tls-version" => self.versions.is_some(),
+            "--trace" => self.trace,
             "-v" => self.verbose,
             "--wait" => self.wait.is_some(),
             "-z" => self.connect_only,
@@ -284,7 +287,8 @@ pub const TLS_ASKED: usize = 4;
 const ASKS: [&str; 3] = ["--http", "--send", "--expect"];
 
 /// An option, and those that cannot be meant beside it.
-const EXCLUDES: [(&str, &[&str]); 12] = [
+const EXCLUDES: [(&str, &[&str]); 13] = [
+    ("--trace", &["-f", "-q", "--wait", "--every", "--csv", "--sni-compare"]),
     ("-q", &["-v", "--json"]),
     ("-z", &TLS),
     ("-z", &ASKS),

@@ -48,7 +48,7 @@ pub fn run(
     // Where every certificate will do, nothing is asked about a bad one.
     check.options.extra &= check.policy.verify;
     let [target] = check.targets.as_slice() else {
-        return Err(Note::new("usage.onetarget").into());
+        return Err(Note::new("usage.onetarget").with("command", "talk").into());
     };
     let style = check.style;
     match open(target, &check, opener) {

@@ -18,7 +18,7 @@ mod progress;
 
 pub use csv::{csv_head, csv_row};
 pub use handshake::name_row;
-pub use json::{Object, json, json_row, json_tally};
+pub use json::{Object, array, json, json_row, json_tally};
 pub use progress::Progress;
 pub use steps::{heading, not_reached, step};
 pub use table::{

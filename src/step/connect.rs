@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::base::address::canonical;
 use crate::base::deadline::Deadline;
-use crate::base::sys::{self, Call, Fault, Icmp, Progress, SocketOptions, TcpInfo};
+use crate::base::sys::{self, Call, Connecting, Fault, Icmp, Progress, SocketOptions, TcpInfo};
 
 /// One SYN and what came of it.
 #[derive(Clone, Debug)]
@@ -98,17 +98,33 @@ pub fn connect(
     deadline: Deadline,
 ) -> (Attempt, Option<Wire>) {
     let began = deadline.elapsed();
+    let took = || deadline.elapsed().saturating_sub(began);
     let connecting = match sys::connect(addr, options) {
         Ok(connecting) => connecting,
-        Err(fault) => {
-            let outcome = not_sent(addr, fault);
-            let elapsed = deadline.elapsed().saturating_sub(began);
-            return (Attempt { addr, local: None, outcome, syns: 0, elapsed }, None);
-        }
+        Err(fault) => return (unsent(addr, fault, took()), None),
     };
-    let local = connecting.local();
     let progress = connecting.wait(&deadline);
-    let elapsed = deadline.elapsed().saturating_sub(began);
+    let attempt = ended(addr, &connecting, progress, took());
+    let wire = (attempt.outcome == Outcome::Connected).then(|| {
+        let local = connecting.local();
+        Wire::new(connecting.into_stream(), local, addr, deadline)
+    });
+    (attempt, wire)
+}
+
+/// What it came to that no SYN left.
+pub fn unsent(addr: SocketAddr, fault: Fault, elapsed: Duration) -> Attempt {
+    Attempt { addr, local: None, outcome: not_sent(addr, fault), syns: 0, elapsed }
+}
+
+/// What it came to when the wait for an answer has ended.
+pub fn ended(
+    addr: SocketAddr,
+    connecting: &Connecting,
+    progress: Progress,
+    elapsed: Duration,
+) -> Attempt {
+    let local = connecting.local();
     // Before that the kernel cannot have sent a second SYN, and asking costs a system call.
     let asked = progress == Progress::Pending || elapsed >= RETRANSMIT_EARLIEST;
     let info = if asked { connecting.info() } else { None }.unwrap_or_default();
@@ -119,10 +135,8 @@ pub fn connect(
         Progress::Failed { errno, icmp: None } => failed(errno),
         Progress::Pending => unanswered(&info, connecting.is_held()),
     };
-    let wire = (outcome == Outcome::Connected)
-        .then(|| Wire::new(connecting.into_stream(), local, addr, deadline));
     let syns = info.total_retrans.saturating_add(1);
-    (Attempt { addr, local: Some(local), outcome, syns, elapsed }, wire)
+    Attempt { addr, local: Some(local), outcome, syns, elapsed }
 }
 
 impl Wire {

@@ -832,7 +832,7 @@ fn left(clock: Deadline) -> Duration {
 }
 
 /// What a file of the resolver says; `None` if it cannot be read.
-fn read_file(root: &Path, name: &str) -> Option<String> {
+pub fn read_file(root: &Path, name: &str) -> Option<String> {
     let bytes = files::beginning(root, &root.join(name), FILE_MAX).ok()?;
     Some(String::from_utf8_lossy(&bytes).into_owned())
 }

@@ -104,6 +104,10 @@ pub fn infer(probe: &Probe, target: &Target, policy: Policy) -> Verdict {
         let note = Note::new("why.ambient").with("variable", variable);
         finding.why.push(note.with("proxy", Untrusted::new(proxy.as_bytes())));
     }
+    if matches!(finding.keyword, Keyword::TcpTimeout | Keyword::TcpRejected) {
+        let place = target.to_string() + &options(target, &BEHIND_THE_CONNECT);
+        finding.next.insert(0, Note::new("trace.next").with("place", place));
+    }
     let (again, bare) = commands(&finding, target);
     // The proxy goes before a `by` of the finding: the texts of proxy.* name the proxy.
     let proxy = target.proxy.as_ref().filter(|_| finding.keyword.family() == Family::Proxy);
@@ -170,6 +174,16 @@ fn replaced(keyword: Keyword) -> &'static [About] {
         },
     }
 }
+
+/// What bears on nothing before a connection is open.
+const BEHIND_THE_CONNECT: [About; 6] = [
+    About::Tls,
+    About::Name,
+    About::Roots,
+    About::ClientCertificate,
+    About::TlsDetail,
+    About::Question,
+];
 
 /// What only TLS needs, and what only the target needs but not a proxy on the way.
 const FOR_TLS: [About; 5] =

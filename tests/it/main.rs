@@ -8,6 +8,8 @@
     clippy::unwrap_used
 )]
 
+/// This box as ip, ss and nstat see it.
+mod box_view;
 /// What is wrong with a certificate, and who trusts it.
 mod certificate;
 /// Box against box: the grid, the first step that differs, files that are no such files.
@@ -57,6 +59,8 @@ mod support_works;
 mod talk;
 /// How far the handshake came, and who ended it.
 mod tls;
+/// Where on the way a SYN dies, beside traceroute.
+mod trace;
 /// What cannot be meant, what is typed by habit, and the help.
 mod usage;
 /// One check again and again: until it works, or to count how often it does.

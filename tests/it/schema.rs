@@ -18,7 +18,10 @@ fn a_member_more_or_less_is_noticed_at_every_depth() {
     let runs = Run::new(["--json", "-z", &place, "--every", "1ms", "--count", "2"]).run().json();
     let watch = Run::new(["watch", "--json", "--for", "10ms", &place]).run().json();
     let listen = Run::new(["listen", "--json", "--for", "10ms", "127.0.0.1:0"]).run().json();
-    let objects = [&[check], &runs[..], &watch, &listen].concat();
+    let look = Run::new(["box", "--json", "--no-ask"]).run().object();
+    let trace = Run::new(["trace", "--json", &place, "--hops", "2"]).run().object();
+    assert_eq!(trace["trace"][0]["end"], 1, "{trace}");
+    let objects = [&[check, look, trace], &runs[..], &watch, &listen].concat();
     for name in NAMES {
         assert!(
             objects.iter().any(|object| kind(object) == Some(name)),
@@ -29,7 +32,8 @@ fn a_member_more_or_less_is_noticed_at_every_depth() {
         assert_eq!(complaint_about(&object), None);
         for pointer in objects_in(&object, "") {
             // What the names stand for is not ours to list.
-            let free = pointer.ends_with("/args") || pointer.ends_with("/counters");
+            let counters = kind(&object) == Some("box") && matches!(&*pointer, "/proxy" | "/tcp");
+            let free = pointer.ends_with("/args") || pointer.ends_with("/counters") || counters;
             let at = object.pointer(&pointer).unwrap().as_object().unwrap();
             if !free {
                 let more = |at: &mut Map<String, Value>| drop(at.insert("new".into(), json!(1)));
@@ -37,8 +41,8 @@ fn a_member_more_or_less_is_noticed_at_every_depth() {
             }
             for name in at.keys().filter(|_| !free) {
                 let less = |at: &mut Map<String, Value>| drop(at.remove(name));
-                // A single target has a name only if it was given one.
-                let optional = name == "name" && !at.contains_key("expect");
+                // A single target has a name only if it was given one, a check a trace if asked for.
+                let optional = (name == "name" && !at.contains_key("expect")) || name == "trace";
                 let seen = is_noticed(&object, &pointer, less);
                 assert!(seen || optional, "without {pointer}/{name}: {object}");
             }
@@ -134,10 +138,12 @@ fn what_the_schemas_name_is_in_the_readmes() {
         ("README.md", "check", ""),
         ("README.md", "statistics", ""),
         ("README.md", "watch", ""),
+        ("README.md", "box", ""),
         ("README.md", "listen", ""),
         // It refers to the English one for the other members of a check.
         ("README.ja.md", "check", trusts),
         ("README.ja.md", "watch", ""),
+        ("README.ja.md", "box", ""),
         ("README.ja.md", "listen", ""),
     ] {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(readme);

@@ -1,6 +1,7 @@
 //! In: addresses and socket options. Out: open sockets, and what the kernel knows about them.
 
 use std::ffi::{CString, c_int};
+use std::fs::File;
 use std::io::{self, Error, ErrorKind};
 use std::mem;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
@@ -18,6 +19,8 @@ pub struct SocketOptions {
     pub source: Option<SocketAddr>,
     /// SO_BINDTODEVICE: leave through this interface (unprivileged since Linux 5.7).
     pub interface: Option<String>,
+    /// IP_TTL, IPV6_UNICAST_HOPS: die at this hop; 0 for as far as this box lets all go.
+    pub hops: u8,
 }
 
 /// What was asked of the kernel.
@@ -31,6 +34,8 @@ pub enum Call {
     /// The socket options SO_BINDTODEVICE and IPV6_V6ONLY.
     BindToDevice,
     OnlyV6,
+    /// IP_TTL, IPV6_UNICAST_HOPS.
+    HopLimit,
 }
 
 impl Call {
@@ -44,6 +49,7 @@ impl Call {
             Self::LocalAddress => "getsockname",
             Self::BindToDevice => "SO_BINDTODEVICE",
             Self::OnlyV6 => "IPV6_V6ONLY",
+            Self::HopLimit => "IP_TTL",
         }
     }
 }
@@ -66,6 +72,8 @@ pub struct Icmp {
     pub local: bool,
     /// What the kernel makes of it; on its own it misleads (3/3 looks like a RST).
     pub errno: i32,
+    /// The TTL that it still had, where `SocketOptions::hops` was given; else 0.
+    pub ttl: u8,
 }
 
 /// What is known when the wait for the answer to a SYN ends.
@@ -118,6 +126,9 @@ pub fn connect(addr: SocketAddr, options: &SocketOptions) -> Result<Connecting, 
     };
     // Where it cannot be had (emulators), errno alone has to do.
     let _ = set(&stream, level, recverr, &1_i32.to_ne_bytes());
+    if options.hops > 0 {
+        limit_hops(&stream, level, options.hops).map_err(fault(Call::HopLimit))?;
+    }
     if let Some(name) = &options.interface {
         bind_to_device(&stream, name).map_err(fault(Call::BindToDevice))?;
     }
@@ -182,9 +193,16 @@ impl Connecting {
         self.stream
     }
 
+    /// Ends it without a FIN: by RST if it is connected, by silence if it is not.
+    pub fn abort(self) {
+        // struct linger: on, and no time (socket(7)).
+        let linger = [1_i32.to_ne_bytes(), 0_i32.to_ne_bytes()].concat();
+        let _ = set(&self.stream, libc::SOL_SOCKET, libc::SO_LINGER, &linger);
+    }
+
     /// Reads what poll announced. SO_ERROR first: reading the queue clears it
     /// (net/core/skbuff.c, sock_dequeue_err_skb).
-    fn answer(&self, events: i16) -> Option<Progress> {
+    pub fn answer(&self, events: i16) -> Option<Progress> {
         let errno = match self.stream.take_error() {
             Ok(pending) => pending.map_or(0, |e| errno(&e)),
             Err(e) => errno(&e),
@@ -196,6 +214,12 @@ impl Connecting {
             (0, icmp) => icmp.map(|i| Progress::Failed { errno: i.errno, icmp }),
             (errno, icmp) => Some(Progress::Failed { errno, icmp }),
         }
+    }
+}
+
+impl AsFd for Connecting {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.stream.as_fd()
     }
 }
 
@@ -275,6 +299,15 @@ pub fn poll(watched: &[(BorrowedFd<'_>, i16)], limit: Option<Duration>) -> io::R
     }
 }
 
+/// A socket to the kernel's tables of the network (rtnetlink(7)), which everybody may read.
+pub fn netlink() -> io::Result<File> {
+    let kind = libc::SOCK_RAW | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
+    // SAFETY: no pointers.
+    let fd = checked(unsafe { libc::socket(libc::AF_NETLINK, kind, libc::NETLINK_ROUTE) })?;
+    // SAFETY: the descriptor is new, so nobody else owns it.
+    Ok(File::from(unsafe { OwnedFd::from_raw_fd(fd) }))
+}
+
 /// The number of an interface in this thread's network; /sys may show another one, or nothing.
 pub fn interface_index(name: &str) -> Option<u32> {
     let name = CString::new(name).ok()?;
@@ -307,6 +340,16 @@ fn bind(stream: &TcpStream, source: SocketAddr) -> io::Result<()> {
         set(stream, libc::SOL_SOCKET, libc::SO_REUSEADDR, &1_i32.to_ne_bytes())?;
     }
     with_sockaddr(stream, &source, libc::bind)
+}
+
+/// Lets so many hops pass the socket's packets on, and has the TTL of ICMP errors noted.
+fn limit_hops(stream: &TcpStream, level: c_int, hops: u8) -> io::Result<()> {
+    let (limit, tell) = match level {
+        libc::IPPROTO_IP => (libc::IP_TTL, libc::IP_RECVTTL),
+        _ => (libc::IPV6_UNICAST_HOPS, libc::IPV6_RECVHOPLIMIT),
+    };
+    let _ = set(stream, level, tell, &1_i32.to_ne_bytes());
+    set(stream, level, limit, &i32::from(hops).to_ne_bytes())
 }
 
 /// Ties the socket to an interface. The kernel cuts a longer name and might find another one.
@@ -401,7 +444,7 @@ pub fn overhear(local: SocketAddr, peer: SocketAddr, deadline: &Deadline) -> Opt
         let Ok((n, from)) = socket.recv_from(&mut packet) else { continue };
         let about = packet.get(..n).and_then(|p| overheard(p, v4, local.port(), peer.port()));
         if let Some((kind, code)) = about {
-            return Some(Icmp { kind, code, from: from.ip(), local: false, errno: 0 });
+            return Some(Icmp { kind, code, from: from.ip(), local: false, errno: 0, ttl: 0 });
         }
     }
 }
@@ -423,13 +466,26 @@ fn overheard(packet: &[u8], v4: bool, ours: u16, theirs: u16) -> Option<(u8, u8)
     (tcp && errors && segment.starts_with(&ports)).then_some((kind, code))
 }
 
-/// Reads a control message as the kernel lays it out on 64 bits: `cmsghdr` in 16 bytes, then
-/// `sock_extended_err` in 16, then the offender's sockaddr (include/uapi/linux/errqueue.h).
-fn icmp(control: &[u8]) -> Option<Icmp> {
-    let word = |at: usize| control.get(at..)?.first_chunk().map(|b| i32::from_ne_bytes(*b));
-    match (word(8)?, word(12)?) {
-        (libc::IPPROTO_IP, libc::IP_RECVERR) | (libc::IPPROTO_IPV6, libc::IPV6_RECVERR) => {}
-        _ => return None,
+/// Reads control messages as the kernel lays them out on 64 bits: `cmsghdr` in 16 bytes, then
+/// the TTL in 4, or `sock_extended_err` in 16 and the offender's sockaddr
+/// (include/uapi/linux/errqueue.h).
+fn icmp(mut control: &[u8]) -> Option<Icmp> {
+    let word =
+        |from: &[u8], at: usize| from.get(at..)?.first_chunk().map(|b| i32::from_ne_bytes(*b));
+    let mut ttl = 0;
+    loop {
+        match (word(control, 8)?, word(control, 12)?) {
+            (libc::IPPROTO_IP, libc::IP_RECVERR) | (libc::IPPROTO_IPV6, libc::IPV6_RECVERR) => {
+                break;
+            }
+            (libc::IPPROTO_IP, libc::IP_TTL) | (libc::IPPROTO_IPV6, libc::IPV6_HOPLIMIT) => {
+                ttl = word(control, 16)? as u8;
+            }
+            _ => {}
+        }
+        // A length of 0 stands behind the last message.
+        let length = usize::try_from(word(control, 0)?).ok().filter(|length| *length > 0)?;
+        control = control.get(length.next_multiple_of(size_of::<usize>())..)?;
     }
     let &[origin, kind, code] = control.get(20..)?.first_chunk()?;
     let from = match c_int::from(u16::from_ne_bytes(*control.get(32..)?.first_chunk()?)) {
@@ -439,7 +495,7 @@ fn icmp(control: &[u8]) -> Option<Icmp> {
         _ => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
     };
     let local = origin == libc::SO_EE_ORIGIN_LOCAL;
-    Some(Icmp { kind, code, from, local, errno: word(16)? })
+    Some(Icmp { kind, code, from, local, errno: word(control, 16)?, ttl })
 }
 
 /// An IPv4-mapped address is IPv4 on the wire, and has IPv4's options and errors.
@@ -459,7 +515,8 @@ const MEMINFO_WMEM_ALLOC: usize = 2;
 /// Offsets in `icmp` are those of a 64-bit kernel.
 const _: () = assert!(size_of::<usize>() == 8);
 
-/// Room for one `cmsghdr`, `sock_extended_err` and `sockaddr_in6` (60 bytes), in words.
+/// Room for `cmsghdr`, `sock_extended_err` and `sockaddr_in6` (60 bytes), and for `cmsghdr` and
+/// a TTL (20), in words.
 const CONTROL_WORDS: usize = 16;
 
 /// ICMP errors read at once: more than SYNs are ever sent, and a flood must not hold us.

@@ -6,6 +6,8 @@
 pub mod animals;
 /// Scripted name servers.
 pub mod dns;
+/// A path with four routers, and a fault at each.
+pub mod hops;
 /// Private networks in which packets are lost, rejected and misled.
 pub mod net;
 /// Certificates, good and bad.

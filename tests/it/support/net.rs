@@ -299,7 +299,7 @@ impl World {
 }
 
 impl World {
-    fn end(&self) {
+    pub(super) fn end(&self) {
         drop(self.gate.lock().unwrap().take());
         let mut holder = self.holder.lock().unwrap();
         let end = Instant::now() + GATE_MAX;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 /// The schemas, one for each kind of object that reach writes.
-pub const NAMES: [&str; 4] = ["check", "statistics", "watch", "listen"];
+pub const NAMES: [&str; 5] = ["box", "check", "statistics", "watch", "listen"];
 
 /// Whether the line is one of reach's objects, by the member that all of them begin with.
 pub fn is_ours(line: &str) -> bool {
