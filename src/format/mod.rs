@@ -1,5 +1,9 @@
 //! What stands in the bytes of others; no socket, clock or file is touched here.
 //!
-//!   netlink  the kernel's tables of the network
+//!   dns           messages from and to name servers
+//!   netlink       the kernel's tables of the network
+//!   socket_table  a row of /proc/net/tcp, and the names of the states
 
+pub mod dns;
 pub mod netlink;
+pub mod socket_table;

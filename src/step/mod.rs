@@ -1,5 +1,7 @@
 //! The steps of a check, each capability -> (record, next capability).
 //!
+//!   ask        a question to one name server -> its answer
+//!   resolver   the files of this box's resolver
 //!   resolve    name -> addresses, with what each name server said
 //!   connect    address -> an open Wire, with what the network said
 //!   tunnel     the same Wire, through a proxy to the target
@@ -15,6 +17,8 @@
 //!   places     target -> the addresses to dial
 //!   second     what extra connections are asked after a step that failed
 
+pub mod ask;
+pub mod resolver;
 pub mod resolve;
 pub mod connect;
 pub mod tunnel;

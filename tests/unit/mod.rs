@@ -13,6 +13,7 @@ mod base;
 mod cert;
 mod cli;
 mod command;
+mod format;
 mod pki;
 mod step;
 mod support;

@@ -20,7 +20,7 @@ use crate::base::sys;
 use crate::base::text::{self, Lang, Note, Untrusted};
 use crate::cli::{self, Stop, Typed, Wrong};
 use crate::report::{self, Object, Output, Style, array};
-use crate::step::resolve;
+use crate::step::resolver;
 use crate::step::tables;
 use lexopt::ValueExt;
 use std::path::{Path, PathBuf};
@@ -139,7 +139,7 @@ impl View {
 
     /// A file of this box, or of the process of `--pid`; empty if there is none.
     fn file(&self, name: &str) -> Option<String> {
-        resolve::read_file(&self.root, name)
+        resolver::read_file(&self.root, name)
     }
 }
 

@@ -207,9 +207,7 @@ impl Server {
     /// not take more than a small part of the time.
     fn find_half_open(&mut self) {
         let cost = Stopwatch::start();
-        let mut rows = Vec::new();
-        read_half_open("/proc/net/tcp", &self.ports, &mut rows);
-        read_half_open("/proc/net/tcp6", &self.ports, &mut rows);
+        let rows = read_half_open(&self.ports);
         self.half_open.retain(|peer| rows.contains(&peer.from));
         for from in rows {
             if self.half_open.len() < HALF_OPEN_MAX

@@ -1,9 +1,9 @@
 //! What the kernel has counted since the watch began.
 
 use super::Watch;
-use super::socket_table::Row;
 use super::trouble::SENTENCES;
 use crate::base::text::Note;
+use crate::format::socket_table::Row;
 use std::fs;
 use std::path::Path;
 

@@ -1,10 +1,10 @@
 //! The FILTERs of the command line.
 
-use super::socket_table::{ESTABLISHED, End, LISTEN, Row, STATES, SYN_RECV};
 use crate::base::address::mapped;
 use crate::base::deadline::Deadline;
 use crate::base::text::{Note, shown};
 use crate::cli;
+use crate::format::socket_table::{ESTABLISHED, End, LISTEN, Row, STATES, SYN_RECV};
 use crate::step::resolve::{self, Family};
 use crate::target::{self, Host};
 use std::ffi::OsString;

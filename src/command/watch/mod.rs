@@ -12,7 +12,6 @@
 //! tenth of a processor, and the interval grows unless `--interval` fixes it; the summary says
 //! how long a state had to last to be seen for certain.
 //!
-//!   socket_table  a row of /proc/net/tcp, and the names of the states
 //!   filter        what the command line lets in
 //!   table         the sockets, and what changed from one look to the next
 //!   trouble       what a row means if it stays so
@@ -20,7 +19,6 @@
 //!   counters      what the kernel counted meanwhile
 //!   tell          the lines and objects that say all that
 
-pub mod socket_table;
 pub mod filter;
 pub mod table;
 mod trouble;
@@ -32,12 +30,12 @@ use crate::base::deadline::{Deadline, Stopwatch, unix_millis};
 use crate::base::sys;
 use crate::base::text::{Lang, Note};
 use crate::cli::{self, Stop, Typed, Wrong};
+use crate::format::socket_table::End;
 use crate::report::{self, Output, Style};
 use crate::verdict::Keyword;
 use filter::{Filter, state_number};
 use lexopt::ValueExt;
 use owners::Owners;
-use socket_table::End;
 use std::io;
 use std::os::fd::AsFd;
 use std::path::Path;

@@ -1,9 +1,9 @@
 //! The sockets that are watched, and what changed from one look to the next.
 
 use super::filter::Filter;
-use super::socket_table::{ESTABLISHED, LISTEN, Row, SYN_RECV, parse};
 use super::trouble::Trouble;
 use crate::base::text::Note;
+use crate::format::socket_table::{ESTABLISHED, LISTEN, Row, SYN_RECV, parse};
 use std::fs::File;
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, BufRead, Read};

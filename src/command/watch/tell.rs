@@ -1,11 +1,11 @@
 //! The lines and objects that say what changed and what it means.
 
-use super::socket_table::{ESTABLISHED, LISTEN, Row, STATE_MAX, SYN_SENT, state_name};
 use super::table::{Event, What};
 use super::trouble::KNOWN_MAX;
 use super::{Attempt, INTERVAL, Watch, ms};
 use crate::base::deadline::seconds;
 use crate::base::text::{self, Note, Untrusted};
+use crate::format::socket_table::{ESTABLISHED, LISTEN, Row, STATE_MAX, SYN_SENT, state_name};
 use crate::report::{self, Object};
 use std::io::{self, IsTerminal};
 use std::time::Duration;

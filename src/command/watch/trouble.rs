@@ -1,12 +1,12 @@
 //! What a row means if it stays so, and of whom it is told.
 
 use super::Watch;
-use super::socket_table::{
-    CLOSE_WAIT, ESTABLISHED, End, LISTEN, Row, SYN_RECV, SYN_SENT, TIME_WAIT,
-};
 use super::table::Entry;
 use super::tell::{FINDING, tenths};
 use crate::base::text::Note;
+use crate::format::socket_table::{
+    CLOSE_WAIT, ESTABLISHED, End, LISTEN, Row, SYN_RECV, SYN_SENT, TIME_WAIT,
+};
 
 /// What a row may mean if it stays so.
 #[derive(Clone, Copy, PartialEq, Eq)]

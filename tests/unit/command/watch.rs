@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use crate::command::watch::filter::Filter;
-use crate::command::watch::socket_table::{End, parse};
 use crate::command::watch::table::{Table, What};
+use crate::format::socket_table::{End, parse};
 use std::fs;
 
 const SYN_SENT: &[u8] = b"  17: A238130A:B0F8 6400A8C0:0438 02 00000001:00000000 01:0000004F \
