@@ -392,6 +392,12 @@ fn is_wide(c: char) -> bool {
     block || WIDE_SYMBOLS.contains(c)
 }
 
+/// Finds a name in a table of `key name; key name`.
+pub fn lookup(table: &'static str, key: &str) -> Option<&'static str> {
+    let mut entries = table.split("; ").filter_map(|entry| entry.split_once(' '));
+    entries.find_map(|(number, name)| (number == key).then_some(name))
+}
+
 const BASE64: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 /// The wide ones from U+2300 to U+2BFF.

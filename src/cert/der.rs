@@ -1,7 +1,7 @@
 //! In: bytes of a stranger. Out: the DER elements in them, and what the simple ones say.
 
 use crate::base::calendar::{DAY, days};
-use crate::base::text::hex;
+use crate::base::text::{hex, lookup};
 use std::borrow::Cow;
 
 /// A place in DER. It only ever moves forward and never looks outside its slice.
@@ -154,12 +154,6 @@ fn number(digits: &[u8]) -> Option<i64> {
 pub fn named(oid: &[u8], table: &'static str) -> Cow<'static, str> {
     let dotted = dotted(oid);
     lookup(table, &dotted).map_or(Cow::Owned(dotted), Cow::Borrowed)
-}
-
-/// Finds a name in a table of `key name; key name`.
-pub fn lookup(table: &'static str, key: &str) -> Option<&'static str> {
-    let mut entries = table.split("; ").filter_map(|entry| entry.split_once(' '));
-    entries.find_map(|(number, name)| (number == key).then_some(name))
 }
 
 /// `1.2.840.113549`; one with a number that does not fit is shown as its bytes.

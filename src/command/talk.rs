@@ -7,6 +7,7 @@ use crate::base::sys;
 use crate::base::text::{self, Lang, Note};
 use crate::cli::job::{Check, Form};
 use crate::cli::{self, Draft, Stop, Typed, Wrong};
+use crate::format::tls::alert_name;
 use crate::report::{self, Style};
 use crate::step::connect::Wire;
 use crate::step::record::{Opened, Opener, Probe, Step};
@@ -483,7 +484,7 @@ impl<'a> Talk<'a> {
             None => ("talk.tls", Keyword::TlsProtocol.exit()),
         };
         let why = match tls::alert_in(&error) {
-            Some(alert) => tls::names::alert_name(alert).to_string(),
+            Some(alert) => alert_name(alert).to_string(),
             None if error.raw_os_error().is_some() => error.to_string(),
             None => String::new(),
         };

@@ -1,9 +1,17 @@
-//! What stands in the bytes of others; no socket, clock or file is touched here.
+//! Bytes of strangers: no socket, no clock, no file. This folder is the list of what is fuzzed.
 //!
 //!   dns           messages from and to name servers
 //!   netlink       the kernel's tables of the network
 //!   socket_table  a row of /proc/net/tcp, and the names of the states
+//!   banner        which protocol a service speaks, by what it says first
+//!   http          heads of HTTP/1 answers
+//!   tls           records, alerts, ServerHellos and the names of their numbers
+//!   client_hello  ClientHellos, made by hand and read
 
 pub mod dns;
 pub mod netlink;
 pub mod socket_table;
+pub mod banner;
+pub mod http;
+pub mod tls;
+pub mod client_hello;

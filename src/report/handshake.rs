@@ -5,9 +5,9 @@ use crate::base::calendar::DAY;
 use crate::base::text::{Note, hex, utc};
 use crate::cert::flaw::Weak;
 use crate::cert::x509::Certificate;
+use crate::format::tls::{alert_name, version_name};
 use crate::step::connect;
 use crate::step::record::Probe;
-use crate::step::tls::names::alert_name;
 use crate::step::tls::{self, Handshake};
 use crate::target::Target;
 use crate::verdict::{self, Verdict};
@@ -70,9 +70,8 @@ fn handshake_text(addr: &str, handshake: &Handshake, style: Style) -> String {
         Outcome::AlertAfter(c) => {
             Note::new("row.alertafter").with("name", code(c).0).with("code", c)
         }
-        Outcome::Plaintext => {
-            Note::new("row.plaintext").with("line", crate::step::greet::headline(&handshake.first))
-        }
+        Outcome::Plaintext => Note::new("row.plaintext")
+            .with("line", crate::format::banner::headline(&handshake.first)),
         Outcome::Ended(connect::End::Late) if handshake.first.is_empty() => {
             Note::new("row.tlssilent")
         }
@@ -84,7 +83,7 @@ fn handshake_text(addr: &str, handshake: &Handshake, style: Style) -> String {
             Note::new("row.tlsreset")
         }
         Outcome::Ended(end) | Outcome::EndedAfter(end) => end_text(end),
-        Outcome::Version(v) => Note::new("row.version").with("version", verdict::version_name(v)),
+        Outcome::Version(v) => Note::new("row.version").with("version", version_name(v)),
         Outcome::Protocol(why) => Note::new("row.tlsprotocol").with("error", why),
     };
     let said = note.with("addr", addr).render(style.lang);

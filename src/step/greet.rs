@@ -2,6 +2,7 @@
 
 use crate::base::deadline::Deadline;
 use crate::base::text::Untrusted;
+use crate::format::banner::{IAC, TELNET, headline, is_complete, recognise, version_line};
 use crate::step::connect::{self, Wire};
 use crate::target::Service;
 use std::io::Read;
@@ -55,7 +56,7 @@ pub fn greet(
             wire.unread(&banner.split_off(end));
             break End::Complete;
         }
-        if is_complete(&banner, named) {
+        if is_complete(&banner, named.map(Service::protocol)) {
             break End::Complete;
         }
         // Nothing ends what telnet says first: options, or a prompt.
@@ -90,165 +91,8 @@ impl Greeting {
     }
 }
 
-/// See `Greeting::headline`.
-pub fn headline(bytes: &[u8]) -> Untrusted {
-    let mysql = bytes.get(4..).filter(|_| is_mysql(bytes));
-    let lines = || bytes.split(|b| *b == b'\n').map(|l| l.strip_suffix(b"\r").unwrap_or(l));
-    let line = match mysql {
-        Some([0xff, _, _, error @ ..]) => error,
-        Some([_, version @ ..]) => version.split(|b| *b == 0).next().unwrap_or(version),
-        _ if http2_frame(bytes).is_some() => {
-            return Untrusted::new(http2_frame(bytes).map_or("", |(name, _)| name));
-        }
-        _ => lines().find(|l| l.starts_with(b"SSH-")).or(lines().next()).unwrap_or(bytes),
-    };
-    Untrusted::new(line)
-}
-
-/// Names the protocol of the first bytes from a peer; the port only settles what the bytes
-/// leave open.
-pub fn recognise(bytes: &[u8], port: u16) -> Option<&'static str> {
-    if is_mysql(bytes) {
-        let maria = bytes.windows(7).any(|w| w.eq_ignore_ascii_case(b"mariadb"));
-        return Some(if maria { "mariadb" } else { "mysql" });
-    }
-    if bytes.split(|b| *b == b'\n').any(|line| line.starts_with(b"SSH-")) {
-        return Some("ssh");
-    }
-    if http2_frame(bytes).is_some() {
-        return Some("HTTP/2");
-    }
-    let has = |word: &[u8]| bytes.windows(word.len()).any(|w| w.eq_ignore_ascii_case(word));
-    SIGNATURES
-        .iter()
-        .find(|(start, word, ports, _)| {
-            bytes.starts_with(start)
-                && (word.is_empty() || has(word))
-                && (ports.is_empty() || ports.contains(&port))
-        })
-        .map(|(_, _, _, name)| *name)
-}
-
-/// Where the version line of an SSH server ends; text lines may stand before it (RFC 4253
-/// section 4.2).
-fn version_line(banner: &[u8]) -> Option<usize> {
-    let mut end = 0;
-    for line in banner.split_inclusive(|b| *b == b'\n') {
-        end += line.len();
-        if line.starts_with(b"SSH-") && line.ends_with(b"\n") {
-            return Some(end);
-        }
-    }
-    None
-}
-
-/// A greeting ends with a line that does not announce another one (RFC 5321 section 4.2.1:
-/// `220-`), or is a whole MySQL packet. Where the named service greets with one line, any line
-/// is whole: it may be no greeting of that service at all.
-fn is_complete(banner: &[u8], named: Option<&Service>) -> bool {
-    if is_mysql(banner) {
-        let [a, b, c, ..] = banner else { return false };
-        return banner.len() >= 4 + u32::from_le_bytes([*a, *b, *c, 0]) as usize;
-    }
-    if let Some((_, length)) = http2_frame(banner) {
-        return banner.len() >= length;
-    }
-    let Some(body) = banner.strip_suffix(b"\n") else {
-        return banner.starts_with(b"<") && banner.ends_with(b">");
-    };
-    let last = body.rsplit(|b| *b == b'\n').next().unwrap_or(body);
-    let more = matches!(last, [b'0'..=b'9', b'0'..=b'9', b'0'..=b'9', b'-', ..]);
-    let sieve = banner.starts_with(b"\"") && !last.starts_with(b"OK");
-    let known = !more && !sieve;
-    // An unknown first line may be what an SSH server says before its version.
-    let lines = named.is_some_and(|s| LINES.contains(&s.protocol()));
-    known && (lines || recognise(banner, 0).is_some())
-}
-
-/// The number and the words of an error that a MySQL server sends in a packet.
-pub fn mysql_error(packet: &[u8]) -> Option<(u16, &[u8])> {
-    let [_, _, _, _, 0xff, low, high, text @ ..] = packet else { return None };
-    // Behind a `#` five characters of SQLSTATE.
-    let words = match text {
-        [b'#', _, _, _, _, _, words @ ..] => words,
-        words => words,
-    };
-    Some((u16::from_le_bytes([*low, *high]), words))
-}
-
-/// SETTINGS or GOAWAY on stream 0, which is how an HTTP/2 server begins and how it refuses
-/// (RFC 9113 sections 4.1, 6.5, 6.8); the name, and how long the frame is.
-fn http2_frame(bytes: &[u8]) -> Option<(&'static str, usize)> {
-    let [a, b, c, kind, flags, 0, 0, 0, 0, ..] = bytes else { return None };
-    let length = u32::from_be_bytes([0, *a, *b, *c]) as usize;
-    let name = match (kind, flags, length) {
-        (4, 0 | 1, 0..=120) if length.is_multiple_of(6) => "HTTP/2 SETTINGS",
-        (7, 0, 8..=1024) => "HTTP/2 GOAWAY",
-        _ => return None,
-    };
-    Some((name, 9 + length))
-}
-
-/// A MySQL packet (length, sequence 0) with a protocol 10 greeting or an error.
-fn is_mysql(bytes: &[u8]) -> bool {
-    matches!(bytes, [_, _, 0, 0, 0x0a, b'0'..=b'9', ..] | [_, _, 0, 0, 0xff, _, _, ..])
-}
-
-/// Protocols that greet with a line of text, or with several.
-const LINES: [&str; 6] = ["smtp", "lmtp", "pop3", "imap", "ftp", "nntp"];
-
-/// The byte that begins a telnet command, and the port of telnet (RFC 854).
-const IAC: &[u8] = b"\xff";
-const TELNET: u16 = 23;
-
 /// Without more of it for so long, what telnet says is complete.
 const QUIET: Duration = Duration::from_millis(300);
 
 /// Bytes of a greeting that are kept: RFC 4253 allows 255 a line, mail servers some lines.
 const BANNER_MAX: usize = 8192;
-
-/// How the first bytes give a protocol away: beginning, a word in it, ports, name. First
-/// match wins.
-type Signature = (&'static [u8], &'static [u8], &'static [u16], &'static str);
-const SIGNATURES: [Signature; 40] = [
-    (b"HTTP/", b"", &[], "http"),
-    (b"Exceeded MaxStartups", b"", &[], "ssh"),
-    (b"Not allowed at this time", b"", &[], "ssh"),
-    (b"RFB 0", b"", &[], "vnc"),
-    (b"+OK", b"", &[], "pop3"),
-    (b"-ERR", b"", &[110, 995], "pop3"),
-    (b"-ERR", b"", &[], "redis"),
-    (b"-NOAUTH", b"", &[], "redis"),
-    (b"-DENIED", b"", &[], "redis"),
-    (b"-MISCONF", b"", &[], "redis"),
-    (b"* OK", b"", &[], "imap"),
-    (b"* PREAUTH", b"", &[], "imap"),
-    (b"* BYE", b"", &[], "imap"),
-    (b"\"IMPLEMENTATION\"", b"", &[], "sieve"),
-    (b"220", b" lmtp", &[], "lmtp"),
-    (b"220", b"smtp", &[], "smtp"),
-    (b"220", b"ftp", &[], "ftp"),
-    (b"220", b"", &[21, 990], "ftp"),
-    (b"421", b"", &[21, 990], "ftp"),
-    (b"220", b"", &[24], "lmtp"),
-    (b"421", b"", &[24], "lmtp"),
-    (b"220", b"", &[], "smtp"),
-    (b"421", b"", &[], "smtp"),
-    (b"554", b"", &[], "smtp"),
-    (b"200 ", b"", &[], "nntp"),
-    (b"201 ", b"", &[], "nntp"),
-    (b"400 ", b"", &[119, 433, 563], "nntp"),
-    (b"502 ", b"", &[119, 433, 563], "nntp"),
-    (b"<?xml", b"stream", &[], "xmpp"),
-    (b"<stream:", b"", &[], "xmpp"),
-    (b":", b" NOTICE ", &[], "irc"),
-    (b"NOTICE ", b"", &[], "irc"),
-    (b"ERROR :", b"", &[], "irc"),
-    (b"@RSYNCD:", b"", &[], "rsync"),
-    (b"AMQP", b"", &[], "amqp"),
-    (b"reach listen:", b"", &[], "reach listen"),
-    (b"\xff\xfb", b"", &[], "telnet"),
-    (b"\xff\xfd", b"", &[], "telnet"),
-    (IAC, b"", &[TELNET], "telnet"),
-    (b"\x15\x03", b"", &[], "tls"),
-];

@@ -2,8 +2,9 @@
 
 use crate::base::deadline::Deadline;
 use crate::base::text::Untrusted;
+use crate::format::banner;
+use crate::format::http::{AGENT, Head, head};
 use crate::step::connect::{self, Channel, Delivery};
-use crate::step::greet;
 use crate::step::tls;
 use crate::target::retype::{self, About};
 use crate::target::{Host, Target, TlsMode};
@@ -69,18 +70,6 @@ pub enum End {
     Unverified,
     /// Nothing was asked: ALPN agreed on a protocol that is not HTTP/1.1.
     OtherAlpn,
-}
-
-/// The head of an HTTP answer, as far as it matters.
-pub struct Head {
-    /// The status line.
-    pub line: Untrusted,
-    pub status: u16,
-    pub location: Option<Untrusted>,
-    pub server: Option<Untrusted>,
-    length: Option<u64>,
-    /// Bytes up to the body.
-    size: usize,
 }
 
 /// What the target says shall be asked: the user's words first, then its path, then the least
@@ -264,10 +253,10 @@ impl Reply {
     pub fn headline(&self) -> Untrusted {
         match (&self.head, self.answer()) {
             (Some(head), _) => head.line.clone(),
-            (None, []) => greet::headline(self.text.bytes()),
-            (None, answer) => match greet::mysql_error(answer) {
+            (None, []) => banner::headline(self.text.bytes()),
+            (None, answer) => match banner::mysql_error(answer) {
                 Some((_, words)) if self.protocol == Protocol::Mysql => Untrusted::new(words),
-                _ => greet::headline(answer),
+                _ => banner::headline(answer),
             },
         }
     }
@@ -281,14 +270,14 @@ impl Reply {
             Protocol::Mysql => return None,
             // Whatever the user's words are, these are no answer to them.
             Protocol::Text => {
-                let seen = greet::recognise(self.answer(), 0);
+                let seen = banner::recognise(self.answer(), 0);
                 return seen.filter(|seen| ["tls", "HTTP/2"].contains(seen));
             }
         };
         if asked == "http" && self.mentions("MongoDB over HTTP") {
             return Some("mongodb");
         }
-        greet::recognise(self.answer(), 0).filter(|seen| *seen != asked)
+        banner::recognise(self.answer(), 0).filter(|seen| *seen != asked)
     }
 
     /// Whether the body of an HTTP answer has these words, in any case.
@@ -329,89 +318,6 @@ impl Reply {
     }
 }
 
-impl Head {
-    /// Whether as much of the body has come as the head announces; without a length the end
-    /// of the connection ends it.
-    fn has_body(&self, answer: &[u8]) -> bool {
-        let came = answer.len().saturating_sub(self.size) as u64;
-        self.length.is_some_and(|length| came >= length)
-    }
-
-    /// One line `name: value` (RFC 9112 section 5); those that begin with a blank go on with
-    /// the one before, which is obsolete and says nothing here.
-    fn field(&mut self, line: &[u8]) -> Result<(), &'static str> {
-        let Some(colon) = line.iter().position(|b| *b == b':') else {
-            return if matches!(line, [b' ' | b'\t', ..]) { Ok(()) } else { Err("header") };
-        };
-        let (name, value) = line.split_at_checked(colon).ok_or("header")?;
-        let value = value.get(1..).unwrap_or_default().trim_ascii();
-        match name.to_ascii_lowercase().as_slice() {
-            b"location" => self.location = Some(Untrusted::new(value)),
-            b"server" => self.server = Some(Untrusted::new(value)),
-            // Two that differ are an attack or a broken proxy (RFC 9112 section 6.3).
-            b"content-length" => {
-                for one in value.split(|b| *b == b',') {
-                    let text = std::str::from_utf8(one.trim_ascii()).ok();
-                    let number = text.and_then(|t| t.parse().ok()).ok_or("Content-Length")?;
-                    if self.length.is_some_and(|length| length != number) {
-                        return Err("Content-Length");
-                    }
-                    self.length = Some(number);
-                }
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-}
-
-/// Reads the head of an HTTP/1 answer (RFC 9112), without the interim ones (1xx) before it.
-/// `Ok(None)`: it goes on; `Err`: the part that no HTTP answer has.
-pub fn head(bytes: &[u8]) -> Result<Option<Head>, &'static str> {
-    let mut rest = bytes;
-    let mut head: Option<Head> = None;
-    while let Some(end) = rest.iter().position(|b| *b == b'\n') {
-        let (line, after) = rest.split_at_checked(end + 1).unwrap_or((rest, &[]));
-        rest = after;
-        let line = line.strip_suffix(b"\n").unwrap_or(line);
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
-        match &mut head {
-            None => head = Some(status_line(line)?),
-            Some(whole) if line.is_empty() => match whole.status {
-                100 | 102..=199 => head = None,
-                _ => {
-                    whole.size = bytes.len() - rest.len();
-                    return Ok(head);
-                }
-            },
-            Some(open) => open.field(line)?,
-        }
-    }
-    let begins = HTTP.starts_with(rest) || rest.starts_with(HTTP);
-    if head.is_none() && !begins { Err("status line") } else { Ok(None) }
-}
-
-/// `HTTP/1.1 200 OK` without control bytes (RFC 9112 section 4); the reason may be missing.
-fn status_line(line: &[u8]) -> Result<Head, &'static str> {
-    let mut words = line.splitn(3, |b| *b == b' ');
-    let version = words.next().and_then(|v| v.strip_prefix(HTTP));
-    let digits = words.next().filter(|d| d.len() == 3 && d.iter().all(u8::is_ascii_digit));
-    let status = digits.and_then(|d| std::str::from_utf8(d).ok()?.parse().ok());
-    let known = version.is_some_and(|v| matches!(v, [b'0'..=b'9'] | [b'1', b'.', b'0'..=b'9']));
-    let clean = !line.iter().any(|b| b.is_ascii_control() && *b != b'\t');
-    match status.filter(|s| known && clean && *s >= 100) {
-        Some(status) => Ok(Head {
-            line: Untrusted::new(line.trim_ascii_end()),
-            status,
-            location: None,
-            server: None,
-            length: None,
-            size: 0,
-        }),
-        None => Err("status line"),
-    }
-}
-
 /// One request as curl writes it: the port only where it is not the scheme's own, an IPv6
 /// address in brackets and without its scope (RFC 9110 section 7.2, RFC 6874 section 4).
 fn get(target: &Target, path: &str) -> Vec<u8> {
@@ -421,8 +327,8 @@ fn get(target: &Target, path: &str) -> Vec<u8> {
     };
     let usual = if target.tls == TlsMode::Never { 80 } else { 443 };
     let port = if target.port == usual { String::new() } else { format!(":{}", target.port) };
-    let (path, version) = (retype::encode(path), env!("CARGO_PKG_VERSION"));
-    let fields = format!("User-Agent: reach/{version}\r\nAccept: */*\r\nConnection: close");
+    let path = retype::encode(path);
+    let fields = format!("User-Agent: {AGENT}\r\nAccept: */*\r\nConnection: close");
     format!("GET {path} HTTP/1.1\r\nHost: {host}{port}\r\n{fields}\r\n\r\n").into_bytes()
 }
 
@@ -448,8 +354,6 @@ pub fn redirect(location: &Untrusted, target: &Target) -> Option<String> {
     let without = if same { &[About::Tls][..] } else { &[About::Tls, About::Name, About::Dial] };
     Some(retype::url(scheme, &there) + &retype::options(target, without))
 }
-
-const HTTP: &[u8] = b"HTTP/";
 
 /// The inline form of a Redis command, which needs no login to be answered.
 const PING: &[u8] = b"PING\r\n";

@@ -2,11 +2,11 @@
 
 use crate::base::deadline::Deadline;
 use crate::base::text::{self, Untrusted};
+use crate::format::banner;
 use crate::step::connect::{End, Wire};
 use crate::step::dialogues::Meaning::{Absent, Bad, Good, More, Unknown};
 use crate::step::dialogues::Step::{self, Begin, Offers, Say};
 use crate::step::dialogues::{DIALOGUES, Frame, IAC, begins};
-use crate::step::greet;
 use std::io::{Read, Write};
 use std::time::Duration;
 
@@ -220,7 +220,7 @@ impl<'a, S: Read + Write> Dialogue<'a, S> {
     fn stranger(&self, ours: &str) -> Option<Outcome> {
         let greeting = self.received.get(..self.reply).filter(|g| !g.is_empty());
         let first = greeting.unwrap_or(&self.received);
-        let name = greet::recognise(first, 0)?;
+        let name = banner::recognise(first, 0)?;
         let ours = ours.starts_with(name) || (ours, name) == ("mysql", "mariadb");
         // `220` may be smtp, lmtp or ftp: what was understood is doubted only by a word in it.
         let has_name =

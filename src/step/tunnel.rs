@@ -2,6 +2,7 @@
 
 use crate::base::deadline::Deadline;
 use crate::base::text::{self, Note, Untrusted, shown};
+use crate::format::http::{AGENT, HTTP, field, first_line, header_end};
 use crate::step::connect::{End, Wire};
 use crate::target::{Dial, Host, Proxy, ProxyHeader, ProxyKind, Target, TlsMode, usual_service};
 use std::io::{self, ErrorKind, Read, Write};
@@ -434,26 +435,6 @@ fn read_array<const N: usize>(stream: &mut impl Read) -> io::Result<[u8; N]> {
     Ok(bytes)
 }
 
-/// Where the header ends, its blank line included; bare line feeds count too.
-fn header_end(bytes: &[u8]) -> Option<usize> {
-    let after =
-        |blank: &[u8]| Some(bytes.windows(blank.len()).position(|w| w == blank)? + blank.len());
-    [after(b"\n\r\n"), after(b"\n\n")].into_iter().flatten().min()
-}
-
-/// The value of the first header field of this name.
-fn field<'a>(header: &'a [u8], name: &str) -> Option<&'a [u8]> {
-    let lines = header.split(|b| *b == b'\n').skip(1);
-    lines.filter_map(|line| line.split_at_checked(name.len())).find_map(|(key, value)| {
-        let value = value.strip_prefix(b":")?;
-        key.eq_ignore_ascii_case(name.as_bytes()).then(|| value.trim_ascii())
-    })
-}
-
-fn first_line(bytes: &[u8]) -> &[u8] {
-    bytes.split(|b| *b == b'\n').next().unwrap_or_default().trim_ascii_end()
-}
-
 /// RFC 1928 section 6. TTL expired is what proxies say when the target's SYNs stay unanswered.
 const SOCKS5_REPLIES: [(u8, Outcome, &str); 9] = [
     (0, Outcome::Open, "succeeded"),
@@ -476,9 +457,6 @@ const SOCKS4_REPLIES: [(u8, Outcome, &str); 4] = [
 ];
 
 const V2_SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
-const AGENT: &str = concat!("reach/", env!("CARGO_PKG_VERSION"));
-const HTTP: &[u8] = b"HTTP/";
-
 /// What `from_environment` looks at.
 const VARIABLES: [&str; 7] =
     ["no_proxy", "NO_PROXY", "http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"];

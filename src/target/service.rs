@@ -20,7 +20,7 @@ pub enum First {
 }
 
 impl Service {
-    /// Its protocol, by the name that `greet::recognise` has for it.
+    /// Its protocol, by the name that `banner::recognise` has for it.
     pub fn protocol(&self) -> &'static str {
         let plain = self.name.strip_suffix('s').filter(|_| self.tls);
         self.starttls.or(plain).unwrap_or(self.name)

@@ -1,11 +1,12 @@
 //! Names that are the same in every language: errno, ICMP, response codes, versions of TLS.
 
 use crate::base::sys::Icmp;
+use crate::format::banner;
+use crate::format::client_hello;
+use crate::format::tls::{alert_name, suite_name, version_name};
 use crate::step::connect::End;
-use crate::step::greet;
 use crate::step::hello;
 use crate::step::resolve;
-use crate::step::tls::names::{alert_name, suite_name};
 use std::net::SocketAddr;
 
 /// The name of a response code (RFC 1035 section 4.1.1); the field's term in every language.
@@ -37,15 +38,15 @@ pub fn answer_text(outcome: &hello::Outcome) -> String {
             let named = |name: Option<&str>, code: u16| {
                 name.map_or_else(|| format!("{code:#06x}"), str::to_string)
             };
-            let suite = named(hello::old_suite(*suite).or(suite_name(*suite)), *suite);
+            let suite = named(client_hello::old_suite(*suite).or(suite_name(*suite)), *suite);
             // The usual ones explain nothing.
-            let group = group.filter(|g| !hello::GROUPS.contains(g));
-            let group = group.map(|g| format!(", group {}", named(hello::group_name(g), g)));
+            let group = group.filter(|g| !client_hello::is_usual(*g));
+            let group = group.map(|g| format!(", group {}", named(client_hello::group_name(g), g)));
             format!("{}, {suite}{}", version_name(*version), group.unwrap_or_default())
         }
         hello::Outcome::Alert(code) => format!("{} ({code})", alert_name(*code)),
         hello::Outcome::Ended(end) => end_name(*end),
-        hello::Outcome::Plaintext(bytes) => greet::headline(bytes.bytes()).to_string(),
+        hello::Outcome::Plaintext(bytes) => banner::headline(bytes.bytes()).to_string(),
         hello::Outcome::NoConnection => "no connection".to_string(),
     }
 }
@@ -58,15 +59,6 @@ pub fn end_name(end: End) -> String {
         End::Icmp(icmp) => format!("ICMP {}/{}, {}", icmp.kind, icmp.code, icmp.from),
         End::Local(errno) | End::Rejected(errno) => os_error(errno),
         End::Late => "-".to_string(),
-    }
-}
-
-/// The name of a protocol version on the wire (RFC 8446 section 4.2.1).
-pub fn version_name(version: u16) -> String {
-    match version {
-        0x0300 => "SSL 3.0".to_string(),
-        0x0301..=0x0304 => format!("TLS 1.{}", version - 0x0301),
-        other => format!("{other:#06x}"),
     }
 }
 

@@ -1,12 +1,12 @@
 //! The answer of the application.
 
 use crate::base::text::Note;
+use crate::format::banner;
+use crate::format::tls::{alert_name, blames_client};
 use crate::step::connect::{self, End::Late};
-use crate::step::greet;
 use crate::step::hello::{self, Question};
 use crate::step::record::Path;
 use crate::step::reply::{self, Protocol, Reply};
-use crate::step::tls::names::{alert_name, blames_client};
 use crate::step::tls::{ClientAuth, Handshake};
 use crate::target::retype::{self, About};
 use crate::target::{Target, TlsMode};
@@ -43,7 +43,7 @@ pub fn reply_failure(reply: &Reply) -> Option<Keyword> {
             }
             // It is refused anyway; but these are refused whatever their name is.
             (Protocol::Mysql, a) => {
-                let refused = greet::mysql_error(a).is_some_and(|(n, _)| NOT_LET_IN.contains(&n));
+                let refused = banner::mysql_error(a).is_some_and(|(n, _)| NOT_LET_IN.contains(&n));
                 refused.then_some(Keyword::ReplyRejected)
             }
             (Protocol::Text, _) => other,

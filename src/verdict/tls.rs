@@ -1,16 +1,15 @@
 //! The handshake: how it ended, and what that says.
 
 use crate::base::text::{Note, Untrusted};
+use crate::format::banner;
+use crate::format::tls::{alert_name, version_name};
 use crate::step::connect::End;
-use crate::step::greet;
 use crate::step::hello::{HelloAnswer, Question};
 use crate::step::record::Path;
-use crate::step::tls::names::alert_name;
 use crate::step::tls::{self, ClientAuth, Demand, Handshake};
 use crate::target::{Target, service, usual_service};
 use crate::verdict::finding::Finding;
 use crate::verdict::keyword::Keyword;
-use crate::verdict::names::version_name;
 use crate::verdict::second::{idle_note, of_idle, second_look};
 
 /// The TLS step.
@@ -137,8 +136,8 @@ fn client_certificate(handshake: &Handshake) -> Finding {
 
 /// The answer to the ClientHello is no TLS.
 fn plaintext(handshake: &Handshake, target: &Target) -> Finding {
-    let line = greet::headline(&handshake.first);
-    let seen = greet::recognise(&handshake.first, target.port);
+    let line = banner::headline(&handshake.first);
+    let seen = banner::recognise(&handshake.first, target.port);
     let finding = Finding::new(Keyword::TlsPlaintext)
         .arg("service", seen.unwrap_or("?"))
         .arg("detail", &line)

@@ -1,15 +1,14 @@
 //! One accepted connection, from its first bytes to its end.
 
-use super::hello::{HANDSHAKE, Hello, handshake_bytes, hello_size};
 use super::log::Log;
 use super::{Mode, Plan};
 use crate::base::deadline::{Deadline, Stopwatch, seconds};
 use crate::base::sys;
 use crate::base::text::{Note, hex};
-use crate::step::greet;
-use crate::step::tls::names::alert_name;
+use crate::format::banner;
+use crate::format::client_hello::Hello;
+use crate::format::tls::{HANDSHAKE, alert_name, handshake_bytes, hello_size, version_name};
 use crate::step::tls::{self, Outcome};
-use crate::verdict::version_name;
 use rustls::ServerConnection;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -206,7 +205,7 @@ impl Client {
     fn log_said(&self, received: &Received, log: &mut Log) {
         let opening = REQUESTS.iter().find(|(start, _)| received.kept.starts_with(start));
         let known = opening.map(|(_, name)| *name);
-        let known = known.or_else(|| greet::recognise(&received.kept, self.local.port()));
+        let known = known.or_else(|| banner::recognise(&received.kept, self.local.port()));
         let note = self.note("listen.said").with("bytes", received.total);
         let note = note.with("service", known.unwrap_or("?")).with("hex", hex(&received.kept));
         self.tell_with(&note, &[("line", &received.kept)], log);

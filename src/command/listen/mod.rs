@@ -4,13 +4,11 @@
 //! One thread and poll(2) over everything. Clients, the memory that each may take and the lines
 //! that a flood may cause are bounded; the count is right all the same.
 //!
-//!   hello      what a ClientHello says
 //!   half_open  handshakes that stop after our SYN-ACK
 //!   log        the lines and objects, so many a second
 //!   client     one accepted connection, from its first bytes to its end
 //!   server     the listeners, and all connections
 
-pub mod hello;
 mod half_open;
 mod log;
 mod client;

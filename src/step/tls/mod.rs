@@ -1,10 +1,8 @@
 //! In: an open connection and what to offer. Out: what the handshake was, although the
 //! certificate may be bad; whether to trust it is judged afterwards, from the record.
 //!
-//!   names     of alerts, suites and groups
 //!   recorder  what accepts every certificate, and writes down what it saw
 
-pub mod names;
 mod recorder;
 
 use crate::base::deadline::Deadline;
@@ -14,8 +12,10 @@ use crate::cert::identity::{ClientIdentity, provider};
 use crate::cert::proof::{Leave, NoVerify, Signed, Unproven, checkable};
 use crate::cert::trust::{Judgement, Trust};
 use crate::cert::x509::{self, Certificate};
+use crate::format::tls::{
+    CLOSE_NOTIFY, GROUPS, SUITES, VERSIONS, blames_client, last_alert, lookup, server_hello_version,
+};
 use crate::step::connect::{Channel, Delivery, End, Wire};
-use names::{GROUPS, SUITES, VERSIONS, blames_client, lookup};
 use recorder::{Recorder, Seen};
 use rustls::client::Resumption;
 use rustls::pki_types::ServerName;
@@ -498,29 +498,6 @@ pub fn protocol(error: &rustls::Error) -> Outcome {
     })
 }
 
-/// The version in a ServerHello that stands first (RFC 5246 sections 6.2.1 and 7.4.1.3).
-fn server_hello_version(first: &[u8]) -> Option<u16> {
-    let [22, 3, _, _, _, 2, _, _, _, major, minor, ..] = first else {
-        return None;
-    };
-    Some(u16::from_be_bytes([*major, *minor]))
-}
-
-/// The alert in the last record of a plaintext exchange, if it is one.
-fn last_alert(mut records: &[u8]) -> Option<u8> {
-    let mut alert = None;
-    while let [kind, _, _, high, low, rest @ ..] = records {
-        let length = usize::from(u16::from_be_bytes([*high, *low]));
-        let (body, after) = rest.split_at_checked(length)?;
-        alert = match (*kind, body) {
-            (21, [1 | 2, alert]) => Some(*alert),
-            _ => None,
-        };
-        records = after;
-    }
-    alert
-}
-
 /// Bytes kept from the start of an exchange: enough to recognise any greeting.
 pub const FIRST_MAX: usize = 512;
 
@@ -532,5 +509,4 @@ const AFTER_MIN: Duration = Duration::from_millis(300);
 const AFTER_BYTES: usize = 0x1_0000;
 
 /// Alerts (RFC 8446 section 6).
-const CLOSE_NOTIFY: u8 = 0;
 const DECODE_ERROR: u8 = 50;

@@ -1,8 +1,9 @@
 //! Hand-made ClientHellos are understood by a real library, and no answer hurts.
 
 use crate::cert::mint::mint;
+use crate::format::client_hello::LARGE;
 use crate::step::connect::End;
-use crate::step::hello::{LARGE, Outcome, Question, client_hello, first_answer, read_answer};
+use crate::step::hello::{Outcome, Question, client_hello, first_answer, read_answer};
 use rustls::crypto::ring;
 use rustls::server::Acceptor;
 use rustls::{ServerConfig, ServerConnection};

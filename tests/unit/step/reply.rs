@@ -4,6 +4,7 @@
 
 use crate::base::deadline::Deadline;
 use crate::base::text::Untrusted;
+use crate::format::http::head;
 use crate::step::connect::{self, Channel, Delivery};
 use crate::step::reply::*;
 use crate::target::Target;
