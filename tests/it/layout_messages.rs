@@ -7,11 +7,12 @@ use crate::layout::{agree, read, sources};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What stands in front, and the file or folder below src/ that has the words behind it.
-const COMPOSED: [(&str, &str); 5] = [
+const COMPOSED: [(&str, &str); 6] = [
     ("counter.", "command/watch/counters.rs"),
     ("group.", "verdict/alike.rs"),
     ("group.open.", "verdict/alike.rs"),
     ("group.same.", "verdict/alike.rs"),
+    ("ok.", "target/level.rs"),
     ("watch.", "command/watch/trouble.rs"),
 ];
 
@@ -104,7 +105,7 @@ fn unused(sources: &BTreeMap<String, String>, keys: &BTreeSet<String>) -> Vec<St
             keywords.contains(keyword) && variants.contains(variant)
         };
         let put_together = |(front, words): &(&str, BTreeSet<String>)| {
-            key.strip_prefix(front).is_some_and(|word| words.contains(word))
+            whole.strip_prefix(front).is_some_and(|word| words.contains(word))
         };
         all.contains(key)
             || keywords.contains(whole)
