@@ -524,5 +524,5 @@ fn csv_tells_what_no_verify_forgives() {
     let pki = pki();
     let server = serve(&pki.wrong_host());
     let csv = bare(&server, NAME).args(["--csv", "--no-verify"]).run();
-    csv.status(0).says(",ok,yes,0,").says(",cert.name cert.untrusted\r\n");
+    csv.status(0).says(",ok,yes,0,").says(",cert.name cert.untrusted,tls\r\n");
 }
