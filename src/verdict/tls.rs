@@ -7,7 +7,9 @@ use crate::step::connect::End;
 use crate::step::hello::{HelloAnswer, Question};
 use crate::step::record::Path;
 use crate::step::tls::{self, ClientAuth, Demand, Handshake};
+use crate::target::retype::again;
 use crate::target::{Target, service, usual_service};
+use crate::verdict::FOR_TLS;
 use crate::verdict::finding::Finding;
 use crate::verdict::keyword::Keyword;
 use crate::verdict::second::{idle_note, of_idle, second_look};
@@ -56,7 +58,9 @@ pub(super) fn of_handshake(handshake: &Handshake, path: &Path, target: &Target) 
     let mut finding = second_look(finding, handshake, path, target);
     let upgrade = usual_service(target.port).filter(|_| handshake.version.is_none());
     if let Some((service, how)) = upgrade.and_then(|s| Some((s.name, s.starttls?))) {
-        finding.next.push(Note::new("next.starttls").with("service", service).with("seen", how));
+        let bare = again(target, &FOR_TLS);
+        let note = Note::new("next.starttls").with("service", service).with("bare", bare);
+        finding.next.push(note.with("seen", how));
     }
     // What was sent, not what the certificate shall have.
     finding.args.push(("name", handshake.sni.clone().unwrap_or_default()));
