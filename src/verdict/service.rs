@@ -110,10 +110,11 @@ pub(super) fn of_greeting(greeting: &Greeting, target: &Target) -> Option<Findin
     }
     let headline = greeting.headline();
     let complain_of = |keyword, service: &str| {
-        Finding::new(keyword)
-            .arg("service", service)
-            .arg("detail", brief(&headline))
-            .why(Note::new("why.said").with("line", &headline))
+        let mut finding = Finding::new(keyword).arg("service", service);
+        if !headline.is_empty() {
+            finding.why.push(Note::new("why.said").with("line", &headline));
+        }
+        finding.arg("detail", brief(&headline))
     };
     let rejects = is_rejecting(greeting.banner.bytes());
     let Some(service) = target.service else {

@@ -15,6 +15,7 @@ mod cli;
 mod command;
 mod format;
 mod pki;
+mod records;
 mod step;
 mod support;
 mod target;
