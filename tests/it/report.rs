@@ -289,7 +289,13 @@ fn the_text_of_a_refusal_is_this() {
     let port = crate::support::servers::free_port();
     let target = format!("127.0.0.1:{port}");
     let outcome = Run::new([&target]).run();
-    let text = golden(&outcome, port).replace("after 1 ms", "after 0 ms");
+    // How long it took is the machine's business, all the more under an emulator.
+    let at_once = |text: String, mark: &str| {
+        (1..250).fold(text, |text, ms| {
+            text.replace(&format!("{mark} {ms} ms"), &format!("{mark} 0 ms"))
+        })
+    };
+    let text = at_once(golden(&outcome, port), "after");
     assert_eq!(
         text,
         "\
@@ -307,7 +313,7 @@ tcp.refused  127.0.0.1:PORT refused the connection (RST).
 exit 20"
     );
     let ja = Run::new(["--lang", "ja", &target]).run();
-    let text = golden(&ja, port).replace("が 1 ms", "が 0 ms");
+    let text = at_once(golden(&ja, port), "が");
     assert_eq!(
         text,
         "\
