@@ -42,17 +42,14 @@ impl Inquiry<'_> {
         handshake: &Handshake,
         path: &Path,
     ) -> (Vec<HelloAnswer>, Option<Handshake>) {
-        let host = match &self.target.host {
-            Host::Name(name) => Some(name.trim_end_matches('.')),
-            Host::Ip(..) => None,
-        };
         let silence = handshake.elapsed >= self.target.timeouts.tls;
         let limit = self.patience(path, silence);
         let unnamed = self.without_name(handshake, limit);
         // What hangs up on silence in a dialogue before TLS is a service that waits for it.
         let waited = handshake.elapsed + path.attempt.elapsed + path.way();
         let idle = self.idle_limit(waited, limit).filter(|_| path.upgrade.is_none());
-        let round = Round { sni: handshake.sni.as_deref(), host, idle, silence, limit };
+        let round =
+            Round { sni: handshake.sni.as_deref(), host: self.host(), idle, silence, limit };
         let mut questions = questions(handshake, round.unsaid());
         questions.retain(|question| *question != Question::Idle || idle.is_some());
         let mut answers = self.ask_all(&questions, &round, limit);
@@ -60,6 +57,14 @@ impl Inquiry<'_> {
             self.repeat(&mut answers, &round);
         }
         (answers, unnamed)
+    }
+
+    /// The name that a ClientHello could send.
+    fn host(&self) -> Option<&str> {
+        match &self.target.host {
+            Host::Name(name) => Some(name.trim_end_matches('.')),
+            Host::Ip(..) => None,
+        }
     }
 
     /// A handshake without SNI, where the one with SNI brought a certificate for another name:
@@ -80,15 +85,11 @@ impl Inquiry<'_> {
         let waited = waited + path.reply.as_ref().map_or(Duration::ZERO, |r| r.elapsed);
         let limit = self.options.limit(self.target.timeouts.reply);
         let idle = self.idle_limit(waited, limit);
-        let host = match &self.target.host {
-            Host::Name(name) => Some(name.trim_end_matches('.')),
-            Host::Ip(..) => None,
-        };
         let questions = [Question::Idle, Question::Named];
         let questions = if idle.is_some() { &questions[..] } else { &questions[1..] };
         side_by_side(questions, &|question| match question {
             Question::Idle => self.ask(*question, None, idle.unwrap_or(limit)),
-            _ => self.ask(*question, host, limit),
+            _ => self.ask(*question, self.host(), limit),
         })
     }
 

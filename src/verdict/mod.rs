@@ -150,7 +150,7 @@ fn commands(finding: &Finding, target: &Target) -> (String, String) {
         (Family::Proxy, Some(proxy)) => (same(), proxy.place() + &options(target, &FOR_THE_TARGET)),
         // The path was of the protocol that it is not.
         (Family::Reply, _) if finding.keyword == Keyword::ReplyProtocol => {
-            (same(), target.to_string() + &options(target, &FOR_THE_SERVICE))
+            (same(), target.to_string() + &options(target, &BEHIND_THE_CONNECT))
         }
         (Family::Whole | Family::Tls | Family::Starttls | Family::Reply, _) => {
             (same(), again(target, &FOR_TLS))
@@ -192,14 +192,6 @@ const BEHIND_THE_CONNECT: [About; 6] = [
 /// What only TLS needs, and what only the target needs but not a proxy on the way.
 const FOR_TLS: [About; 5] =
     [About::Tls, About::Name, About::Roots, About::ClientCertificate, About::TlsDetail];
-const FOR_THE_SERVICE: [About; 6] = [
-    About::Tls,
-    About::Name,
-    About::Roots,
-    About::ClientCertificate,
-    About::TlsDetail,
-    About::Question,
-];
 const FOR_THE_TARGET: [About; 8] = [
     About::Tls,
     About::Name,

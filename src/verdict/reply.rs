@@ -231,9 +231,7 @@ pub(super) fn with_reply(
             "why.redirect"
         }
         (_, 400) if target.tls == TlsMode::Never && reply.mentions("HTTPS") => {
-            finding
-                .next
-                .push(next(retype::url("https", target) + &retype::options(target, &[About::Tls])));
+            finding.next.push(next(with_tls(target)));
             "why.wantstls"
         }
         _ if !ok => return with_body(finding, reply),
