@@ -23,7 +23,7 @@ use crate::verdict::tally::{STEPS, Tally};
 use crate::verdict::{self, Keyword, Verdict};
 use std::time::Duration;
 
-/// The whole probe as one line of JSON; the fields are documented in the README.
+/// The whole probe as one line of JSON; the fields are documented in REFERENCE.md.
 pub fn json(target: &Target, name: &str, probe: &Probe, verdict: &Verdict, style: Style) -> String {
     let object = json_check(target, probe, verdict, style);
     let object = if name.is_empty() { object } else { object.text("name", name) };

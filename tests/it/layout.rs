@@ -30,7 +30,8 @@ fn the_readmes_list_what_is_in_src() {
 fn the_documents_name_only_files_that_are_there() {
     let mut to_come: BTreeSet<&str> = TO_COME.into();
     let mut complaints = Vec::new();
-    for page in ["README.md", "README.ja.md", "CONTRIBUTING.md"] {
+    for page in ["README.md", "README.ja.md", "REFERENCE.md", "REFERENCE.ja.md", "CONTRIBUTING.md"]
+    {
         for path in paths(&read(page)) {
             if !root().join(&path).exists() && !TO_COME.contains(&&*path) {
                 complaints.push(format!("{page}: there is no {path}"));
@@ -94,10 +95,11 @@ fn the_clocks_are_read_only_in_base_deadline() {
 }
 
 #[test]
-fn every_option_is_in_both_helps_and_in_both_readmes() {
+fn every_option_is_in_both_helps_and_in_both_references() {
     let sources = sources().into_values().collect::<String>();
     assert!(options(&sources).len() > 30, "the parser is written in another way: {sources}");
-    for page in ["src/text/help.en.txt", "src/text/help.ja.txt", "README.md", "README.ja.md"] {
+    for page in ["src/text/help.en.txt", "src/text/help.ja.txt", "REFERENCE.md", "REFERENCE.ja.md"]
+    {
         let complaints = option_complaints(&sources, &read(page));
         assert!(complaints.is_empty(), "{page}: {complaints:#?}");
     }

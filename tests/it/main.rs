@@ -43,7 +43,7 @@ mod reply;
 mod report;
 /// Every way in which a name server can fail, and this box's own files.
 mod resolve;
-/// The schemas of its JSON: that they notice, and that the READMEs say the same.
+/// The schemas of its JSON: that they notice, and that the references say the same.
 mod schema;
 /// The proof that the file works on a box.
 mod selftest;

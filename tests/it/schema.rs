@@ -1,5 +1,5 @@
 //! The schemas of the JSON that reach writes. That all of it obeys them is seen by the runner, in
-//! every test; here is that they would notice, and that people can read the same in the READMEs.
+//! every test; here is that they would notice, and that people can read the same in the references.
 
 use crate::support::run::Run;
 use crate::support::schema::{self, NAMES, complaint_about, kind};
@@ -122,7 +122,7 @@ fn the_time_of_a_conversation_that_does_not_come_about_has_the_handshake_in_it()
 }
 
 #[test]
-fn what_the_schemas_name_is_in_the_readmes() {
+fn what_the_schemas_name_is_in_the_references() {
     let names = |name: &str, pointer: &str| {
         let text = fs::read_to_string(schema::path(name)).unwrap();
         let whole: Value = serde_json::from_str(&text).unwrap();
@@ -134,25 +134,25 @@ fn what_the_schemas_name_is_in_the_readmes() {
         names
     };
     let trusts = "/$defs/trust/properties/trusts";
-    for (readme, name, pointer) in [
-        ("README.md", "check", ""),
-        ("README.md", "statistics", ""),
-        ("README.md", "watch", ""),
-        ("README.md", "box", ""),
-        ("README.md", "listen", ""),
+    for (page, name, pointer) in [
+        ("REFERENCE.md", "check", ""),
+        ("REFERENCE.md", "statistics", ""),
+        ("REFERENCE.md", "watch", ""),
+        ("REFERENCE.md", "box", ""),
+        ("REFERENCE.md", "listen", ""),
         // It refers to the English one for the other members of a check.
-        ("README.ja.md", "check", trusts),
-        ("README.ja.md", "watch", ""),
-        ("README.ja.md", "box", ""),
-        ("README.ja.md", "listen", ""),
+        ("REFERENCE.ja.md", "check", trusts),
+        ("REFERENCE.ja.md", "watch", ""),
+        ("REFERENCE.ja.md", "box", ""),
+        ("REFERENCE.ja.md", "listen", ""),
     ] {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(readme);
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(page);
         let text = fs::read_to_string(path).unwrap();
         let missing: Vec<String> = names(name, pointer)
             .into_iter()
             .filter(|n| !text.contains(&format!("`{n}`")))
             .collect();
-        assert!(missing.is_empty(), "{readme} lacks {missing:?} of {name}");
+        assert!(missing.is_empty(), "{page} lacks {missing:?} of {name}");
     }
 }
 
@@ -165,8 +165,8 @@ fn the_keywords_of_a_verdict_are_those_of_the_exit_statuses() {
     keywords.sort_by_key(Value::to_string);
     let mut exits = list("/$defs/verdict/properties/exit/enum");
     exits.retain(|exit| *exit != json!(24)); // `partial` with --strict, which has no row
-    for readme in ["README.md", "README.ja.md"] {
-        let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(readme)).unwrap();
+    for page in ["REFERENCE.md", "REFERENCE.ja.md"] {
+        let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(page)).unwrap();
         let (mut words, mut numbers) = (Vec::new(), Vec::new());
         for line in text.lines() {
             let mut cells = line.split('|').map(str::trim).skip(1);
@@ -178,8 +178,8 @@ fn the_keywords_of_a_verdict_are_those_of_the_exit_statuses() {
             words.extend(quoted.filter(|word| !word.starts_with('-')).map(|word| json!(word)));
         }
         words.sort_by_key(Value::to_string);
-        assert_eq!(words, keywords, "{readme}");
-        assert_eq!(numbers, exits, "{readme}");
+        assert_eq!(words, keywords, "{page}");
+        assert_eq!(numbers, exits, "{page}");
     }
 }
 

@@ -365,20 +365,20 @@ fn every_option_in_the_help_is_taken() {
 }
 
 #[test]
-fn help_exit_and_the_readmes_list_every_keyword_with_its_exit_status() {
+fn help_exit_and_the_references_list_every_keyword_with_its_exit_status() {
     let keywords = keywords();
     assert!(keywords.len() > 50, "{keywords:?}");
     for page in [help("exit", "en"), help("exit", "ja")] {
         agree(&keywords, &listed(&page), "help exit");
     }
-    for readme in ["README.md", "README.ja.md"] {
-        let text = read(readme);
+    for page in ["REFERENCE.md", "REFERENCE.ja.md"] {
+        let text = read(page);
         let table = text.lines().filter(|line| line.starts_with("| ") && line.contains('`'));
         let table: String = table
             .filter(|line| line.trim_start_matches("| ").starts_with(|c: char| c.is_ascii_digit()))
             .map(|line| line.replace(['|', '`', ','], " ") + "\n")
             .collect();
-        agree(&keywords, &listed(&table), readme);
+        agree(&keywords, &listed(&table), page);
     }
 }
 
