@@ -89,6 +89,8 @@ impl Draft {
     fn build(self, sources: Sources, lang: Lang) -> Result<Check, Note> {
         let Rows { targets, tags, .. } = Common::new(&self, &sources)?.rows(lang)?;
         let plan = self.plan(tags);
+        let shown = !self.json && !self.quiet && plan.single;
+        let large = shown && matches!(plan.again, Again::Once);
         match &self.pem {
             Some(_) if targets.len() > 1 => return Err(Note::new("usage.onepem")),
             Some(_) if !plan.single => return Err(contradiction("--pem", "expect=")),
@@ -107,7 +109,7 @@ impl Draft {
             pem: self.pem.clone(),
             compare: self.compare.clone(),
             trace: self.trace,
-            options: self.options(sources),
+            options: Options { large, ..self.options(sources) },
         })
     }
 
@@ -119,6 +121,7 @@ impl Draft {
             socket: SocketOptions { source: self.source, interface: self.interface, hops: 0 },
             connect_only: self.connect_only,
             extra: !self.no_extra && self.compare.is_empty(),
+            large: false,
             no_verify: self.no_verify.then(NoVerify::asked),
             alpn: self.alpn,
             versions: self.versions.unwrap_or(Versions::Any),

@@ -122,7 +122,8 @@ pub fn parse_need(text: &str) -> Result<Level, Note> {
 
 pub fn parse_sni(text: &str) -> Result<Sni, Note> {
     match Host::parse(text)? {
-        Host::Name(name) => Ok(Sni::Name(name)),
+        // Never sent with its final dot (RFC 6066 section 3).
+        Host::Name(name) => Ok(Sni::Name(name.trim_end_matches('.').to_owned())),
         Host::Ip(..) => Err(Note::new("usage.sniaddress").with("typed", text)),
     }
 }

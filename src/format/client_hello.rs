@@ -13,11 +13,15 @@ pub enum Offer {
     /// Everything that there is in TLS 1.3 and 1.2, rustls' own or not; no key share, so that the
     /// answer names the group.
     Full,
+    /// The same in `LARGE` bytes and one write: more than one segment, like a ClientHello with a
+    /// post-quantum share.
+    Padded,
+    /// What rustls offers, but only TLS 1.2.
+    Tls12,
     /// TLS 1.3 without a key share. The answer is a HelloRetryRequest (RFC 8446 section
     /// 4.2.8) or an alert, so one small segment each way is enough.
     Small,
-    /// The same in `LARGE` bytes and one write: more than one segment, like a ClientHello
-    /// with a post-quantum share.
+    /// The same in `LARGE` bytes.
     Large,
 }
 
@@ -26,11 +30,12 @@ pub fn client_hello(offer: Offer, name: Option<&str>, alpn: &[Vec<u8>]) -> Vec<u
     let short = [Offer::Small, Offer::Large].contains(&offer);
     let suites = match offer {
         Offer::Old => OLD_SUITES.iter().map(|(code, _)| *code).chain([SCSV]).collect(),
-        Offer::Full => {
+        Offer::Full | Offer::Padded => {
             let old = OLD_SUITES.iter().map(|(code, _)| *code);
             EXTRA_SUITES.iter().map(|(code, _)| *code).chain(MODERN_SUITES).chain(old).collect()
         }
-        _ if short => MODERN_SUITES.to_vec().split_off(MODERN_SUITES.len() - 3),
+        Offer::Tls12 => MODERN_SUITES.into_iter().take(OF_TLS12).chain([SCSV]).collect(),
+        _ if short => MODERN_SUITES.into_iter().skip(OF_TLS12).collect(),
         _ => [&MODERN_SUITES[..], &[SCSV]].concat(),
     };
     let mut extensions = offers(offer, name, alpn);
@@ -42,7 +47,7 @@ pub fn client_hello(offer: Offer, name: Option<&str>, alpn: &[Vec<u8>]) -> Vec<u
         let message = [&[CLIENT_HELLO, 0], &counted(&body)[..]].concat();
         [&[HANDSHAKE, 3, 1], &counted(&message)[..]].concat()
     };
-    if offer == Offer::Large {
+    if [Offer::Large, Offer::Padded].contains(&offer) {
         let missing = LARGE.saturating_sub(frame(&extensions).len() + 4);
         extensions.extend(extension(PADDING, &vec![0; missing]));
     }
@@ -60,7 +65,7 @@ fn offers(offer: Offer, name: Option<&str>, alpn: &[Vec<u8>]) -> Vec<u8> {
         alpn.iter().flat_map(|p| [&[p.len() as u8], p.as_slice()].concat()).collect();
     let mut all = name.unwrap_or_default();
     all.extend(extension(EXTENDED_MASTER_SECRET, &[]));
-    let every = offer == Offer::Full;
+    let every = [Offer::Full, Offer::Padded].contains(&offer);
     let groups: Vec<u16> = match every {
         true => GROUP_NAMES.iter().map(|(code, _)| *code).collect(),
         false => GROUPS.to_vec(),
@@ -76,8 +81,9 @@ fn offers(offer: Offer, name: Option<&str>, alpn: &[Vec<u8>]) -> Vec<u8> {
     let share = counted(&[&[0, 29, 0, 32], &fresh()[..]].concat());
     let (versions, share): (&[u8], &[u8]) = match offer {
         Offer::Old => return all,
+        Offer::Tls12 => return [all, extension(SUPPORTED_VERSIONS, &[2, 3, 3])].concat(),
         Offer::Small | Offer::Large => (&[2, 3, 4], &[0, 0]),
-        Offer::Full => (&[4, 3, 4, 3, 3], &[0, 0]),
+        Offer::Full | Offer::Padded => (&[4, 3, 4, 3, 3], &[0, 0]),
         _ => (&[4, 3, 4, 3, 3], &share),
     };
     all.extend(extension(SUPPORTED_VERSIONS, versions));
@@ -260,7 +266,8 @@ const EXTRA_SUITES: [(u16, &str); 4] = [
 /// Secure renegotiation (RFC 5746): some servers insist on it.
 const SCSV: u16 = 0x00ff;
 
-/// What rustls offers with ring; the last three are those of TLS 1.3.
+/// What rustls offers with ring; behind so many of TLS 1.2 those of TLS 1.3.
+const OF_TLS12: usize = 6;
 const MODERN_SUITES: [u16; 9] =
     [0xc02c, 0xc02b, 0xcca9, 0xc030, 0xc02f, 0xcca8, 0x1302, 0x1301, 0x1303];
 

@@ -105,9 +105,14 @@ pub fn header_end(bytes: &[u8]) -> Option<usize> {
 }
 
 /// The value of the first header field of this name.
-pub fn field<'a>(header: &'a [u8], name: &str) -> Option<&'a [u8]> {
+pub fn field<'a>(header: &'a [u8], name: &'a str) -> Option<&'a [u8]> {
+    fields(header, name).next()
+}
+
+/// The values of all header fields of this name.
+pub fn fields<'a>(header: &'a [u8], name: &'a str) -> impl Iterator<Item = &'a [u8]> {
     let lines = header.split(|b| *b == b'\n').skip(1);
-    lines.filter_map(|line| line.split_at_checked(name.len())).find_map(|(key, value)| {
+    lines.filter_map(|line| line.split_at_checked(name.len())).filter_map(|(key, value)| {
         let value = value.strip_prefix(b":")?;
         key.eq_ignore_ascii_case(name.as_bytes()).then(|| value.trim_ascii())
     })

@@ -175,7 +175,7 @@ fn json_extra(answer: &HelloAnswer) -> String {
 fn json_tunnel(tunnel: &Tunnel) -> String {
     let outcome = match tunnel.outcome {
         tunnel::Outcome::Open => "open",
-        tunnel::Outcome::Auth => "auth",
+        tunnel::Outcome::Auth | tunnel::Outcome::Scheme => "auth",
         tunnel::Outcome::Denied => "denied",
         tunnel::Outcome::Refused => "refused",
         tunnel::Outcome::Unreachable => "unreachable",

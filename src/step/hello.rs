@@ -19,6 +19,8 @@ pub enum Question {
     // The others with another offer: see `Offer`.
     Old,
     Full,
+    Padded,
+    Tls12,
     Small,
     Large,
 }
@@ -61,6 +63,8 @@ impl Question {
             Self::NoSni => "nosni",
             Self::Old => "old",
             Self::Full => "full",
+            Self::Padded => "padded",
+            Self::Tls12 => "tls12",
             Self::Small => "small",
             Self::Large => "large",
         }
@@ -116,6 +120,8 @@ pub fn client_hello(question: Question, name: Option<&str>, alpn: &[Vec<u8>]) ->
         Question::Idle | Question::Named | Question::NoSni => Offer::Modern,
         Question::Old => Offer::Old,
         Question::Full => Offer::Full,
+        Question::Padded => Offer::Padded,
+        Question::Tls12 => Offer::Tls12,
         Question::Small => Offer::Small,
         Question::Large => Offer::Large,
     };

@@ -27,6 +27,8 @@ pub struct Options {
     pub connect_only: bool,
     /// Diagnostic second connections are allowed.
     pub extra: bool,
+    /// Also one with a large ClientHello, behind a good handshake.
+    pub large: bool,
     pub alpn: Vec<Vec<u8>>,
     pub versions: tls::Versions,
     pub client: Option<ClientIdentity>,

@@ -56,6 +56,11 @@ impl Inquiry<'_> {
         if questions.len() > 1 {
             self.repeat(&mut answers, &round);
         }
+        let good = handshake.outcome == tls::Outcome::Done
+            && handshake.leave(self.options.no_verify).is_some();
+        if good && self.options.large {
+            answers.extend(self.of_size(&round, path));
+        }
         (answers, unnamed)
     }
 
@@ -65,6 +70,20 @@ impl Inquiry<'_> {
             Host::Name(name) => Some(name.trim_end_matches('.')),
             Host::Ip(..) => None,
         }
+    }
+
+    /// A good handshake was short: would it be good in the size that browsers send? Where it
+    /// would not, again, and beside it the same in its own size.
+    fn of_size(&self, round: &Round<'_>, path: &Path) -> Vec<HelloAnswer> {
+        let ask = |questions: &[Question]| {
+            let limit = self.patience(path, true);
+            self.ask_all(questions, round, limit)
+        };
+        let mut answers = ask(&[Question::Padded]);
+        if answers.iter().any(|a| a.is_refusal() && !a.is_tls()) {
+            answers.extend(ask(&[Question::Padded, Question::Full]));
+        }
+        answers
     }
 
     /// A handshake without SNI, where the one with SNI brought a certificate for another name:
@@ -163,7 +182,7 @@ impl Round<'_> {
 
 /// What is worth asking after this handshake. `unsaid`: there is a name that it did not send.
 fn questions(handshake: &Handshake, unsaid: bool) -> Vec<Question> {
-    use Question::{Full, Idle, Large, Named, NoSni, Old, Small};
+    use Question::{Full, Idle, Large, Named, NoSni, Old, Small, Tls12};
     use tls::Outcome;
     let silent = handshake.first.is_empty();
     let mut list = match handshake.outcome {
@@ -172,17 +191,21 @@ fn questions(handshake: &Handshake, unsaid: bool) -> Vec<Question> {
         // They are about certificates and protocols, which no question here has.
         Outcome::Alert(41..=49 | 116 | 120) => vec![],
         Outcome::Alert(UNRECOGNIZED_NAME) if !unsaid => vec![NoSni],
-        Outcome::Alert(_) => vec![Named, NoSni, Old, Full],
+        Outcome::Alert(_) => vec![Named, NoSni, Old, Full, Tls12],
         Outcome::Version(_) => vec![Old],
         // A ServerHello came, and then nothing: was the rest too large?
         Outcome::Ended(End::Late) if !silent => vec![Small, Large],
         // Behind the first, in case the server serves one connection at a time: those that
         // are answered at once, also where long answers are lost.
-        Outcome::Ended(End::Late) => vec![Named, Small, Large, NoSni, Old],
-        Outcome::Ended(End::Fin | End::Rst) if silent => vec![Idle, Named, NoSni, Old],
+        Outcome::Ended(End::Late) => vec![Named, Small, Large, NoSni, Old, Tls12],
+        Outcome::Ended(End::Fin | End::Rst) if silent => vec![Idle, Named, NoSni, Old, Tls12],
         _ => vec![],
     };
-    list.retain(|question| *question != NoSni || handshake.sni.is_some());
+    list.retain(|question| match question {
+        NoSni => handshake.sni.is_some(),
+        Tls12 => handshake.offered == tls::Versions::Any,
+        _ => true,
+    });
     list
 }
 
@@ -191,12 +214,13 @@ fn questions(handshake: &Handshake, unsaid: bool) -> Vec<Question> {
 /// `Named` did. `None` too when something like the handshake was answered, for then it does
 /// not fail every time: one member of a pool, a flaky path.
 pub fn contrast(answers: &[HelloAnswer], unsaid: bool) -> Option<(Question, Question)> {
-    use Question::{Large, Named, NoSni, Old, Small};
+    use Question::{Full, Large, Named, NoSni, Old, Small, Tls12};
     let greeted = |question| count(answers, question).greeted > 0;
     let refused = if unsaid { NoSni } else { Named };
     let flaky = greeted(refused) || greeted(Small) || greeted(Large);
     match (greeted(Named), greeted(Old), greeted(NoSni)) {
         (true, ..) if unsaid && !flaky => Some((NoSni, Named)),
+        (false, ..) if greeted(Tls12) && !greeted(Full) && !flaky => Some((refused, Tls12)),
         (false, true, _) if !flaky => Some((Named, Old)),
         (false, false, true) if !flaky => Some((Named, NoSni)),
         (false, false, false) => {

@@ -2,7 +2,7 @@
 
 use crate::base::deadline::Deadline;
 use crate::base::text::{self, Note, Untrusted, shown};
-use crate::format::http::{AGENT, HTTP, field, first_line, header_end};
+use crate::format::http::{AGENT, HTTP, field, fields, first_line, header_end};
 use crate::step::connect::{End, Wire};
 use crate::target::{Dial, Host, Proxy, ProxyHeader, ProxyKind, Target, TlsMode, usual_service};
 use std::io::{self, ErrorKind, Read, Write};
@@ -27,6 +27,8 @@ pub enum Outcome {
     Open,
     /// It wants a login, or another one.
     Auth,
+    /// The same, of a kind that reach has not: Negotiate, NTLM, Digest ...
+    Scheme,
     /// Its rules forbid this target or this client.
     Denied,
     /// The target refused the proxy.
@@ -213,11 +215,13 @@ fn judge(header: &[u8], body: &[u8]) -> Answer {
     let line = first_line(header);
     let mut words = line.split(|b| *b == b' ').skip(1);
     let status = words.next().and_then(|w| std::str::from_utf8(w).ok()?.parse::<u16>().ok());
+    let schemes = schemes(header);
     let outcome = match status {
         // RFC 9110 section 9.3.6: Content-Length means nothing in a 2xx to CONNECT, and a
         // service in the tunnel may speak first. But this is a web server with a page.
         Some(200..=299) if body.starts_with(b"<") && !is_bare(header) => Outcome::Malformed,
         Some(200..=299) => Outcome::Open,
+        Some(407) if !schemes.is_empty() && !schemes.contains(&BASIC) => Outcome::Scheme,
         Some(407) => Outcome::Auth,
         Some(408 | 504) => Outcome::Timeout,
         Some(500 | 502 | 503) => Outcome::Unreachable,
@@ -227,10 +231,34 @@ fn judge(header: &[u8], body: &[u8]) -> Answer {
     };
     // squid's own header, and RFC 9209: they say more than the status.
     let reason = ["x-squid-error", "proxy-status"].iter().find_map(|name| field(header, name));
+    let named = schemes.join(", ");
+    let reason = Some(named.as_bytes()).filter(|_| outcome == Outcome::Scheme).or(reason);
     match reason.filter(|_| outcome != Outcome::Open) {
         Some(reason) => (outcome, status, [line, b" (", reason, b")"].concat()),
         None => (outcome, status, line.to_vec()),
     }
+}
+
+/// The kinds of login that a proxy takes (RFC 9110 section 11.7.1).
+fn schemes(header: &[u8]) -> Vec<&str> {
+    let values = fields(header, "proxy-authenticate");
+    values.flat_map(unquoted).filter_map(scheme).collect()
+}
+
+/// What stands between the commas of a list that are in no quoted string.
+fn unquoted(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut inside = false;
+    value.split(move |byte| {
+        inside ^= *byte == b'"';
+        *byte == b',' && !inside
+    })
+}
+
+/// The first word of a challenge, unless it is a parameter of the one before.
+fn scheme(challenge: &[u8]) -> Option<&str> {
+    let word = std::str::from_utf8(challenge.trim_ascii()).ok()?.split(' ').next()?;
+    let token = !word.is_empty() && word.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    token.then_some(if word.eq_ignore_ascii_case(BASIC) { BASIC } else { word })
 }
 
 /// Whether the header announces no body.
@@ -455,6 +483,9 @@ const SOCKS4_REPLIES: [(u8, Outcome, &str); 4] = [
     (92, Outcome::Auth, "no identd on the client"),
     (93, Outcome::Auth, "identd reports another user"),
 ];
+
+/// The only kind of login to an HTTP proxy here (RFC 7617).
+const BASIC: &str = "Basic";
 
 const V2_SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
 /// What `from_environment` looks at.

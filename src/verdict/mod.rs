@@ -139,6 +139,7 @@ fn commands(finding: &Finding, target: &Target) -> (String, String) {
     let without = match finding.variant {
         // All of these advise to give a name.
         "nosni" => &[About::Name],
+        "alpn" | "h2" | "intolerant" => &[About::TlsDetail],
         _ => replaced(finding.keyword),
     };
     let same = || again(target, if whole { &[] } else { without });
@@ -312,6 +313,9 @@ fn of_path(path: &Path, target: &Target, now: i64, policy: Policy) -> Finding {
         finding.guess.push(Note::new("guess.header"));
     }
     finding.why.extend(notes(path, target, now, policy));
+    if let Some(note) = second::large_note(path) {
+        finding = finding.why(note).guess(Note::new("guess.largefails"));
+    }
     if let Some(reply) = reply {
         let sni = path.handshake.as_deref().and_then(|h| h.sni.as_deref());
         finding = with_reply(finding, reply, target, sni);

@@ -245,10 +245,13 @@ pub(super) fn with_reply(
         _ => return finding,
     };
     let note = Note::new(key).with("line", reply.headline());
-    let finding = finding.why(match location {
+    let mut finding = finding.why(match location {
         Some(location) => note.with("location", location),
         None => note.with("service", "redis"),
     });
+    if status == 400 && target.send_proxy.is_some() {
+        finding = finding.guess(Note::new("guess.headersurplus"));
+    }
     let Some(sni) = sni.filter(|_| status == 421) else { return with_body(finding, reply) };
     with_body(finding.why(Note::new("why.misdirected").with("sni", sni)), reply)
 }

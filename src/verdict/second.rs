@@ -19,7 +19,7 @@ pub(super) fn second_look(
     path: &Path,
     target: &Target,
 ) -> Finding {
-    use Question::{Named, NoSni, Old, Small};
+    use Question::{Full, Named, NoSni, Old, Small, Tls12};
     let extra = &path.extra;
     let greeted = |question| greeting(path, question);
     let unsaid = handshake.sni.is_none() && !matches!(target.host, Host::Ip(..));
@@ -37,6 +37,7 @@ pub(super) fn second_look(
     };
     let (keyword, key) = match works {
         Some(Old) => (Keyword::TlsLegacy, "why.oldtls"),
+        Some(Tls12) => (Keyword::TlsProtocol, "why.tls12"),
         Some(NoSni) => (Keyword::TlsSni, "why.withoutname"),
         _ => (Keyword::TlsSni, "why.withname"),
     };
@@ -45,11 +46,14 @@ pub(super) fn second_look(
     if let Some(answer) = works.and_then(greeted).filter(|a| a.question != Small && !modern) {
         let note = extra_note(key, answer).with("name", target.certificate_name());
         finding.args.insert(0, ("detail", answer_text(&answer.outcome)));
+        if works == Some(Tls12) {
+            finding.variant = "intolerant";
+        }
         return finding.because(keyword, note);
     }
     let name = target.certificate_name();
     let finding = side_facts(finding, path, &name, pair.is_some());
-    unspoken(finding, greeted(Question::Full).filter(|_| greeted(Old).is_none()))
+    unspoken(finding, greeted(Full).filter(|_| greeted(Old).is_none()))
 }
 
 /// The server answers a hello that has everything, and none that has what reach speaks.
@@ -175,4 +179,13 @@ pub(super) fn idle_note(idle: &HelloAnswer, open: &str) -> Option<Note> {
         }
         _ => None,
     }
+}
+
+/// A good handshake, and a hello of the size that browsers send which got no TLS back, twice,
+/// where the same offer in its own size did.
+pub(super) fn large_note(path: &Path) -> Option<Note> {
+    let (long, short) = (count(&path.extra, Question::Padded), count(&path.extra, Question::Full));
+    let answer = path.extra.iter().find(|a| a.question == Question::Padded)?;
+    let fails = long.asked > 1 && long.tls + long.unheard == 0 && short.tls > 0;
+    fails.then(|| extra_note("why.largefails", answer))
 }

@@ -17,7 +17,7 @@ pub(super) fn of_tunnel(tunnel: &Tunnel) -> Option<Finding> {
     use tunnel::Outcome;
     let keyword = match tunnel.outcome {
         Outcome::Open => return None,
-        Outcome::Auth => Keyword::ProxyAuth,
+        Outcome::Auth | Outcome::Scheme => Keyword::ProxyAuth,
         Outcome::Denied => Keyword::ProxyDenied,
         Outcome::Refused => Keyword::ProxyRefused,
         Outcome::Unreachable => Keyword::ProxyUnreachable,
@@ -32,6 +32,7 @@ pub(super) fn of_tunnel(tunnel: &Tunnel) -> Option<Finding> {
     let finding = if tunnel.said.is_empty() { finding } else { finding.why(said) };
     Some(match tunnel.outcome {
         Outcome::Ended(end) => finding.ended_by(end),
+        Outcome::Scheme => Finding { variant: "scheme", ..finding },
         _ => finding,
     })
 }

@@ -8,10 +8,11 @@ use crate::step::hello::{HelloAnswer, Question};
 use crate::step::record::Path;
 use crate::step::tls::{self, ClientAuth, Demand, Handshake};
 use crate::target::retype::again;
-use crate::target::{Target, service, usual_service};
+use crate::target::{Target, TlsMode, service, usual_service};
 use crate::verdict::FOR_TLS;
 use crate::verdict::finding::Finding;
 use crate::verdict::keyword::Keyword;
+use crate::verdict::names::end_name;
 use crate::verdict::second::{idle_note, of_idle, second_look};
 
 /// The TLS step.
@@ -20,6 +21,9 @@ pub(super) fn of_handshake(handshake: &Handshake, path: &Path, target: &Target) 
     let ms = handshake.elapsed.as_millis();
     if matches!(handshake.demand(), Demand::Required | Demand::Rejected(_)) {
         return Some(client_certificate(handshake));
+    }
+    if let Some(finding) = unwelcome(handshake) {
+        return Some(finding);
     }
     let finding = match handshake.outcome {
         Outcome::Done => return None,
@@ -57,10 +61,21 @@ pub(super) fn of_handshake(handshake: &Handshake, path: &Path, target: &Target) 
     };
     let mut finding = second_look(finding, handshake, path, target);
     let upgrade = usual_service(target.port).filter(|_| handshake.version.is_none());
-    if let Some((service, how)) = upgrade.and_then(|s| Some((s.name, s.starttls?))) {
+    let plain = target.tls == TlsMode::Implicit;
+    if let Some((service, how)) =
+        upgrade.filter(|_| plain).and_then(|s| Some((s.name, s.starttls?)))
+    {
         let bare = again(target, &FOR_TLS);
-        let note = Note::new("next.starttls").with("service", service).with("bare", bare);
-        finding.next.push(note.with("seen", how));
+        let note = Note::new("next.starttls").with("service", service);
+        finding.next.push(note.with("bare", bare).with("seen", how));
+    }
+    if let Some(stage) = stage(handshake) {
+        finding.why.push(Note::new(stage));
+        if matches!(finding.keyword, Keyword::TlsClosed | Keyword::TlsReset | Keyword::TlsTimeout)
+            && finding.variant.is_empty()
+        {
+            finding.variant = "later";
+        }
     }
     // What was sent, not what the certificate shall have.
     finding.args.push(("name", handshake.sni.clone().unwrap_or_default()));
@@ -68,6 +83,34 @@ pub(super) fn of_handshake(handshake: &Handshake, path: &Path, target: &Target) 
         finding.variant = "nosni";
     }
     Some(finding)
+}
+
+/// How far the handshake had come when it ended; `None`: not to a ServerHello.
+fn stage(handshake: &Handshake) -> Option<&'static str> {
+    match handshake.outcome {
+        tls::Outcome::AlertAfter(_) | tls::Outcome::EndedAfter(_) => Some("why.stage.finished"),
+        _ if handshake.sent > 0 => Some("why.stage.certificate"),
+        _ => handshake.version.map(|_| "why.stage.hello"),
+    }
+}
+
+/// The peer asked for a client certificate and hung up without an alert: it says no more.
+fn unwelcome(handshake: &Handshake) -> Option<Finding> {
+    let (tls::Outcome::Ended(end) | tls::Outcome::EndedAfter(end)) = handshake.outcome else {
+        return None;
+    };
+    let ClientAuth::Requested { sent, .. } = &handshake.client_auth else { return None };
+    let key = match (end, sent) {
+        (End::Fin | End::Rst, true) => "why.unwelcome",
+        (End::Fin | End::Rst, false) => "why.unanswered",
+        _ => return None,
+    };
+    let end = end_name(end);
+    let finding = Finding::new(Keyword::TlsClientCert).arg("detail", &end);
+    let finding = finding.why(Note::new(key).with("end", end));
+    let stage = stage(handshake).map(Note::new);
+    let finding = stage.into_iter().fold(finding, Finding::why);
+    Some(Finding { variant: "likely", ..finding })
 }
 
 /// The peer hung up on the ClientHello - or does so on everybody, even on silence. How it does
@@ -102,6 +145,7 @@ fn of_alert(code: u8, handshake: &Handshake) -> Finding {
         tls::Versions::Tls13 => "TLS 1.3",
     };
     match code {
+        120 => Finding { variant: "alpn", ..finding },
         70 | 86 => finding.why(Note::new("why.offered").with("versions", versions)),
         _ => finding,
     }

@@ -257,7 +257,7 @@ fn a_difference_that_is_not_there_again_explains_nothing() {
         let outcome = zoo(&server, &["--servername", "good.test"]).run();
         outcome.verdict("tls.reset").says(says).says("asked once more it was not");
         outcome.says_not("is the name").says_not("outdated");
-        assert!(server.visits() <= 9, "{outcome}");
+        assert!(server.visits() <= 10, "{outcome}");
     }
 }
 
@@ -345,8 +345,8 @@ fn a_peer_that_hangs_up_late_on_everybody_does_not_dislike_the_hello() {
         // No time is left to see whether silence is treated otherwise.
         let late = Script::new().wait(450).close().serve();
         run(&late, &["--timeout", "500ms"]).says_not("stayed open").says_not("as well");
-        // For http, whether it speaks TLS; for TLS the same again, and old suites.
-        assert_eq!(late.visits(), if http { 2 } else { 3 });
+        // For http, whether it speaks TLS; for TLS the same again, old suites, and TLS 1.2.
+        assert_eq!(late.visits(), if http { 2 } else { 4 });
         let picky = Script::new().recv(1).wait(450).close().serve();
         run(&picky, &[]).says("stayed open");
     }
@@ -406,16 +406,16 @@ fn only_large_hellos_are_met_with_silence() {
 }
 
 #[test]
-fn silence_is_asked_five_questions_that_take_no_second_limit() {
+fn silence_is_asked_six_questions_that_take_no_second_limit() {
     let server = zoo::mute().serve();
     let outcome = zoo(&server, &["--servername", "good.test", "--tls-timeout", "700ms"]).run();
     outcome.status(50).verdict("tls.timeout").says("acknowledged the whole ClientHello");
     // It has cost a whole limit; what is small enough to pass is answered at once.
     outcome.took(Duration::from_millis(850)..Duration::from_millis(700 + 250));
-    assert_eq!(server.visits(), 6);
+    assert_eq!(server.visits(), 7);
     let sizes: Vec<usize> = server.received().iter().map(Vec::len).collect();
     assert!(sizes.contains(&1700), "{sizes:?}");
-    assert!(sizes.iter().filter(|size| **size <= 300).count() == 5, "{sizes:?}");
+    assert!(sizes.iter().filter(|size| **size <= 300).count() == 6, "{sizes:?}");
 }
 
 #[test]
@@ -454,14 +454,20 @@ fn a_peer_that_refuses_more_connections_leaves_the_first_finding() {
 // ---- how many connections
 
 #[test]
-fn a_good_handshake_and_a_clear_refusal_ask_nothing() {
+fn a_good_handshake_asks_for_its_size_and_a_clear_refusal_nothing() {
     let pki = Pki::new();
     let identity = pki.good(&["good.test"]);
     let server = zoo::tls(Tls::with(&identity).build()).serve();
     let ca = pki.ca_file();
     let args = ["--servername", "good.test", "--ca", ca.to_str().unwrap()];
     zoo(&server, &args).run().status(0);
-    assert_eq!(server.visits(), 1);
+    assert_eq!(server.visits(), 2, "one more, of the size that browsers send");
+    // Only where it is looked at, once.
+    for form in ["--json", "-q", "--no-extra"] {
+        let before = server.visits();
+        zoo(&server, &args).arg(form).run().status(0);
+        assert_eq!(server.visits(), before + 1, "{form}");
+    }
     for script in
         [zoo::tls_plain_http(), zoo::alert(2, 48), zoo::alert(2, 120), zoo::random_record()]
     {
@@ -783,6 +789,7 @@ fn by_kind(
         let kind = match () {
             () if hello.len() >= 1700 => "large",
             () if contains(hello, &[0, 43, 0, 3, 2, 3, 4]) => "small",
+            () if contains(hello, &[0, 43, 0, 3, 2, 3, 3]) => "tls12",
             () if !contains(hello, &[0, 43, 0]) => "old",
             () if !contains(hello, b"good.test") => "nosni",
             () => "same",

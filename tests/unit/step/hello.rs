@@ -10,8 +10,16 @@ use rustls::{ServerConfig, ServerConnection};
 use std::io::{self, Read, Write};
 use std::sync::Arc;
 
-const ALL: [Question; 5] =
-    [Question::Named, Question::NoSni, Question::Old, Question::Small, Question::Large];
+const ALL: [Question; 8] = [
+    Question::Named,
+    Question::NoSni,
+    Question::Old,
+    Question::Full,
+    Question::Padded,
+    Question::Tls12,
+    Question::Small,
+    Question::Large,
+];
 
 #[test]
 fn a_library_reads_every_hello() {
@@ -35,6 +43,7 @@ fn a_hello_has_the_size_that_it_is_meant_to_have() {
     assert!(size(Question::Named, Some(name)) <= 300);
     assert_eq!(size(Question::Large, Some(name)), LARGE);
     assert_eq!(size(Question::Large, None), LARGE);
+    assert_eq!(size(Question::Padded, Some(name)), LARGE);
 }
 
 #[test]
@@ -45,15 +54,20 @@ fn two_hellos_are_not_the_same() {
 
 #[test]
 fn a_library_answers_the_modern_hellos_with_a_server_hello() {
-    for (question, version) in
-        [(Question::Named, 0x0304), (Question::NoSni, 0x0304), (Question::Small, 0x0304)]
-    {
+    for (question, version) in [
+        (Question::Named, 0x0304),
+        (Question::NoSni, 0x0304),
+        (Question::Small, 0x0304),
+        (Question::Full, 0x0304),
+        (Question::Padded, 0x0304),
+        (Question::Tls12, 0x0303),
+    ] {
         let answer = of_server(question);
         let Some(Outcome::ServerHello { version: chosen, suite, .. }) = read_answer(&answer) else {
             panic!("{}", question.word());
         };
         assert_eq!(chosen, version);
-        assert_eq!(suite >> 8, 0x13);
+        assert_eq!(suite >> 8 == 0x13, version == 0x0304);
     }
     // Without a key share the answer is a HelloRetryRequest, which fits any packet.
     assert!(of_server(Question::Small).len() < 128);

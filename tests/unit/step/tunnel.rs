@@ -31,6 +31,7 @@ fn name(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Open => "open",
         Outcome::Auth => "auth",
+        Outcome::Scheme => "scheme",
         Outcome::Denied => "denied",
         Outcome::Refused => "refused",
         Outcome::Unreachable => "unreachable",
@@ -49,6 +50,16 @@ fn every_answer_of_an_http_proxy_has_its_outcome() {
         (b"HTTP/1.1 204 x\r\nContent-Length: 0\r\n\r\n<", "open 204 "),
         (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n\r\n", "open 200 "),
         (b"HTTP/1.1 407 Login\r\nProxy-Authenticate: Basic\r\n\r\n", "auth 407 HTTP/1.1 407 Login"),
+        (b"HTTP/1.1 407 x\r\nProxy-Authenticate: NTLM\r\nproxy-authenticate: basic realm=\"x\"\r\n\r\n", "auth 407 "),
+        (b"HTTP/1.1 407 x\r\n\r\n", "auth 407 HTTP/1.1 407 x"),
+        (
+            b"HTTP/1.1 407 x\r\nProxy-Authenticate: Negotiate\r\nProxy-Authenticate: NTLM TlRM==\r\n\r\n",
+            "scheme 407 HTTP/1.1 407 x (Negotiate, NTLM)",
+        ),
+        (
+            b"HTTP/1.1 407 x\r\nProxy-Authenticate: Digest realm=\"a, Basic b\", qop=\"auth,auth-int\", Kerberos\r\n\r\n",
+            "scheme 407 HTTP/1.1 407 x (Digest, Kerberos)",
+        ),
         (b"HTTP/1.1 403 Forbidden\r\n\r\n", "denied 403 "),
         (b"HTTP/1.1 405 x\r\n\r\n", "denied 405 "),
         (b"HTTP/1.1 302 Found\r\nLocation: http://login/\r\n\r\n", "denied 302 "),
