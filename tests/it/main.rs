@@ -37,6 +37,8 @@ mod many;
 mod pipes;
 /// Proxies, real and bad ones; what the environment names; the PROXY protocol.
 mod proxy;
+/// The READMEs: their examples, commands and links.
+mod readme;
 /// What the application answers, and what it means when it does not.
 mod reply;
 /// What people read in two languages, and programs in one.
