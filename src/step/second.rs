@@ -73,15 +73,14 @@ impl Inquiry<'_> {
     }
 
     /// A good handshake was short: would it be good in the size that browsers send? Where it
-    /// would not, again, and beside it the same in its own size.
+    /// would not, the same in its own size, and then once more: a server that serves one
+    /// connection at a time is free again when it has answered.
     fn of_size(&self, round: &Round<'_>, path: &Path) -> Vec<HelloAnswer> {
-        let ask = |questions: &[Question]| {
-            let limit = self.patience(path, true);
-            self.ask_all(questions, round, limit)
-        };
-        let mut answers = ask(&[Question::Padded]);
+        let mut answers = self.ask_all(&[Question::Padded], round, self.patience(path, true));
         if answers.iter().any(|a| a.is_refusal() && !a.is_tls()) {
-            answers.extend(ask(&[Question::Padded, Question::Full]));
+            let limit = self.options.limit(FREE_AGAIN.min(self.target.timeouts.tls));
+            answers.extend(self.ask_all(&[Question::Full], round, limit));
+            answers.extend(self.ask_all(&[Question::Padded], round, self.patience(path, true)));
         }
         answers
     }
@@ -265,6 +264,9 @@ const UNRECOGNIZED_NAME: u8 = 112;
 /// 250 ms by which a step may be late, and so many round trips: connect, answer, as much again.
 const SILENCE_MIN: Duration = Duration::from_millis(150);
 const SILENCE_TRIPS: u32 = 4;
+
+/// How long a server may take to see that a connection has ended; `openssl s_server` needs 0.5 s.
+const FREE_AGAIN: Duration = Duration::from_secs(1);
 
 /// By how much silence has to outlast a hang-up before they differ.
 const IDLE_MARGIN: Duration = Duration::from_millis(100);

@@ -187,5 +187,7 @@ pub(super) fn large_note(path: &Path) -> Option<Note> {
     let (long, short) = (count(&path.extra, Question::Padded), count(&path.extra, Question::Full));
     let answer = path.extra.iter().find(|a| a.question == Question::Padded)?;
     let fails = long.asked > 1 && long.tls + long.unheard == 0 && short.tls > 0;
-    fails.then(|| extra_note("why.largefails", answer))
+    let silent = answer.outcome == hello::Outcome::Ended(End::Late);
+    let key = if silent { "why.largequiet" } else { "why.largefails" };
+    fails.then(|| extra_note(key, answer))
 }

@@ -405,6 +405,71 @@ fn only_large_hellos_are_met_with_silence() {
     outcome.says("was acknowledged by the other end's kernel").within(twice(600));
 }
 
+/// Behind one good handshake: what it does to hellos that fill more than one packet, by how many
+/// came before; smaller ones are answered.
+fn small_only(
+    large: impl Fn(u32, &mut Conversation) -> std::io::Result<()> + Send + Sync + 'static,
+) -> (Pki, zoo::Server) {
+    let pki = Pki::new();
+    let good = zoo::tls(Tls::with(&pki.good(&["good.test"])).build());
+    let count = std::sync::atomic::AtomicU32::new(0);
+    let answer = move |peer: &mut Conversation| match peer.recv_record()?.len() {
+        1400.. => large(count.fetch_add(1, std::sync::atomic::Ordering::Relaxed), peer),
+        _ => peer.send(&MODERN),
+    };
+    let server = good.next(Script::new().then(answer).stall()).serve();
+    (pki, server)
+}
+
+fn shown(server: &zoo::Server, pki: &Pki, more: &[&str]) -> Outcome {
+    zoo(server, &["--servername", "good.test", "--ca"]).arg(pki.ca_file()).args(more).run()
+}
+
+#[test]
+fn a_server_that_takes_no_large_hello_is_told_behind_its_ok() {
+    let hang_up = |_: &mut Conversation| Err(std::io::ErrorKind::NotConnected.into());
+    let silent = |peer: &mut Conversation| peer.pause(Duration::from_secs(20));
+    let reset = |peer: &mut Conversation| peer.reset();
+    for (end, seen) in [
+        (Box::new(hang_up) as Box<dyn Fn(&mut Conversation) -> _ + Send + Sync>, "(FIN)"),
+        (Box::new(reset), "(RST)"),
+        (Box::new(silent), "no answer within 15"),
+    ] {
+        let (pki, server) = small_only(move |_, peer| end(peer));
+        let outcome = shown(&server, &pki, &[]);
+        outcome.status(0).verdict("ok").says("whose ClientHello had 1700 bytes").says(seen);
+        outcome.says("same offer in a smaller one did").says("a large ClientHello fail here");
+        outcome.within(Duration::from_millis(1500));
+        assert_eq!(server.visits(), 4, "{outcome}");
+    }
+    let (pki, server) = small_only(|_, peer| peer.reset());
+    shown(&server, &pki, &["--lang", "ja"]).status(0).says("1700 bytes の大きい ClientHello");
+}
+
+#[test]
+fn a_large_hello_that_fails_once_or_like_a_small_one_proves_nothing() {
+    // A flaky path; an alert, which is an answer of TLS.
+    let (pki, server) = small_only(|count, peer| match count {
+        0 => peer.reset(),
+        _ => peer.send(&MODERN),
+    });
+    shown(&server, &pki, &[]).status(0).says_not("1700 bytes");
+    let (pki, server) = small_only(|_, peer| peer.send(&[21, 3, 3, 0, 2, 2, 40]));
+    shown(&server, &pki, &[]).status(0).says_not("1700 bytes");
+    assert_eq!(server.visits(), 2);
+    // A server that takes one connection and then none, or that keeps the next ones waiting.
+    for next in [zoo::resetter(), zoo::mute()] {
+        let pki = Pki::new();
+        let good = zoo::tls(Tls::with(&pki.good(&["good.test"])).build());
+        let server = good.next(next).serve();
+        shown(&server, &pki, &[]).status(0).says_not("1700 bytes");
+    }
+    // One at a time, and half a second to see that the first has ended.
+    let server = servers::s_server(&["-www"]);
+    let outcome = named(&server, "tls", "good.test").run();
+    outcome.status(0).says_not("1700 bytes");
+}
+
 #[test]
 fn silence_is_asked_six_questions_that_take_no_second_limit() {
     let server = zoo::mute().serve();
