@@ -18,6 +18,8 @@ mod compare;
 mod connect;
 /// Every step ends at its limit, whatever the peer does.
 mod deadlines;
+/// What leaves the build: the image and the manual page.
+mod delivery;
 /// A FIN, a RST or an ICMP error is the same in every step.
 mod ends;
 /// What a service says before it is asked.

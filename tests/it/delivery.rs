@@ -1,0 +1,113 @@
+//! What leaves the build: the image and the manual page.
+
+use crate::support::run::Run;
+use serde_json::Value;
+use std::fs;
+use std::path::Path;
+use tempfile::TempDir;
+
+#[test]
+fn the_image_is_the_same_each_time_and_holds_one_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let program = program();
+    let image = |name: &str| {
+        let path = dir.path().join(name).display().to_string();
+        script("build-scripts/image", &["--output", &path, "--name", "reach:1.2.3", &program]);
+        fs::read(path).unwrap()
+    };
+    assert!(image("a.tar") == image("b.tar"), "two images of one file differ");
+    in_dir(&dir, "mkdir out && tar -xf a.tar -C out");
+    let out = dir.path().join("out");
+    let manifest = json(&out.join("manifest.json"))[0].clone();
+    assert_eq!(manifest["RepoTags"][0], "reach:1.2.3");
+    let layer = format!("tar -tvf out/{}", manifest["Layers"][0].as_str().unwrap());
+    let listed = in_dir(&dir, &layer);
+    assert_eq!(listed.lines().count(), 1, "{listed}");
+    assert!(listed.starts_with("-rwxr-xr-x 0/0") && listed.ends_with(" reach\n"), "{listed}");
+    in_dir(&dir, &format!("tar -xf out/{}", manifest["Layers"][0].as_str().unwrap()));
+    assert!(fs::read(dir.path().join("reach")).unwrap() == fs::read(&program).unwrap());
+}
+
+/// By a program that knows the formats: as podman and containerd read it, and as Docker did before.
+#[test]
+fn the_image_is_read_by_others() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("image.tar").display().to_string();
+    script("build-scripts/image", &["--output", &path, "--name", "reach:1.2.3", &program()]);
+    for kind in ["oci-archive", "docker-archive"] {
+        let seen = in_dir(&dir, &format!("skopeo inspect --config {kind}:image.tar"));
+        let config: Value = serde_json::from_str(&seen).unwrap();
+        assert_eq!(config["config"]["User"], "65534:65534", "{kind}: {seen}");
+        assert_eq!(config["config"]["Entrypoint"][0], "/reach", "{kind}: {seen}");
+        let copied = format!("skopeo copy --quiet {kind}:image.tar dir:copied-{kind}");
+        in_dir(&dir, &copied);
+    }
+    let index = in_dir(&dir, "skopeo inspect --raw oci-archive:image.tar");
+    let index: Value = serde_json::from_str(&index).unwrap();
+    assert_eq!(index["manifests"][0]["platform"]["os"], "linux", "{index}");
+}
+
+#[test]
+fn an_image_is_made_of_programs_only_and_of_one_for_each_architecture() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("image.tar").display().to_string();
+    let program = program();
+    for (files, complaint) in [
+        (vec!["README.md"], "README.md is no ELF file for x86_64 or aarch64"),
+        (vec![&*program, &*program], "more than one file for"),
+    ] {
+        let args = [vec!["--output", &*path], files].concat();
+        Run::program("build-scripts/image", args).run().status(1).complains(complaint);
+    }
+}
+
+#[test]
+fn the_manual_pages_are_clean_and_have_all_that_the_help_has() {
+    let dir = tempfile::tempdir().unwrap();
+    script("build-scripts/man", &["--output", &dir.path().display().to_string()]);
+    for (lang, page) in [("en", "man1/reach.1"), ("ja", "ja/man1/reach.1")] {
+        let linted =
+            Run::program("mandoc", ["-T", "lint", "-W", "warning"]).arg(dir.path().join(page));
+        let linted = linted.run();
+        assert_eq!((linted.status, &*linted.stdout), (0, ""), "{page}: {linted}");
+        let shown =
+            Run::program("mandoc", ["-T", "utf8", "-O", "width=200"]).arg(dir.path().join(page));
+        let shown = shown.run().stdout.clone();
+        let shown: String = without_overstrike(&shown).split_whitespace().collect();
+        let help = fs::read_to_string(format!("src/text/help.{lang}.txt")).unwrap();
+        let words = help.split_whitespace().filter(|word| !word.starts_with('['));
+        let missing: Vec<&str> = words.filter(|word| !shown.contains(word)).collect();
+        assert!(missing.is_empty(), "{page} lacks {missing:?}");
+    }
+}
+
+/// The file that is tested, without what runs it.
+fn program() -> String {
+    let words = Run::shell("printf %s \"$REACH\"").run().stdout.clone();
+    words.split_whitespace().last().unwrap().to_owned()
+}
+
+fn script(path: &str, args: &[&str]) {
+    Run::program(path, args).run().status(0);
+}
+
+fn in_dir(dir: &TempDir, command: &str) -> String {
+    let script = format!("cd {} && {command}", dir.path().display());
+    Run::shell(&script).run().status(0).stdout.clone()
+}
+
+fn json(path: &Path) -> Value {
+    serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
+}
+
+/// Terminals show bold as a letter, a backspace and the letter again.
+fn without_overstrike(text: &str) -> String {
+    let mut out = String::new();
+    for c in text.chars() {
+        match c {
+            '\u{8}' => drop(out.pop()),
+            c => out.push(c),
+        }
+    }
+    out
+}
