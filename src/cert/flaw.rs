@@ -223,6 +223,12 @@ pub fn rules(path: &[Link<'_>], root: Option<&Certificate>) -> Vec<Flaw> {
     flaws
 }
 
+/// Whether this path is too long where self-issued certificates count as levels, too.
+pub fn is_long(path: &[Link<'_>], root: Option<&Certificate>) -> bool {
+    let above = path.iter().skip(1).map(|link| link.1).chain(root);
+    above.enumerate().any(|(below, c)| c.path_length.is_some_and(|most| below > most))
+}
+
 /// The first name of a leaf that this CA may not vouch for.
 fn forbidden(leaf: &Certificate, ca: &Certificate) -> Option<Weak> {
     let constraints = ca.constraints.as_ref()?;

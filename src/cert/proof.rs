@@ -89,10 +89,14 @@ impl NoVerify {
 
 /// Whether the certificate is for this host, by the library and by what reach shows of it.
 pub fn is_named(leaf: &Certificate, host: &str) -> bool {
+    named(leaf, host) == Some(true) && leaf.matches(host)
+}
+
+/// Whether it is for this host as the library sees it; `None` if it cannot read it, or the name.
+pub fn named(leaf: &Certificate, host: &str) -> Option<bool> {
     let der = CertificateDer::from(leaf.der.as_slice());
     let names = ServerName::try_from(host).ok().zip(ParsedCertificate::try_from(&der).ok());
-    let library = names.is_some_and(|(name, parsed)| verify_server_name(&parsed, &name).is_ok());
-    library && leaf.matches(host)
+    names.map(|(name, parsed)| verify_server_name(&parsed, &name).is_ok())
 }
 
 /// Asks the library for a signature chain along `path`, leaf first, to this anchor. Nothing

@@ -3,7 +3,7 @@
 
 use crate::cert::dn::{self, same_name};
 use crate::cert::flaw::{
-    DEPTH_MAX, Flaw, Link, Unknown, Weak, dates, is_root, path, rules, stops_the_library,
+    DEPTH_MAX, Flaw, Link, Unknown, Weak, dates, is_long, is_root, path, rules, stops_the_library,
     weaknesses, with_clock,
 };
 use crate::cert::key::Key;
@@ -23,8 +23,21 @@ pub struct Judgement {
     /// One for each trust store asked. No `Source::Bundle` among them and no
     /// `Source::CaFile`: this box has no bundle.
     pub opinions: Vec<Opinion>,
+    /// What other programs mind in a chain that is proven.
+    pub remarks: Vec<Remark>,
     /// Each certificate is followed by its issuer. Not needed to verify, but odd.
     pub ordered: bool,
+}
+
+/// Where programs are known to differ about a chain without flaws.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remark {
+    /// Several issuers fit to this certificate, with different keys.
+    Twins(usize),
+    /// One of the certificates sent for its issuer is out of date, and another one is not.
+    OldTwin(usize),
+    /// Too long a path, if a self-issued certificate counts.
+    Long,
 }
 
 /// Nothing between these: a chain without flaws is proven, or the handshake ended too soon.
@@ -132,23 +145,26 @@ impl Trust {
         let ordered = is_ordered(chain);
         let Some(leaf) = chain.first() else {
             let worth = Worth::Flawed(vec![Flaw::Malformed]);
-            return Judgement { worth, opinions: Vec::new(), ordered };
+            return Judgement { worth, opinions: Vec::new(), remarks: Vec::new(), ordered };
         };
         let (mut opinions, mut vouched, mut dated, mut old) = (Vec::new(), None, None, None);
         for store in self.stores() {
             let found = store.look(chain, now);
             opinions.push(store.opinion(&found));
             match found {
-                Found::Now(path, proof) => vouched = vouched.or(Some((path, proof))),
+                Found::Now(path, proof, long) => vouched = vouched.or(Some((path, proof, long))),
                 Found::Once(path, root) => dated = dated.or(Some((path, root))),
                 Found::Never(_, root) => old = old.or(root),
             }
         }
-        let named = proof::is_named(leaf, host);
+        // What the library cannot read has another flaw.
+        let named = leaf.matches(host) && proof::named(leaf, host) != Some(false);
         let mut flaws = Vec::from_iter((!named).then_some(Flaw::Name));
-        let mut proof = None;
+        let (mut proof, mut remarks) = (None, Vec::new());
         match (vouched, dated) {
-            (Some((path, vouched)), _) => {
+            (Some((path, vouched, long)), _) => {
+                remarks.extend(self.twins(chain, &path, now));
+                remarks.extend(long.then_some(Remark::Long));
                 flaws.extend(weaknesses(&path));
                 let signed = signed.as_ref().ok();
                 proof = signed.and_then(|signed| Proof::new(vouched, signed, host));
@@ -170,7 +186,7 @@ impl Trust {
         }
         add_unsigned(&mut flaws, signed);
         let finished = !matches!(signed, Err(Unproven::NotReached));
-        Judgement { worth: Worth::new(proof, flaws, finished), opinions, ordered }
+        Judgement { worth: Worth::new(proof, flaws, finished), opinions, remarks, ordered }
     }
 
     /// Why no store trusts a path. The server's fault and this side's are told apart by
@@ -204,11 +220,16 @@ impl Trust {
                 Some(flaw) => vec![flaw],
                 None if dated => unknown(Unknown::NeverValid),
                 None if said(Trusts::Rule) => self.broken(path, top),
-                None => self.strange(chain, path).unwrap_or_else(|| unknown(Unknown::OtherKey)),
+                None => match self.loose(chain, path) {
+                    Some(Loose::Told(flaw)) => vec![flaw],
+                    Some(_) => unknown(Unknown::OtherKey),
+                    // Every signature is good.
+                    None => self.broken(path, top),
+                },
             };
         }
-        if let Some(flaws) = self.strange(chain, path).filter(|_| !is_root(top)) {
-            return flaws;
+        if let Some(Loose::Told(flaw)) = self.loose(chain, path) {
+            return vec![flaw];
         }
         let hints = [leaf.aia.is_some(), self.ca.is_some(), chain.len() > path.len()];
         if path.len() == 1 && hints.contains(&true) {
@@ -232,39 +253,82 @@ impl Trust {
         flaws
     }
 
-    /// What is wrong with the link to the issuer, where a certificate of that name is at hand,
-    /// sent or known: first the names are compared, then the keys.
-    fn strange(&self, chain: &[Certificate], path: &[Link<'_>]) -> Option<Vec<Flaw>> {
-        let wrong = |at: usize, c: &Certificate| {
+    /// The first link of a path without an issuer that fits and made the signature.
+    fn loose(&self, chain: &[Certificate], path: &[Link<'_>]) -> Option<Loose> {
+        let links = path.iter().filter(|(_, c)| !is_root(c));
+        links.map(|&(at, c)| self.link(chain, at, c)).find(|link| !matches!(link, Loose::Fits))
+    }
+
+    /// What is wrong with the link to an issuer, where a certificate of that name is at hand, sent
+    /// or known: first the names are compared, then the keys.
+    fn link(&self, chain: &[Certificate], at: usize, c: &Certificate) -> Loose {
+        let exact = self.makers(chain, c, &|name| name == c.raw_issuer);
+        if exact.iter().any(|maker| maker.fits && made_by(c, maker.key) != Some(false)) {
+            return Loose::Fits;
+        }
+        let named = self.makers(chain, c, &|name| same_name(name, &c.raw_issuer));
+        if let Some(maker) = named.iter().find(|maker| made_by(c, maker.key) == Some(true)) {
+            let issuer = dn::text(maker.name);
+            let form = maker.name != c.raw_issuer;
+            if !maker.readable {
+                return Loose::Told(Flaw::Root { root: issuer, rule: "DER".to_string() });
+            }
+            let why = if form { Weak::NameForm { issuer } } else { Weak::KeyId { issuer } };
+            return Loose::Told(Flaw::Weak { cert: at, why });
+        }
+        if named.iter().any(|maker| maker.sent) {
             let why = Unknown::SentOtherKey;
-            vec![Flaw::Untrusted { at, issuer: c.issuer.clone(), why }]
-        };
-        for pair in path.windows(2) {
-            if let [(at, c), (_, issuer)] = pair
-                && made_by(c, &issuer.raw_key) == Some(false)
-            {
-                return Some(wrong(*at, c));
-            }
+            return Loose::Told(Flaw::Untrusted { at, issuer: c.issuer.clone(), why });
         }
-        let &(at, top) = path.last()?;
-        let sent = chain.iter().map(|c| (c.raw_subject.as_slice(), c.raw_key.as_slice()));
-        let roots = self.stores().iter().flat_map(|store| &store.roots.roots);
-        let known = roots.map(|r| (r.subject.as_ref(), r.subject_public_key_info.as_ref()));
-        let named = sent.clone().chain(known).filter(|(name, _)| same_name(name, &top.raw_issuer));
-        let named: Vec<_> = named.collect();
-        let made = named.iter().find(|(_, key)| made_by(top, key) == Some(true));
-        match made {
-            Some((name, _)) => {
-                let issuer = dn::text(name);
-                let form = *name != top.raw_issuer;
-                let why = if form { Weak::NameForm { issuer } } else { Weak::KeyId { issuer } };
-                Some(vec![Flaw::Weak { cert: at, why }])
+        Loose::Untold
+    }
+
+    /// Every certificate at hand, sent or known, of a name that will do for the issuer of this one.
+    fn makers<'a>(
+        &'a self,
+        chain: &'a [Certificate],
+        c: &Certificate,
+        named: &dyn Fn(&[u8]) -> bool,
+    ) -> Vec<Maker<'a>> {
+        let sent = chain.iter().filter(|other| named(&other.raw_subject)).map(|other| Maker {
+            name: &other.raw_subject,
+            key: &other.raw_key,
+            fits: other.may_issue(c),
+            readable: true,
+            sent: true,
+            dates: Some((other.not_before, other.not_after)),
+        });
+        let roots = self.stores().iter().flat_map(|store| {
+            let roots = store.roots.roots.iter().enumerate();
+            roots.filter(|(_, root)| named(&root.subject)).map(|(at, root)| {
+                let anchor = Anchor::new(root, store.certificates.get(at));
+                Maker {
+                    name: &root.subject,
+                    key: &root.subject_public_key_info,
+                    fits: anchor.as_ref().is_some_and(|anchor| anchor.may_issue(c)),
+                    readable: anchor.is_some(),
+                    sent: false,
+                    dates: None,
+                }
+            })
+        });
+        sent.chain(roots).collect()
+    }
+
+    /// The first certificate of a path to which several issuers fit, with different keys or out of
+    /// date: some programs try only one of them.
+    fn twins(&self, chain: &[Certificate], path: &[Link<'_>], now: i64) -> Option<Remark> {
+        path.iter().find_map(|&(at, c)| {
+            let makers = self.makers(chain, c, &|name| name == c.raw_issuer);
+            let fit: Vec<_> = makers.iter().filter(|maker| maker.fits).collect();
+            let first = fit.first()?;
+            let over = |dates: (i64, i64)| !(dates.0..dates.1).contains(&now);
+            match () {
+                () if fit.iter().any(|maker| maker.key != first.key) => Some(Remark::Twins(at)),
+                () if fit.iter().any(|m| m.dates.is_some_and(over)) => Some(Remark::OldTwin(at)),
+                () => None,
             }
-            None => {
-                let other = |(name, _): (&[u8], &[u8])| same_name(name, &top.raw_issuer);
-                sent.into_iter().any(other).then(|| wrong(at, top))
-            }
-        }
+        })
     }
 
     /// Whether any store has a root of this name.
@@ -312,7 +376,7 @@ impl Store {
         let Some(leaf) = chain.first() else { return Found::Never(Refusal::Rule, None) };
         let own = || vec![(0, leaf)];
         if let Some(vouched) = proof::pinned(leaf, &self.certificates, now) {
-            return Found::Now(own(), vouched);
+            return Found::Now(own(), vouched, false);
         }
         if proof::pinned(leaf, &self.certificates, leaf.not_before).is_some() {
             return Found::Once(own(), None);
@@ -323,7 +387,10 @@ impl Store {
             found.is_some()
         })
         .zip(found)
-        .map(|((path, _), vouched)| Found::Now(path, vouched))
+        .map(|((path, root), vouched)| {
+            let long = is_long(&path, root.certificate.as_ref());
+            Found::Now(path, vouched, long)
+        })
         .or_else(|| {
             let mut check = |path: &[&Certificate], anchor: &Anchor<'_>| {
                 proof::check(path, anchor, Moment::Nearest(now)).is_ok()
@@ -400,9 +467,30 @@ impl Store {
     }
 }
 
+/// A certificate that may have made a signature.
+struct Maker<'a> {
+    name: &'a [u8],
+    key: &'a [u8],
+    /// By its name, byte for byte, and its key identifiers.
+    fits: bool,
+    /// A root has to be that, too.
+    readable: bool,
+    sent: bool,
+    /// Its dates; a root that is built in shows none.
+    dates: Option<(i64, i64)>,
+}
+
+/// What is known about the link from a certificate to its issuer.
+enum Loose {
+    Fits,
+    Told(Flaw),
+    Untold,
+}
+
 /// What one store has to say about a chain.
 enum Found<'a> {
-    Now(Vec<Link<'a>>, Vouched<'a>),
+    /// And whether the path is too long, if self-issued certificates count.
+    Now(Vec<Link<'a>>, Vouched<'a>, bool),
     /// But for the dates; and for those of the root, where that is one of the reasons.
     Once(Vec<Link<'a>>, Option<Flaw>),
     /// And what the dates of the root say, which is evidence.

@@ -4,7 +4,7 @@ use crate::base::calendar::DAY;
 use crate::base::text::{Note, few, utc};
 use crate::cert::flaw::{Flaw, Unknown, Weak, is_root};
 use crate::cert::store::Source;
-use crate::cert::trust::{Judgement, Opinion, Trusts};
+use crate::cert::trust::{Judgement, Opinion, Remark, Trusts};
 use crate::cert::x509::{Certificate, covers};
 use crate::step::record::{Path, Probe};
 use crate::step::tls::{Demand, Handshake};
@@ -190,9 +190,16 @@ fn flaw_note(flaw: &Flaw, handshake: &Handshake, now: i64) -> Note {
         Flaw::Unchecked { cert, .. } | Flaw::Weak { cert, why: Weak::UnusualKey } => {
             Note::new("why.unchecked").with("subject", subject(cert)).with("rule", detail)
         }
-        Flaw::Weak { cert, .. } => {
-            Note::new("why.weak").with("subject", subject(cert)).with("rule", detail)
-        }
+        Flaw::Weak { cert, why } => weak_note(why, detail).with("subject", subject(cert)),
+    }
+}
+
+/// The evidence for a rule that is broken, but for whose certificate it is.
+fn weak_note(why: &Weak, rule: String) -> Note {
+    match why {
+        Weak::NameForm { issuer } => Note::new("why.nameform").with("value", issuer),
+        Weak::KeyId { issuer } => Note::new("why.keyid").with("value", issuer),
+        _ => Note::new("why.weak").with("rule", rule),
     }
 }
 
@@ -218,12 +225,6 @@ fn others(handshake: &Handshake, judgement: &Judgement) -> Vec<Note> {
             let name = leaf.common_name.as_ref().filter(|name| covers(name.bytes(), asked))?;
             Some(("why.commonname", leaf, name.to_string()))
         }
-        Flaw::Weak { cert, why: Weak::NameForm { issuer } } => {
-            Some(("why.nameform", chain.get(*cert)?, issuer.to_string()))
-        }
-        Flaw::Weak { cert, why: Weak::KeyId { issuer } } => {
-            Some(("why.keyid", chain.get(*cert)?, issuer.to_string()))
-        }
         Flaw::Weak { why: Weak::Rule, .. } => {
             let mut above = chain.iter().skip(1);
             above
@@ -234,10 +235,21 @@ fn others(handshake: &Handshake, judgement: &Judgement) -> Vec<Note> {
     };
     let negative = chain.iter().find(|c| c.serial.starts_with('-'));
     let staple = leaf.must_staple && !handshake.stapled_ocsp;
+    let of_remark = |remark: &Remark| match *remark {
+        Remark::Twins(at) => chain.get(at).map(|c| ("why.twins", c, c.issuer.to_string())),
+        Remark::OldTwin(at) => chain.get(at).map(|c| ("why.oldtwin", c, c.issuer.to_string())),
+        Remark::Long => Some(("why.long", leaf, String::new())),
+    };
+    // A star stands for a label with an underscore only to some.
+    let label = asked.split('.').next().unwrap_or_default();
+    let plain = || leaf.names.iter().any(|n| n.bytes().eq_ignore_ascii_case(asked.as_bytes()));
+    let star = label.contains('_') && leaf.matches(asked) && !plain();
     judgement
         .flaws()
         .iter()
         .filter_map(of_flaw)
+        .chain(judgement.remarks.iter().filter_map(of_remark))
+        .chain(star.then(|| ("why.starunderscore", leaf, asked.to_string())))
         .chain(negative.map(|c| ("why.negativeserial", c, c.serial.clone())))
         .chain(staple.then(|| ("why.muststaple", leaf, String::new())))
         .map(|(key, c, value)| Note::new(key).with("subject", &c.subject).with("value", value))

@@ -168,9 +168,12 @@ fn replaced(keyword: Keyword) -> &'static [About] {
             &[About::Name]
         }
         Keyword::TlsClientCert => &[About::ClientCertificate],
-        Keyword::CertSelfSigned | Keyword::CertUntrusted | Keyword::CertMalformed => {
-            &[About::Roots]
-        }
+        Keyword::CertSelfSigned
+        | Keyword::CertUntrusted
+        | Keyword::CertMalformed
+        | Keyword::CertPolicy
+        | Keyword::CertExpired
+        | Keyword::CertNotYet => &[About::Roots],
         Keyword::Partial => &[About::Dial, About::NameServers],
         _ => match keyword.family() {
             Family::Dns => &[About::Dial, About::NameServers],

@@ -159,7 +159,7 @@ const KNOWN: &[Difference] = &[
         name: "DER only",
         tags: &["leaf noise", "CA noise", "root noise"],
         stores: &[],
-        flaws: &["malformed", "incomplete", "untrusted", "weak", "store unreadable"],
+        flaws: &["malformed", "incomplete", "untrusted", "weak", "root", "store unreadable"],
     },
     Difference {
         // RFC 5280 section 4.2: an extension stands there once. X.690 section 8.19.2: what an identifier is. With these

@@ -11,6 +11,8 @@ mod keys;
 mod openssl;
 mod random;
 mod spec;
+mod table;
+mod told;
 
 use crate::unit::pki;
 use draft::{Case, Draft};
