@@ -210,7 +210,7 @@ fn differential_what_openssl_refuses_has_a_flaw_and_the_reverse_is_explained() {
     let scratch = tempfile::tempdir().unwrap();
     let run = Run {
         seed: setting("REACH_CHAINS_SEED", 1),
-        count: setting("REACH_CHAINS_COUNT", 2000),
+        count: setting("REACH_CHAINS_COUNT", 700),
         keys: Keys::new(scratch.path()),
         next: AtomicU64::new(setting("REACH_CHAINS_FIRST", 0)),
         tally: Mutex::default(),
