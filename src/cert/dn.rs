@@ -2,7 +2,7 @@
 //! two of them are the same name to a lenient reader.
 
 use crate::base::text::{Untrusted, is_unsafe};
-use crate::cert::der::{BIT_STRING, Der, SEQUENCE, SET, named};
+use crate::format::der::{BIT_STRING, Der, SEQUENCE, SET, named};
 use std::borrow::Cow;
 
 /// One attribute, its value as UTF-8, or as it stands there if that is no string.

@@ -1,7 +1,7 @@
 //! In: the extensions of a certificate. Out: what those say that matter to a TLS client.
 
 use crate::base::text::Untrusted;
-use crate::cert::der::{
+use crate::format::der::{
     BIT_STRING, BOOLEAN, Der, INTEGER, OCTET_STRING, SEQUENCE, dotted, named, number_text,
 };
 use std::borrow::Cow;

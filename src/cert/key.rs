@@ -1,6 +1,6 @@
 //! In: a SubjectPublicKeyInfo. Out: what kind of key it is, and how large.
 
-use crate::cert::der::{BIT_STRING, Der, INTEGER, SEQUENCE, named};
+use crate::format::der::{BIT_STRING, Der, INTEGER, SEQUENCE, named};
 use std::borrow::Cow;
 
 /// `RSA`, `EC P-256`, `Ed25519`, or the OID; and its size in bits, 0 when not known.

@@ -1,6 +1,5 @@
 //! Certificates: what is in one, what it is worth, and throw-away ones.
 //!
-//!   der         elements of DER, numbers, times, OIDs
 //!   dn          distinguished names
 //!   key         public keys
 //!   extensions  what the extensions say
@@ -12,7 +11,6 @@
 //!   flaw        what is wrong with a path
 //!   trust       a chain judged by every store
 
-pub mod der;
 pub mod dn;
 pub mod key;
 pub mod extensions;

@@ -2,10 +2,10 @@
 //! building compares. Nothing is believed here: signatures are the business of `tls`.
 
 use crate::base::text::Untrusted;
-use crate::cert::der::{BIT_STRING, Der, INTEGER, SEQUENCE, named, number_text, time};
 use crate::cert::dn::Name;
 use crate::cert::extensions::{Constraints, Extensions};
 use crate::cert::key::Key;
+use crate::format::der::{BIT_STRING, Der, INTEGER, SEQUENCE, named, number_text, time};
 use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::net::IpAddr;

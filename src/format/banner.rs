@@ -1,14 +1,16 @@
 //! In: what a service says first. Out: its protocol, whether that is all, and the part of it that says most.
 
 use crate::base::text::Untrusted;
+use crate::format::framing::IAC;
+use crate::format::mysql;
 
 /// The part of a greeting that says most: the SSH version line, MySQL's version, else the first
 /// line.
 pub fn headline(bytes: &[u8]) -> Untrusted {
-    let mysql = bytes.get(4..).filter(|_| is_mysql(bytes));
+    let mysql = bytes.get(mysql::HEAD..).filter(|_| mysql::is_first(bytes));
     let lines = || bytes.split(|b| *b == b'\n').map(|l| l.strip_suffix(b"\r").unwrap_or(l));
     let line = match mysql {
-        Some([0xff, _, _, error @ ..]) => error,
+        Some([mysql::ERROR, _, _, error @ ..]) => error,
         Some([_, version @ ..]) => version.split(|b| *b == 0).next().unwrap_or(version),
         _ if http2_frame(bytes).is_some() => {
             return Untrusted::new(http2_frame(bytes).map_or("", |(name, _)| name));
@@ -21,7 +23,7 @@ pub fn headline(bytes: &[u8]) -> Untrusted {
 /// Names the protocol of the first bytes from a peer; the port only settles what the bytes
 /// leave open.
 pub fn recognise(bytes: &[u8], port: u16) -> Option<&'static str> {
-    if is_mysql(bytes) {
+    if mysql::is_first(bytes) {
         let maria = bytes.windows(7).any(|w| w.eq_ignore_ascii_case(b"mariadb"));
         return Some(if maria { "mariadb" } else { "mysql" });
     }
@@ -59,9 +61,8 @@ pub fn version_line(banner: &[u8]) -> Option<usize> {
 /// `220-`), or is a whole MySQL packet. Where the named service greets with one line, any line
 /// is whole: it may be no greeting of that service at all.
 pub fn is_complete(banner: &[u8], protocol: Option<&str>) -> bool {
-    if is_mysql(banner) {
-        let [a, b, c, ..] = banner else { return false };
-        return banner.len() >= 4 + u32::from_le_bytes([*a, *b, *c, 0]) as usize;
+    if mysql::is_first(banner) {
+        return mysql::packet_size(banner).is_some_and(|size| banner.len() >= size);
     }
     if let Some((_, length)) = http2_frame(banner) {
         return banner.len() >= length;
@@ -78,17 +79,6 @@ pub fn is_complete(banner: &[u8], protocol: Option<&str>) -> bool {
     known && (lines || recognise(banner, 0).is_some())
 }
 
-/// The number and the words of an error that a MySQL server sends in a packet.
-pub fn mysql_error(packet: &[u8]) -> Option<(u16, &[u8])> {
-    let [_, _, _, _, 0xff, low, high, text @ ..] = packet else { return None };
-    // Behind a `#` five characters of SQLSTATE.
-    let words = match text {
-        [b'#', _, _, _, _, _, words @ ..] => words,
-        words => words,
-    };
-    Some((u16::from_le_bytes([*low, *high]), words))
-}
-
 /// SETTINGS or GOAWAY on stream 0, which is how an HTTP/2 server begins and how it refuses
 /// (RFC 9113 sections 4.1, 6.5, 6.8); the name, and how long the frame is.
 fn http2_frame(bytes: &[u8]) -> Option<(&'static str, usize)> {
@@ -102,17 +92,10 @@ fn http2_frame(bytes: &[u8]) -> Option<(&'static str, usize)> {
     Some((name, 9 + length))
 }
 
-/// A MySQL packet (length, sequence 0) with a protocol 10 greeting or an error.
-fn is_mysql(bytes: &[u8]) -> bool {
-    matches!(bytes, [_, _, 0, 0, 0x0a, b'0'..=b'9', ..] | [_, _, 0, 0, 0xff, _, _, ..])
-}
-
 /// Protocols that greet with a line of text, or with several.
 const LINES: [&str; 6] = ["smtp", "lmtp", "pop3", "imap", "ftp", "nntp"];
 
-/// The byte that begins a telnet command, and the port of telnet (RFC 854).
-pub const IAC: &[u8] = b"\xff";
-
+/// The port of telnet (RFC 854).
 pub const TELNET: u16 = 23;
 
 /// How the first bytes give a protocol away: beginning, a word in it, ports, name. First
@@ -158,6 +141,6 @@ const SIGNATURES: [Signature; 40] = [
     (b"reach listen:", b"", &[], "reach listen"),
     (b"\xff\xfb", b"", &[], "telnet"),
     (b"\xff\xfd", b"", &[], "telnet"),
-    (IAC, b"", &[TELNET], "telnet"),
+    (&[IAC], b"", &[TELNET], "telnet"),
     (b"\x15\x03", b"", &[], "tls"),
 ];

@@ -3,6 +3,9 @@
 //!   dns           messages from and to name servers
 //!   netlink       the kernel's tables of the network
 //!   socket_table  a row of /proc/net/tcp, and the names of the states
+//!   der           elements of BER and DER, numbers, times, OIDs
+//!   framing       where a line or message of the other protocols ends
+//!   mysql         packets of MySQL: greetings and errors
 //!   banner        which protocol a service speaks, by what it says first
 //!   http          heads of HTTP/1 answers
 //!   tls           records, alerts, ServerHellos and the names of their numbers
@@ -11,6 +14,9 @@
 pub mod dns;
 pub mod netlink;
 pub mod socket_table;
+pub mod der;
+pub mod framing;
+pub mod mysql;
 pub mod banner;
 pub mod http;
 pub mod tls;

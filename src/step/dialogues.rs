@@ -1,5 +1,9 @@
 //! In: nothing. Out: who says what in each STARTTLS dialogue, and how its lines or messages end.
 
+use crate::format::framing::{
+    self, element, ldap_message, line, postgres_answer, telnet_command, tpkt,
+};
+use crate::format::mysql;
 use crate::target;
 
 use Meaning::{Absent, Bad, Good, More, Unknown};
@@ -164,12 +168,11 @@ pub const DIALOGUES: [Step; 76] = [
     Begin("ldap", ldap_message),
     Say(b"\x30\x1d\x02\x01\x01\x77\x18\x80\x161.3.6.1.4.1.1466.20037"),
     Weigh(ldap_response),
-    Begin("mysql", mysql_packet),
+    Begin("mysql", mysql::packet_size),
     Weigh(mysql_greeting),
     Say(MYSQL_SSL_REQUEST),
-    // PostgreSQL protocol, SSLRequest: code 80877103
     Begin("postgres", postgres_answer),
-    Say(b"\0\0\0\x08\x04\xd2\x16\x2f"),
+    Say(framing::SSL_REQUEST),
     Words(&[(b"S", Good), (b"N", Bad), (b"E", Bad)]),
     // draft-altman-telnet-starttls-02: WILL, DO, and FOLLOWS from both ends. A server that
     // does not know the option answers DONT (RFC 854): nobody has to wait for its silence.
@@ -215,126 +218,21 @@ const XMPP_FEATURES: &[(&[u8], Meaning)] = &[
 const XMPP_PROCEED: &[(&[u8], Meaning)] =
     &[(b"<proceed", Good), (b"<failure", Bad), (b"<stream:error", Bad), (b"</stream", Bad)];
 
-/// "Interpret as command" (RFC 854).
-pub const IAC: u8 = 255;
-
-/// A line, with its line feed.
-fn line(bytes: &[u8]) -> Option<usize> {
-    Some(bytes.iter().position(|b| *b == b'\n')? + 1)
-}
-
-/// An element of an XMPP stream, or the tag that opens or closes the stream.
-fn element(bytes: &[u8]) -> Option<usize> {
-    let blank = bytes.iter().take_while(|b| b.is_ascii_whitespace()).count();
-    let rest = bytes.get(blank..)?;
-    match rest.first() {
-        _ if blank > 0 => return Some(blank),
-        Some(b'<') => {}
-        _ => return Some(bytes.len()),
-    }
-    let end = rest.iter().position(|b| *b == b'>')? + 1;
-    let tag = rest.get(..end)?;
-    let alone = tag.ends_with(b"/>") || matches!(tag, [_, b'?' | b'/', ..]);
-    if alone || tag.starts_with(b"<stream:stream") {
-        return Some(end);
-    }
-    let name = tag.get(1..)?.split(|b| b" \t\r\n>".contains(b)).next()?;
-    let close = [b"</", name, b">"].concat();
-    Some(rest.windows(close.len()).position(|w| w == close)? + close.len())
-}
-
-/// A packet of MySQL's protocol: three bytes of length, a sequence number.
-fn mysql_packet(bytes: &[u8]) -> Option<usize> {
-    let [a, b, c, _, ..] = bytes else { return None };
-    Some(u32::from_le_bytes([*a, *b, *c, 0]) as usize + 4)
-}
-
-/// A TPKT (RFC 1006 section 6).
-fn tpkt(bytes: &[u8]) -> Option<usize> {
-    match bytes {
-        [3, _, high, low, ..] => Some(usize::from(u16::from_be_bytes([*high, *low]))),
-        [3, ..] => None,
-        _ => Some(usize::MAX),
-    }
-}
-
-/// An LDAPMessage, a SEQUENCE (RFC 4511 section 4.1.1).
-fn ldap_message(bytes: &[u8]) -> Option<usize> {
-    match bytes {
-        [0x30, ..] => ber(bytes).map(|(head, length)| head.saturating_add(length)),
-        _ => Some(usize::MAX),
-    }
-}
-
-/// Header and content of a BER element, in bytes; definite lengths only (RFC 4511 section 5.1).
-fn ber(bytes: &[u8]) -> Option<(usize, usize)> {
-    match bytes {
-        [_, n @ 0..=0x7f, ..] => Some((2, usize::from(*n))),
-        [_, n @ 0x81..=0x84, rest @ ..] => {
-            let size = usize::from(n & 0x7f);
-            let length = rest.get(..size)?.iter().fold(0, |l, b| l << 8 | usize::from(*b));
-            Some((2 + size, length))
-        }
-        [_, _, ..] => Some((2, usize::MAX)),
-        _ => None,
-    }
-}
-
-/// PostgreSQL's answer to SSLRequest: one byte, or an ErrorResponse of today or of old.
-fn postgres_answer(bytes: &[u8]) -> Option<usize> {
-    match bytes {
-        [b'E', 0, a, b, c, ..] => Some(u32::from_be_bytes([0, *a, *b, *c]) as usize + 1),
-        [b'E'] | [b'E', 0, ..] => None,
-        [b'E', ..] => Some(bytes.iter().position(|b| *b == 0)? + 1),
-        _ => Some(1),
-    }
-}
-
-/// A telnet command (RFC 854), a subnegotiation (RFC 855), or the text up to the next one.
-fn telnet_command(bytes: &[u8]) -> Option<usize> {
-    match bytes {
-        [IAC, 250, rest @ ..] => Some(rest.windows(2).position(|w| w == [IAC, 240])? + 4),
-        [IAC, 251..=254, _, ..] => Some(3),
-        [IAC] | [IAC, 251..=254] => None,
-        [IAC, ..] => Some(2),
-        _ => Some(bytes.iter().position(|b| *b == IAC).unwrap_or(bytes.len())),
-    }
-}
-
-/// The greeting must have CLIENT_SSL among its capabilities (MySQL protocol, HandshakeV10); an
-/// ERR packet comes instead if this host is blocked or there are too many connections.
+/// An ERR packet comes instead of a greeting if this host is blocked or there are too many
+/// connections.
 fn mysql_greeting(packet: &[u8]) -> Meaning {
-    match packet.get(4..) {
-        Some([0xff, _, _, ..]) => Bad,
-        Some([10, rest @ ..]) => {
-            // The version ends with a NUL; then thread id (4), scramble (8), filler (1).
-            let version = rest.iter().position(|b| *b == 0);
-            let low = version.and_then(|end| rest.get(end + 14..end + 16));
-            match low {
-                Some([_, high]) if high & 0x08 != 0 => Good,
-                Some(_) => Absent,
-                None => Unknown,
-            }
-        }
-        _ => Unknown,
+    match mysql::offers_tls(packet) {
+        Some(true) => Good,
+        Some(false) => Absent,
+        None if mysql::error(packet).is_some() => Bad,
+        None => Unknown,
     }
 }
 
 /// The ExtendedResponse to StartTLS (RFC 4511 section 4.14.2): resultCode 0 is the go-ahead.
 fn ldap_response(message: &[u8]) -> Meaning {
-    let inside = |bytes: &[u8], tag: u8| {
-        let (head, length) = ber(bytes).filter(|_| bytes.first() == Some(&tag))?;
-        let (content, rest) = bytes.get(head..)?.split_at_checked(length)?;
-        Some((content.to_vec(), rest.to_vec()))
-    };
-    let code = || {
-        let (message, _) = inside(message, 0x30)?;
-        let (_id, operation) = inside(&message, 0x02)?;
-        let (response, _) = inside(&operation, 0x78)?;
-        inside(&response, 0x0a)
-    };
-    match code() {
-        Some((code, _)) if code == [0] => Good,
+    match framing::ldap_result(message) {
+        Some([0]) => Good,
         Some(_) => Bad,
         None => Unknown,
     }

@@ -2,7 +2,9 @@
 
 use crate::base::deadline::Deadline;
 use crate::base::text::Untrusted;
-use crate::format::banner::{IAC, TELNET, headline, is_complete, recognise, version_line};
+use crate::format::banner::{TELNET, headline, is_complete, recognise, version_line};
+use crate::format::framing::IAC;
+use crate::format::mysql;
 use crate::step::connect::{self, Wire};
 use crate::target::Service;
 use std::io::Read;
@@ -60,7 +62,7 @@ pub fn greet(
             break End::Complete;
         }
         // Nothing ends what telnet says first: options, or a prompt.
-        if banner.starts_with(IAC) || port == TELNET {
+        if banner.starts_with(&[IAC]) || port == TELNET {
             wire.set_deadline(Deadline::after(QUIET).no_later_than(deadline));
         }
         if banner.len() > BANNER_MAX {
@@ -83,7 +85,7 @@ impl Greeting {
 
     /// Whether a MySQL server waits for a login.
     pub fn is_mysql(&self) -> bool {
-        self.end == End::Complete && matches!(self.banner.bytes(), [_, _, 0, 0, 0x0a, ..])
+        self.end == End::Complete && mysql::is_greeting(self.banner.bytes())
     }
 
     pub fn is_silent(&self) -> bool {

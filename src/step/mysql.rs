@@ -6,6 +6,7 @@
 
 use crate::base::deadline::Deadline;
 use crate::base::text::Untrusted;
+use crate::format::mysql::{HEAD, OK, SWITCH, packet_size};
 use crate::step::connect::{self, Wire};
 use crate::step::reply::{self, End, Reply};
 use std::io::{self, Read, Write};
@@ -51,9 +52,8 @@ fn dialogue(wire: &mut Wire, reply: &mut Reply) -> io::Result<Vec<u8>> {
 fn packet(wire: &mut Wire) -> io::Result<Vec<u8>> {
     let mut packet = vec![0; HEAD];
     wire.read_exact(&mut packet)?;
-    let [a, b, c, _] = *packet.as_slice() else { return Ok(packet) };
-    let length = u64::from(u32::from_le_bytes([a, b, c, 0])).min(PACKET_MAX);
-    wire.take(length).read_to_end(&mut packet)?;
+    let length = packet_size(&packet).unwrap_or(HEAD) - HEAD;
+    wire.take((length as u64).min(PACKET_MAX)).read_to_end(&mut packet)?;
     Ok(packet)
 }
 
@@ -67,10 +67,5 @@ const QUIT: &[u8] = b"\x01\0\0\0\x01";
 /// that the login was sent.
 pub const PATIENCE: Duration = Duration::from_millis(300);
 
-/// The first byte of an answer.
-const OK: u8 = 0;
-const SWITCH: u8 = 0xfe;
-
-/// Length and number of a packet, in bytes; the longest answer to a login is an error's.
-const HEAD: usize = 4;
+/// Bytes of the longest answer to a login, an error's.
 const PACKET_MAX: u64 = 1024;

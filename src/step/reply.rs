@@ -3,7 +3,9 @@
 use crate::base::deadline::Deadline;
 use crate::base::text::Untrusted;
 use crate::format::banner;
+use crate::format::framing::SSL_REQUEST;
 use crate::format::http::{AGENT, Head, head};
+use crate::format::mysql;
 use crate::step::connect::{self, Channel, Delivery};
 use crate::step::tls;
 use crate::target::retype::{self, About};
@@ -254,7 +256,7 @@ impl Reply {
         match (&self.head, self.answer()) {
             (Some(head), _) => head.line.clone(),
             (None, []) => banner::headline(self.text.bytes()),
-            (None, answer) => match banner::mysql_error(answer) {
+            (None, answer) => match mysql::error(answer) {
                 Some((_, words)) if self.protocol == Protocol::Mysql => Untrusted::new(words),
                 _ => banner::headline(answer),
             },
@@ -357,9 +359,6 @@ pub fn redirect(location: &Untrusted, target: &Target) -> Option<String> {
 
 /// The inline form of a Redis command, which needs no login to be answered.
 const PING: &[u8] = b"PING\r\n";
-
-/// PostgreSQL's SSLRequest: length 8, code 80877103. Answered by `S` or `N` before any login.
-const SSL_REQUEST: &[u8] = &[0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
 
 /// Bytes of an answer that are read and searched: web servers limit their own heads to 8 KiB.
 const KEPT: usize = 16 << 10;

@@ -3,10 +3,11 @@
 use crate::base::deadline::Deadline;
 use crate::base::text::{self, Untrusted};
 use crate::format::banner;
+use crate::format::framing::IAC;
 use crate::step::connect::{End, Wire};
 use crate::step::dialogues::Meaning::{Absent, Bad, Good, More, Unknown};
 use crate::step::dialogues::Step::{self, Begin, Offers, Say};
-use crate::step::dialogues::{DIALOGUES, Frame, IAC, begins};
+use crate::step::dialogues::{DIALOGUES, Frame, begins};
 use std::io::{Read, Write};
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 //! The answer of the application.
 
 use crate::base::text::Note;
-use crate::format::banner;
+use crate::format::mysql;
 use crate::format::tls::{alert_name, blames_client};
 use crate::step::connect::{self, End::Late};
 use crate::step::hello::{self, Question};
@@ -43,7 +43,7 @@ pub fn reply_failure(reply: &Reply) -> Option<Keyword> {
             }
             // It is refused anyway; but these are refused whatever their name is.
             (Protocol::Mysql, a) => {
-                let refused = banner::mysql_error(a).is_some_and(|(n, _)| NOT_LET_IN.contains(&n));
+                let refused = mysql::error(a).is_some_and(|(n, _)| NOT_LET_IN.contains(&n));
                 refused.then_some(Keyword::ReplyRejected)
             }
             (Protocol::Text, _) => other,

@@ -7,6 +7,7 @@ use crate::base::sys;
 use crate::base::text::{Note, hex};
 use crate::format::banner;
 use crate::format::client_hello::Hello;
+use crate::format::framing::SSL_REQUEST;
 use crate::format::tls::{HANDSHAKE, alert_name, handshake_bytes, hello_size, version_name};
 use crate::step::tls::{self, Outcome};
 use rustls::ServerConnection;
@@ -288,7 +289,7 @@ const REQUESTS: [(&[u8], &str); 16] = [
     (b"PROXY ", "PROXY v1"),
     (b"\r\n\r\n\0\r\nQUIT\n", "PROXY v2"),
     // SSLRequest (postgresql.org, protocol-message-formats).
-    (b"\0\0\0\x08\x04\xd2\x16\x2f", "postgres"),
+    (SSL_REQUEST, "postgres"),
     (b"*1\r\n", "redis"),
     (b"*2\r\n", "redis"),
     (b"\x04\x01", "socks4"),

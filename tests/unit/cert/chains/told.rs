@@ -268,7 +268,7 @@ fn odd_certificates_are_shown_as_far_as_they_can_be_read() {
 
 #[test]
 fn odd_dates_are_read_and_told() {
-    use crate::cert::der::{Der, time};
+    use crate::format::der::{Der, time};
     let read = |tag: u8, text: &str| time(&mut Der(&bytes(tag, text.as_bytes()).encode()));
     let moment = 1_800_000_000;
     assert_eq!(read(0x17, "270115080000Z"), Some((moment, true)));
@@ -296,7 +296,7 @@ fn keys_of_every_curve_have_a_size() {
         let whole = info.encode();
         crate::cert::key::Key::read(Der(&whole).expect(0x30).unwrap().0).unwrap().text()
     };
-    use crate::cert::der::Der;
+    use crate::format::der::Der;
     let curve = |curve: &[u8], point: &[u8]| {
         let kind = sequence(vec![oid(&[0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1]), oid(curve)]);
         read(sequence(vec![kind, bytes(0x03, &[&[0], point].concat())]))

@@ -1,8 +1,28 @@
-//! In: bytes of a stranger. Out: the DER elements in them, and what the simple ones say.
+//! In: bytes of a stranger. Out: the BER or DER elements in them, and what the simple ones say.
 
 use crate::base::calendar::{DAY, days};
 use crate::base::text::{hex, lookup};
 use std::borrow::Cow;
+
+/// Bytes of the header and of the contents of the BER element that begins here, its tag one
+/// byte (X.690 section 8.1). `None`: more must come to tell. A length of more than four bytes,
+/// or without an end, is `usize::MAX`: no bytes are that many.
+pub fn header(bytes: &[u8]) -> Option<(usize, usize)> {
+    match bytes {
+        [_, n @ 0..=0x7f, ..] => Some((2, usize::from(*n))),
+        [_, n @ 0x81..=0x84, rest @ ..] => {
+            let size = usize::from(n & 0x7f);
+            Some((2 + size, sum(rest.get(..size)?)))
+        }
+        [_, _, ..] => Some((2, usize::MAX)),
+        _ => None,
+    }
+}
+
+/// The number in at most four bytes, the highest first.
+fn sum(bytes: &[u8]) -> usize {
+    bytes.iter().fold(0, |sum, byte| sum << 8 | usize::from(*byte))
+}
 
 /// A place in DER. It only ever moves forward and never looks outside its slice.
 #[derive(Clone, Copy)]
@@ -13,20 +33,14 @@ impl<'a> Der<'a> {
     /// an end or longer than it has to be, and a tag of several bytes, are refused, because
     /// two readers could see two things in it (X.690 section 10.1).
     pub fn element(&mut self) -> Option<(u8, Der<'a>)> {
-        let (&[tag, first], mut rest) = self.0.split_first_chunk()?;
-        let mut length = usize::from(first);
-        if first >= 0x80 {
-            let (bytes, after) = rest.split_at_checked(usize::from(first & 0x7f))?;
-            length = bytes.iter().fold(0, |sum, byte| (sum << 8) | usize::from(*byte));
-            let shortest = bytes.first().is_some_and(|byte| *byte != 0) && length >= 0x80;
-            if bytes.len() > 4 || !shortest {
-                return None;
-            }
-            rest = after;
-        }
-        if tag & 0x1f == 0x1f {
+        let (size, length) = header(self.0)?;
+        let tag = *self.0.first()?;
+        // Without `size - 2` bytes of length it would have been shorter.
+        let shortest = size == 2 || length >= 0x80 && length >> (8 * (size - 3)) != 0;
+        if !shortest || tag & 0x1f == 0x1f {
             return None;
         }
+        let rest = self.0.get(size..)?;
         let (contents, after) = rest.split_at_checked(length)?;
         self.0 = after;
         Some((tag, Der(contents)))
@@ -66,7 +80,7 @@ impl<'a> Der<'a> {
         match self.0 {
             [] | [0x80..=0xff, ..] => None,
             bytes if bytes.len() > 4 => Some(usize::MAX),
-            bytes => Some(bytes.iter().fold(0, |sum, byte| (sum << 8) | usize::from(*byte))),
+            bytes => Some(sum(bytes)),
         }
     }
 
