@@ -49,7 +49,7 @@ use step::reply::{self, End, Protocol, Reply};
 use step::second::{Again, Inquiry, has_wrong_name};
 use step::tls::{self, Handshake, Sealed};
 use step::{greet, hello, mysql, places, starttls, tunnel};
-use target::{Target, TlsMode};
+use target::{NO_PORT, Target, TlsMode};
 use verdict::Verdict;
 
 /// The limit of each step, unless an option says otherwise: an absolute budget, not a time
@@ -89,6 +89,10 @@ fn run(args: Vec<OsString>, lang: Lang) -> Result<u8, Stop> {
             })
         }
         Command::Help(page) => Ok(report::print(&page).map(|()| 0)?),
+        Command::Usage(page) => {
+            report::aside(&page);
+            Ok(cli::EXIT_USAGE)
+        }
         Command::Box(parser) => box_view::run(parser, lang),
         Command::Compare(parser) => compare::run(parser, lang),
         Command::Listen(parser) => listen::run(parser, lang),
@@ -127,7 +131,12 @@ fn check_one(target: &Target, job: &Check, out: &Mutex<Output>) -> io::Result<Ve
         }
     };
     let probe = walk_all(target, &job.options, &watch);
-    let verdict = verdict::infer(&probe, target, job.policy);
+    let mut verdict = verdict::infer(&probe, target, job.policy);
+    if job.asks_port && verdict.exit == 0 {
+        verdict.exit = cli::EXIT_USAGE;
+        report::aside(&report::which_port(target, job.style));
+        return Ok(verdict);
+    }
     say(&job.conclusion(target, &probe, &verdict));
     let pem = probe.pem();
     if let Some(path) = job.pem.as_ref().filter(|_| !pem.is_empty()) {
@@ -194,8 +203,8 @@ fn find(
         watch(Step::Lookup(lookup));
     }
     let known = beyond.as_ref().map(|lookup| lookup.addrs.first().copied());
-    if known == Some(None) {
-        // Without an address there is nothing to ask the proxy for.
+    if known == Some(None) || target.port == NO_PORT {
+        // Without an address there is nothing to ask the proxy for; a name alone is looked up.
         addrs.clear();
     }
     let (paths, elapsed) = (Vec::new(), clock.elapsed());

@@ -3,21 +3,22 @@
 use crate::base::deadline::Timeouts;
 use crate::base::files;
 use crate::base::sys::{self, SocketOptions};
-use crate::base::text::{Lang, Note, shown};
+use crate::base::text::{self, Lang, Note, shown};
 use crate::cert::identity::ClientIdentity;
 use crate::cert::proof::NoVerify;
 use crate::cert::trust::Trust;
 use crate::cli::job::{Again, Check, Form, Plan};
-use crate::cli::list::{self, Keys, ROWS_MAX, Reader, Row};
+use crate::cli::list::{self, Keys, NO_PORT_KEY, ROWS_MAX, Reader, Row};
 use crate::cli::options::{Draft, Limits, TLS, TLS_ASKED};
 use crate::cli::style;
 use crate::cli::values::{bad_file, contradiction};
+use crate::report;
 use crate::step::record::Options;
 use crate::step::resolve::{self, Family};
 use crate::step::tls::Versions;
 use crate::step::tunnel;
 use crate::target::retype::Given;
-use crate::target::{Dial, Host, Proxy, Target, TlsMode};
+use crate::target::{Dial, Host, NO_PORT, Proxy, Target, TlsMode, without_login};
 use crate::verdict::Policy;
 use crate::verdict::expect::Tag;
 use std::io::{self, ErrorKind, Read};
@@ -91,6 +92,11 @@ impl Draft {
         let plan = self.plan(tags);
         let shown = !self.json && !self.quiet && plan.single;
         let large = shown && matches!(plan.again, Again::Once);
+        let style = style(lang, self.verbose);
+        if targets.iter().any(|target| target.login) {
+            report::remark(&Note::new("usage.login"), style);
+        }
+        let asks_port = !self.dns_only && targets.iter().any(|target| target.port == NO_PORT);
         match &self.pem {
             Some(_) if targets.len() > 1 => return Err(Note::new("usage.onepem")),
             Some(_) if !plan.single => return Err(contradiction("--pem", "expect=")),
@@ -104,7 +110,8 @@ impl Draft {
                 (_, true) => Form::Brief,
                 _ => Form::Steps,
             },
-            style: style(lang, self.verbose),
+            style,
+            asks_port,
             plan,
             pem: self.pem.clone(),
             compare: self.compare.clone(),
@@ -212,7 +219,16 @@ impl<'a> Common<'a> {
             (n, _) if n > ROWS_MAX => Err(Note::new("usage.toomany").with("most", ROWS_MAX)),
             (0, _) if self.draft.lists.is_empty() => Err(Note::new("usage.notarget")),
             (0, _) => Err(Note::new("usage.emptylist")),
-            _ => Ok(rows),
+            (n, _) => {
+                // Of one name the addresses are shown; there is nothing to show of an address.
+                let asked = |t: &&Target| n > 1 || matches!(t.host, Host::Ip(..));
+                let portless = |t: &&Target| t.port == NO_PORT && !self.draft.dns_only;
+                match rows.targets.iter().filter(portless).find(asked) {
+                    Some(target) => Err(Note::new(NO_PORT_KEY)
+                        .with("host", text::place(&target.host.to_string(), PROPOSED))),
+                    None => Ok(rows),
+                }
+            }
         }
     }
 
@@ -220,21 +236,30 @@ impl<'a> Common<'a> {
     fn typed(&self, all: &mut Rows) {
         let mut rest = self.draft.words.iter().map(String::as_str).peekable();
         while let Some(word) = rest.next().filter(|_| !all.is_full()) {
-            let alone = list::expand(word, None);
-            // Digits alone are no host, so also behind a target that has its port.
-            let is_port = |next: &&str| {
-                next.bytes().all(|b| b.is_ascii_digit())
-                    || alone.is_err() && !next.contains([':', '.', '/', '='])
-            };
-            let targets = match rest.next_if(is_port) {
-                Some(port) => list::expand(word, Some(port)),
-                None => alone,
+            let names = self.draft.dns_only || self.draft.may_ask_port;
+            let alone = list::expand(word, None, false);
+            let mut ports = Vec::new();
+            while let Some(port) = rest.next_if(|next| {
+                if self.draft.dns_only {
+                    return false;
+                }
+                // Digits alone are no host, so also behind a target that has its port.
+                let number = next.split('/').next().unwrap_or(next);
+                number.bytes().all(|b| b.is_ascii_digit())
+                    || ports.is_empty() && alone.is_err() && !next.contains([':', '.', '/', '='])
+            }) {
+                ports.push(port);
+            }
+            let targets = match ports.as_slice() {
+                [] if names => list::expand(word, None, true),
+                [] => alone,
+                ports => list::expand(word, Some(&ports.join(",")), false),
             };
             let keys: Vec<&str> =
                 std::iter::from_fn(|| rest.next_if(|next| list::is_key(next))).collect();
             let rows = targets.and_then(|targets| list::rows(targets, keys.into_iter()));
             if let Err(note) = rows.and_then(|rows| self.add(rows, all)) {
-                all.bad.push((format!("{}: ", shown(word)), note));
+                all.bad.push((format!("{}: ", without_login(word)), note));
             }
         }
     }
@@ -245,7 +270,9 @@ impl<'a> Common<'a> {
         let count = lines().count().min(ROWS_MAX);
         all.targets.reserve_exact(count);
         all.tags.reserve_exact(count);
-        let (mut reader, file) = (Reader::default(), shown(&path.to_string_lossy()));
+        let file = shown(&path.to_string_lossy());
+        let mut reader = Reader::default();
+        reader.names = self.draft.dns_only;
         for (at, line) in lines().enumerate() {
             if all.is_full() {
                 break;
@@ -299,6 +326,9 @@ impl<'a> Common<'a> {
             (Some(true), Some(protocol)) => target.tls = TlsMode::Upgrade(protocol),
             (Some(true), None) => target.tls = TlsMode::Implicit,
             _ => {}
+        }
+        if draft.dns_only {
+            (target.port, target.tls, target.path) = (NO_PORT, TlsMode::Never, None);
         }
         self.proxy_for(&mut target, &keys)?;
         self.fits(&target)?;
@@ -371,6 +401,9 @@ fn read_list(path: &Path) -> Result<Vec<u8>, Note> {
         _ => Err(Note::new("usage.toomany").with("most", ROWS_MAX)),
     }
 }
+
+/// The port that most names mean.
+const PROPOSED: u16 = 443;
 
 /// Bytes of a list: so many rows of 160 bytes.
 const LIST_MAX: u64 = 16 << 20;

@@ -22,6 +22,8 @@ pub struct Check {
     pub plan: Plan,
     /// `--trace`: the hops as well, if the connect fails.
     pub trace: bool,
+    /// The only target has no port: it is looked up, and the port is asked for.
+    pub asks_port: bool,
 }
 
 /// Of several targets, or of one that is checked again: who, how often, in which order.

@@ -5,8 +5,9 @@ use crate::base::text::{Note, shown};
 use crate::cli::values::{parse_need, parse_sni, parse_starttls};
 use crate::step::tunnel;
 use crate::target::level::Level;
+use crate::target::pasted::{folded, places};
 use crate::target::retype::{Given, quoted};
-use crate::target::{Dial, Proxy, Sni, Target, parse_port};
+use crate::target::{Dial, NO_PORT, Proxy, Sni, Target, TlsMode, parse_port};
 use crate::verdict::expect::{Expect, Tag};
 use std::net::IpAddr;
 use std::time::Duration;
@@ -75,14 +76,36 @@ pub fn rows<'a>(
 }
 
 /// One target, or one for each port of `host:80,443` and `host:8000-8010`, at most `ROWS_MAX`;
-/// the ports may be a word of their own.
-pub fn expand(word: &str, port: Option<&str>) -> Result<Vec<Target>, Note> {
+/// the ports may be a word of their own. Of a paste, one for each place in it. `names`: a name
+/// needs no port.
+pub fn expand(word: &str, port: Option<&str>, names: bool) -> Result<Vec<Target>, Note> {
+    let (word, port) = (folded(word), port.map(folded));
+    let mut targets = Vec::new();
+    for place in places(&word) {
+        match ports_of(&place, port.as_deref(), &mut targets) {
+            Err(note) if names && note.key == NO_PORT_KEY => {
+                let target = Target::parse(&place, Some("1"))?;
+                targets.push(Target { port: NO_PORT, tls: TlsMode::Never, ..target });
+            }
+            done => done?,
+        }
+    }
+    // What an `@` follows in `jdbc:oracle:thin:@h` is no login.
+    let login = word.split_once('@').is_some_and(|(login, _)| !login.ends_with(':'));
+    targets.iter_mut().for_each(|target| target.login = login);
+    Ok(targets)
+}
+
+/// The targets of one place.
+fn ports_of(word: &str, port: Option<&str>, targets: &mut Vec<Target>) -> Result<(), Note> {
     let (host, list) = match (port, word.rsplit_once(':')) {
         (Some(list), _) => (word, list),
         (None, Some((host, list))) if is_list(list) && !word.contains("://") => (host, list),
-        _ => return Target::parse(word, None).map(|target| vec![target]),
+        _ => {
+            targets.push(Target::parse(word, None)?);
+            return Ok(());
+        }
     };
-    let mut targets = Vec::new();
     for item in list.split(',').map(str::trim) {
         let (from, to) = match item.split_once('-') {
             Some((from, to)) if is_list(item) => (parse_port(from)?, parse_port(to)?),
@@ -98,7 +121,7 @@ pub fn expand(word: &str, port: Option<&str>) -> Result<Vec<Target>, Note> {
             targets.push(Target::parse(host, Some(&port.to_string()))?);
         }
     }
-    Ok(targets)
+    Ok(())
 }
 
 fn no_key(word: &str) -> Note {
@@ -120,6 +143,8 @@ fn is_list(port: &str) -> bool {
 /// Reads a list line by line, and remembers its heading.
 #[derive(Default)]
 pub struct Reader {
+    /// A name needs no port.
+    pub names: bool,
     /// What stands between the columns of every line, and their names in order.
     heading: Option<(char, Vec<&'static str>)>,
     /// A line was read that is no comment and not empty.
@@ -147,38 +172,53 @@ impl Reader {
 
     fn row(&self, text: &str) -> Result<Vec<Row>, Note> {
         if let Some((separator, columns)) = &self.heading {
-            return cells(&split(text, *separator)?, columns, true);
+            return self.cells(&split(text, *separator)?, columns, true);
         }
         // A cell may hold a `#`; words end there, whatever the comment holds.
         let bare = without_comment(text);
         match separator(bare) {
-            Some(separator) => cells(&split(text, separator)?, &COLUMNS, false),
-            None => words(bare),
+            Some(separator) => self.cells(&split(text, separator)?, &COLUMNS, false),
+            None => self.words(bare),
         }
     }
-}
 
-/// A line of columns. One without a heading may hold `key=value`, and nothing is ignored.
-fn cells(cells: &[String], columns: &[&str], headed: bool) -> Result<Vec<Row>, Note> {
-    let (mut host, mut port, mut keys) = ("", "", Vec::new());
-    for (at, cell) in cells.iter().enumerate() {
-        let cell = cell.trim();
-        match columns.get(at) {
-            _ if !headed && at > 0 && is_key(cell) => keys.push(cell.to_string()),
-            Some(&"host") => host = cell,
-            Some(&"port") => port = cell,
-            Some(&"") => {}
-            Some(key) => keys.push(format!("{key}={cell}")),
-            None if headed || cell.is_empty() => {}
-            None => keys.push(cell.to_string()),
+    /// A line of columns. One without a heading may hold `key=value`, and nothing is ignored.
+    fn cells(&self, cells: &[String], columns: &[&str], headed: bool) -> Result<Vec<Row>, Note> {
+        let (mut host, mut port, mut keys) = ("", "", Vec::new());
+        for (at, cell) in cells.iter().enumerate() {
+            let cell = cell.trim();
+            match columns.get(at) {
+                _ if !headed && at > 0 && is_key(cell) => keys.push(cell.to_string()),
+                Some(&"host") => host = cell,
+                Some(&"port") => port = cell,
+                Some(&"") => {}
+                Some(key) => keys.push(format!("{key}={cell}")),
+                None if headed || cell.is_empty() => {}
+                None => keys.push(cell.to_string()),
+            }
         }
+        if cells.iter().all(|cell| cell.trim().is_empty()) {
+            return Ok(Vec::new());
+        }
+        one_meaning(port)?;
+        let targets = expand(host, Some(port).filter(|p| !p.is_empty()), self.names)?;
+        rows(targets, keys.iter().map(String::as_str))
     }
-    if cells.iter().all(|cell| cell.trim().is_empty()) {
-        return Ok(Vec::new());
+
+    /// A line of blank-separated words: the target, its port if it has none, `key=value`.
+    fn words(&self, text: &str) -> Result<Vec<Row>, Note> {
+        let words = split(text, ' ')?;
+        // A blank of another script or page may have joined two words.
+        let parted = words.iter().flat_map(|word| match word.split_once('=') {
+            None if !word.is_ascii() => folded(word).split(' ').map(str::to_owned).collect(),
+            _ => vec![word.clone()],
+        });
+        let words: Vec<String> = parted.collect();
+        let mut words = words.iter().map(String::as_str).filter(|word| !word.is_empty()).peekable();
+        let target = words.next().unwrap_or_default();
+        let port = words.next_if(|word| !word.contains('='));
+        rows(expand(target, port, self.names)?, words)
     }
-    one_meaning(port)?;
-    let targets = expand(host, Some(port).filter(|p| !p.is_empty()))?;
-    rows(targets, keys.iter().map(String::as_str))
 }
 
 /// Refuses `5,432` in a column of ports: as a spreadsheet shows it, that is one number.
@@ -191,15 +231,6 @@ fn one_meaning(port: &str) -> Result<(), Note> {
             .with("port", port)),
         None => Ok(()),
     }
-}
-
-/// A line of blank-separated words: the target, its port if it has none, `key=value`.
-fn words(text: &str) -> Result<Vec<Row>, Note> {
-    let words = split(text, ' ')?;
-    let mut words = words.iter().map(String::as_str).filter(|word| !word.is_empty()).peekable();
-    let target = words.next().unwrap_or_default();
-    let port = words.next_if(|word| !word.contains('='));
-    rows(expand(target, port)?, words)
 }
 
 /// The line up to a `#` that begins a word outside of double quotes.
@@ -337,6 +368,9 @@ fn spaced(heading: &str) -> String {
 
 /// Rows of one run: every port of a host, or a /16. Each takes about 500 bytes.
 pub const ROWS_MAX: usize = 100_000;
+
+/// The sentence that asks for a port.
+pub const NO_PORT_KEY: &str = "usage.noport";
 
 /// The columns of a list without a heading.
 const COLUMNS: [&str; 3] = ["host", "port", "name"];

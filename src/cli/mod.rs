@@ -2,12 +2,14 @@
 //! that says what to type instead. Nothing here opens a file or a socket, but for `build`.
 //!
 //!   job      what a check is asked to do
+//!   habits   what people type for other programs
 //!   values   what the value of an option means
 //!   list     targets: a word, a line of a list, `key=value`
 //!   options  options as typed, and which cannot be meant together
 //!   build    from these, and the files that they name, to the job
 
 pub mod job;
+pub mod habits;
 pub mod values;
 pub mod list;
 pub mod options;
@@ -32,6 +34,8 @@ pub enum Command {
     Check(Box<Draft>),
     /// A page to print.
     Help(String),
+    /// The same, since nothing was asked for.
+    Usage(String),
     // These read the rest of the arguments themselves.
     Box(Parser),
     Compare(Parser),
@@ -135,9 +139,13 @@ pub fn style(lang: Lang, verbose: bool) -> Style {
 /// Reads the command line, without the program's name. `limits`: of steps, where none is given.
 pub fn parse(args: Vec<OsString>, lang: Lang, limits: Timeouts) -> Result<Command, Note> {
     let args = without_language(&args);
+    let first = args.first().and_then(|a| a.to_str()).unwrap_or_default();
+    let own = COMMANDS.split(' ').any(|command| command == first);
+    let args =
+        if own && !["talk", "trace"].contains(&first) { args } else { translated(&args, lang)? };
     let mut parser = Parser::from_args(args.clone());
-    let first = args.first().map(|a| a.to_string_lossy()).unwrap_or_default();
-    let command = match first.as_ref() {
+    let first = args.first().and_then(|a| a.to_str()).unwrap_or_default();
+    let command = match first {
         "box" => Command::Box,
         "compare" => Command::Compare,
         "listen" => Command::Listen,
@@ -145,15 +153,37 @@ pub fn parse(args: Vec<OsString>, lang: Lang, limits: Timeouts) -> Result<Comman
         "talk" => Command::Talk,
         "trace" => Command::Trace,
         "watch" => Command::Watch,
-        "" if args.is_empty() => return Err(Note::new("usage.notarget")),
+        "" if args.is_empty() => return Ok(Command::Usage(help("usage", lang)?)),
         "help" => {
             let topic = args.get(1).map_or("usage".into(), |topic| topic.to_string_lossy());
             return help(&topic, lang).map(Command::Help);
         }
-        _ => return main_command(parser, &args, lang, limits),
+        "version" if args.len() == 1 => return Ok(Command::Help(VERSION.to_string())),
+        _ => {
+            mistyped(&args)?;
+            return main_command(parser, &args, lang, limits);
+        }
     };
     let _ = parser.next();
     Ok(command(parser))
+}
+
+/// The arguments without the habits of other programs; what was done to them is said.
+fn translated(args: &[OsString], lang: Lang) -> Result<Vec<OsString>, Note> {
+    let all = habits::translate(args)?;
+    all.said.iter().for_each(|note| report::remark(note, style(lang, false)));
+    Ok(all.args)
+}
+
+/// A first word that is nearly a command and has no port.
+fn mistyped(args: &[OsString]) -> Result<(), Note> {
+    let word = |at: usize| args.get(at).and_then(|word| word.to_str()).unwrap_or_default();
+    let port = word(1).bytes().next().is_some_and(|b| b.is_ascii_digit());
+    let plain = word(0).bytes().all(|b| b.is_ascii_lowercase());
+    match habits::near(word(0), &|| COMMANDS.split(' ').collect()).filter(|_| plain && !port) {
+        Some(near) => Err(Note::new("usage.command").with("typed", word(0)).with("near", near)),
+        None => Ok(()),
+    }
 }
 
 /// The options and targets of the main command.
@@ -176,6 +206,8 @@ fn main_command(
         }
     }
     draft.contradictions()?;
+    let alone = ["-f", "--wait", "--every", "--csv", "--sni-compare", "--proxy", "--connect-to"];
+    draft.may_ask_port = !alone.iter().any(|option| draft.is_given(option));
     Ok(Command::Check(Box::new(draft)))
 }
 
@@ -222,9 +254,16 @@ impl From<Arg<'_>> for Typed {
 
 /// A page of the help texts.
 pub fn help(topic: &str, lang: Lang) -> Result<String, Note> {
+    let alias = ALIASES.iter().find(|(names, _)| names.split(' ').any(|name| name == topic));
+    let topic = alias.map_or(topic, |(_, page)| page);
     match text::message(lang, &format!("help {topic}")) {
         Some(page) => Ok(page + "\n"),
-        None => Err(Note::new("usage.topic").with("topic", shown(topic))),
+        None => {
+            let near = habits::near(topic, &|| TOPICS.split(' ').collect());
+            let key = if near.is_some() { "usage.neartopic" } else { "usage.topic" };
+            let note = Note::new(key).with("topic", shown(topic)).with("known", TOPICS);
+            Err(note.with("near", near.unwrap_or_default()))
+        }
     }
 }
 
@@ -276,14 +315,28 @@ fn unknown(error: &lexopt::Error, command: &str, args: &[OsString]) -> Note {
             let typed = args.iter().filter_map(|a| a.to_str());
             let one_dash =
                 |a: &&str| a.len() > 2 && !a.starts_with("--") && a.starts_with(option.as_str());
-            match typed.clone().find(one_dash) {
-                // A value behind it may be a login.
-                Some(word) => {
-                    let name = word.split('=').next().unwrap_or(word);
-                    Note::new("usage.onedash").with("option", shown(name))
-                }
-                None => Note::new("usage.unknown").with("option", shown(option)),
-            }
+            let word = typed.clone().find(one_dash).unwrap_or(option);
+            // A value behind it may be a login.
+            let name = word.split('=').next().unwrap_or(word);
+            let page = text::message(Lang::En, &format!("help {command}")).unwrap_or_default();
+            let known = || {
+                let words = page.split(|c: char| !c.is_ascii_alphanumeric() && c != '-');
+                let check = if matches!(command, "talk" | "trace") { habits::OURS } else { "" };
+                let words = words.chain(check.split(' '));
+                words
+                    .filter(|word| word.len() > 3)
+                    .map(|word| word.trim_end_matches('='))
+                    .filter(|word| word.starts_with("--"))
+                    .collect::<Vec<_>>()
+            };
+            let long = ["-", name].concat();
+            let typed = if name.starts_with("--") { name } else { &long };
+            let note = match habits::near(typed, &known) {
+                _ if known().contains(&long.as_str()) => Note::new("usage.onedash"),
+                Some(near) => Note::new("usage.nearoption").with("near", near),
+                None => Note::new("usage.unknown"),
+            };
+            note.with("option", shown(name))
         }
         _ => Note::new("usage.unknown").with("option", "?"),
     };
@@ -292,7 +345,22 @@ fn unknown(error: &lexopt::Error, command: &str, args: &[OsString]) -> Note {
 
 const VERSION: &str = concat!("reach ", env!("CARGO_PKG_VERSION"), "\n");
 
-const EXIT_USAGE: u8 = 2;
+/// Nothing could be done with what was typed.
+pub const EXIT_USAGE: u8 = 2;
+
+const COMMANDS: &str = "box compare listen selftest talk trace watch help version";
+
+/// Topics of the help that stand on the page of another one.
+const ALIASES: [(&str, &str); 4] = [
+    ("ss lsof fuser", "netstat"),
+    ("nslookup host getent", "dig"),
+    ("traceroute tracert mtr nmap tcpdump", "ping"),
+    ("ncat netcat", "nc"),
+];
+
+/// The topics of the help, all that have a page and the best known others.
+const TOPICS: &str = "usage check starttls exit telnet nc curl wget openssl ssh netstat ss lsof dig \
+    nslookup ip ping traceroute nmap kubectl json watch listen talk trace box selftest compare many";
 
 /// Columns where the terminal does not say, and between which it is believed.
 const COLUMNS: usize = 100;

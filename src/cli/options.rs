@@ -3,6 +3,7 @@
 
 use crate::base::deadline::Timeouts;
 use crate::base::text::Note;
+use crate::cli::list::is_key;
 use crate::cli::values::{
     contradiction, limit, number, parse_alpn, parse_header, parse_names, parse_need, parse_server,
     parse_sni, parse_source, parse_starttls, parse_text, parse_versions, slash,
@@ -11,6 +12,7 @@ use crate::cli::{Wrong, take_language};
 use crate::step::resolve::Family;
 use crate::step::tls::Versions;
 use crate::target::level::Level;
+use crate::target::pasted::folded;
 use crate::target::retype::{Given, quoted};
 use crate::target::{ProxyHeader, Sni};
 use lexopt::{Parser, ValueExt};
@@ -44,6 +46,9 @@ pub struct Draft {
     pub no_verify: bool,
     pub pem: Option<PathBuf>,
     pub connect_only: bool,
+    pub dns_only: bool,
+    /// Where a name without a port may stand: it is looked up, and the port is asked for.
+    pub may_ask_port: bool,
     pub no_extra: bool,
     /// `--http`, and its path if it has one.
     pub http: Option<Option<String>>,
@@ -93,7 +98,12 @@ impl Draft {
         let word = word.into_string().map_err(|_| Note::new("usage.notutf8"))?;
         match &mut self.http {
             Some(path @ None) if word.starts_with('/') => *path = Some(word),
-            _ => self.words.push(word),
+            // A blank of another script or page may have joined host and port.
+            _ if is_key(&word) => self.words.push(word),
+            _ => match folded(&word) {
+                bare if bare.is_empty() || is_key(&bare) => self.words.push(bare.into_owned()),
+                bare => self.words.extend(bare.split_ascii_whitespace().map(str::to_owned)),
+            },
         }
         Ok(())
     }
@@ -130,6 +140,7 @@ impl Draft {
             "--no-verify" => self.no_verify = true,
             "--pem" => self.pem = Some(parser.value()?.into()),
             "-z" => self.connect_only = true,
+            "--dns-only" => self.dns_only = true,
             "--no-extra" => self.no_extra = true,
             "--http" => {
                 let path = parser.optional_value().map(|path| path.string()).transpose()?;
@@ -205,8 +216,10 @@ impl Draft {
             "--as-done" => self.as_done,
             "--ca" => self.ca.is_some(),
             "--cert" => self.cert.is_some(),
+            "--connect-to" => self.dial.is_some(),
             "--count" => self.count.is_some(),
             "--csv" => self.csv,
+            "--dns-only" => self.dns_only,
             "--every" => self.every.is_some(),
             "--expect" => self.expect.is_some(),
             "-f" => !self.lists.is_empty(),
@@ -214,9 +227,11 @@ impl Draft {
             "--jobs" => self.jobs.is_some(),
             "--json" => self.json,
             "--key" => self.key.is_some(),
+            "--need" => self.need.is_some(),
             "--no-tls" => self.tls == Some(false),
             "--no-verify" => self.no_verify,
             "--pem" => self.pem.is_some(),
+            "--proxy" => self.proxy.is_some(),
             "-q" => self.quiet,
             "--send" => self.send.is_some(),
             "--send-proxy" => self.send_proxy.is_some(),
@@ -287,8 +302,11 @@ pub const TLS_ASKED: usize = 4;
 const ASKS: [&str; 3] = ["--http", "--send", "--expect"];
 
 /// An option, and those that cannot be meant beside it.
-const EXCLUDES: [(&str, &[&str]); 13] = [
+const EXCLUDES: [(&str, &[&str]); 16] = [
     ("--trace", &["-f", "-q", "--wait", "--every", "--csv", "--sni-compare"]),
+    ("--dns-only", &["-z", "--need", "--proxy", "--trace", "--send-proxy"]),
+    ("--dns-only", &TLS),
+    ("--dns-only", &ASKS),
     ("-q", &["-v", "--json"]),
     ("-z", &TLS),
     ("-z", &ASKS),

@@ -30,6 +30,8 @@ use crate::base::deadline::millis;
 use crate::base::sys::Icmp;
 use crate::base::text::{self, Lang, Note, width};
 use crate::step::connect;
+use crate::target::Target;
+use crate::target::service::likely_ports;
 use crate::verdict::{icmp_name, os_error};
 use std::io::{self, Write};
 use std::time::Duration;
@@ -161,6 +163,15 @@ pub fn remark(note: &Note, style: Style) {
 /// What would not fit into the form of standard output: to standard error.
 pub fn aside(text: &str) {
     let _ = io::stderr().write_all(text.as_bytes());
+}
+
+/// What to type where the port is missing: a command on each line.
+pub fn which_port(target: &Target, style: Style) -> String {
+    let host = target.host.to_string();
+    let ports = likely_ports(&host).into_iter();
+    let lines: String = ports.map(|p| ["\n  reach ", &text::place(&host, p)].concat()).collect();
+    let note = Note::new("usage.whichport").with("host", host).render(style.lang);
+    Note::new("usage.prefix").with("text", note).render(style.lang) + &lines + "\n"
 }
 
 fn say(key: &'static str, style: Style) -> String {

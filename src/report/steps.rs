@@ -14,7 +14,7 @@ use crate::step::reply::{self, Reply};
 use crate::step::resolve::{Answer, Failure, Lookup, Source};
 use crate::step::starttls::{self, Upgrade};
 use crate::step::tunnel::{self, Tunnel};
-use crate::target::{Target, TlsMode};
+use crate::target::{NO_PORT, Target, TlsMode};
 use crate::verdict;
 use std::net::{IpAddr, SocketAddr};
 
@@ -56,8 +56,11 @@ pub fn step(step: &Step<'_>, target: &Target, style: Style) -> String {
 
 /// Rows for steps that were planned and that no address reached.
 pub fn not_reached(target: &Target, probe: &Probe, connect_only: bool, style: Style) -> String {
-    let tried = probe.paths.iter().any(|p| p.handshake.is_some());
     let mut rows = String::new();
+    if target.port == NO_PORT {
+        return rows;
+    }
+    let tried = probe.paths.iter().any(|p| p.handshake.is_some());
     if probe.paths.is_empty() {
         rows += &row("tcp", Mark::NotReached, "", None, style);
     }

@@ -2,10 +2,12 @@
 //!
 //!   level    how far a service has shown itself to work
 //!   service  the schemes, and who speaks first
+//!   pasted   characters and spellings that come with a paste
 //!   retype   what to type for the same check again
 
 pub mod level;
 pub mod service;
+pub mod pasted;
 pub mod retype;
 
 pub use service::{First, SERVICES, Service, service, usual_service};
@@ -23,7 +25,10 @@ use std::sync::Arc;
 #[derive(Clone)]
 pub struct Target {
     pub host: Host,
+    /// `NO_PORT`: it is only looked up.
     pub port: u16,
+    /// A login stood in front of the host: it is neither sent nor kept.
+    pub login: bool,
     /// Named by the scheme: then another protocol on the port is a failure.
     pub service: Option<&'static Service>,
     pub tls: TlsMode,
@@ -110,19 +115,23 @@ impl Target {
     /// Reads `host:port`, `[v6]:port`, `scheme://host[:port][/path]`, or a host whose port
     /// was given as a word of its own. Errors are the sentence that says what to type.
     pub fn parse(typed: &str, port: Option<&str>) -> Result<Self, Note> {
-        let (service, rest) = match typed.split_once("://") {
-            Some((scheme, rest)) => (Some(service(scheme)?), rest),
-            None => (None, typed),
-        };
+        let (scheme, rest) = typed.split_once("://").unwrap_or(("", typed));
+        let secure = ["tls", "ssl"].iter().any(|s| scheme.eq_ignore_ascii_case(s));
+        // `tcp` names no service, and so do these.
+        let none = secure || scheme.is_empty() || scheme.eq_ignore_ascii_case("tcp");
+        let service = if none { None } else { Some(service(scheme)?) };
         let end = rest.bytes().position(|b| matches!(b, b'/' | b'?' | b'#'));
         let end = end.unwrap_or(rest.len());
         let (authority, path) = rest.split_at_checked(end).unwrap_or((rest, ""));
-        if service.is_none() && !path.is_empty() {
-            return Err(Note::new("usage.path").with("typed", without_login(typed)));
-        }
         // A login in the URL is not needed to connect, and must not be shown.
         let place = authority.rsplit_once('@').map_or(authority, |(_, place)| place);
         let (host, own_port) = split_port(place, typed)?;
+        // Only a scheme has a path; without one it may be another way to write the port.
+        let own_port = match (own_port, if scheme.is_empty() { behind(path)? } else { Some("") }) {
+            (own, Some("")) => own,
+            (None, port @ Some(_)) => port,
+            _ => return Err(Note::new("usage.path").with("typed", without_login(typed))),
+        };
         let host = Host::parse(host)?;
         let port = match (own_port, port, service) {
             (Some(own), None, _) | (None, Some(own), _) => parse_port(own)?,
@@ -131,18 +140,21 @@ impl Target {
                 return Err(Note::new("usage.brackets").with("typed", without_login(typed)));
             }
             (None, None, Some(service)) => service.port,
-            (None, None, None) => return Err(Note::new("usage.noport").with("host", place)),
+            (None, None, None) => {
+                return Err(Note::new("usage.noport").with("host", [place, ":443"].concat()));
+            }
             (Some(_), Some(_), _) => {
                 return Err(Note::new("usage.twoports").with("typed", without_login(typed)));
             }
         };
-        let implicit = service.map_or(TLS_PORTS.contains(&port), |s| s.tls);
+        let implicit = secure || service.map_or(TLS_PORTS.contains(&port), |s| s.tls);
         let tls = if implicit { TlsMode::Implicit } else { TlsMode::Never };
         let asked = service.is_some_and(|s| s.name.starts_with("http"));
         let path = asked.then(|| request_path(path));
         Ok(Self {
             host,
             port,
+            login: false,
             service,
             tls,
             sni: Sni::Host,
@@ -200,9 +212,12 @@ impl Target {
 }
 
 impl Display for Target {
-    /// `host:port`, as it can be typed again.
+    /// `host:port`, as it can be typed again; without a port the host alone.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        text::write_place(f, &self.host.to_string(), self.port)
+        match self.port {
+            NO_PORT => self.host.fmt(f),
+            port => text::write_place(f, &self.host.to_string(), port),
+        }
     }
 }
 
@@ -217,8 +232,9 @@ impl Host {
         if text.is_empty() {
             return complain("usage.nohost");
         }
-        if !text.is_ascii() {
-            return complain("usage.idn");
+        if let Some(other) = text.chars().find(|c| !c.is_ascii()) {
+            let char = format!("U+{:04X}", u32::from(other));
+            return Err(Note::new("usage.idn").with("host", shown(text)).with("char", char));
         }
         let name = text.strip_suffix('.').unwrap_or(text);
         let valid = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
@@ -280,12 +296,34 @@ impl Dial {
     }
 }
 
-/// 1 to 65535, or the name of a service in the table.
+/// 1 to 65535, or the name of a service in the table; `/tcp` may stand behind it. The error names
+/// no word that is no number: it may be the password of a login whose host was forgotten.
 pub fn parse_port(text: &str) -> Result<u16, Note> {
-    let named = || SERVICES.iter().find(|s| s.name == text).map(|s| s.port);
-    match text.parse::<u16>() {
+    let number = match text.rsplit_once('/') {
+        Some((port, kind)) if kind.eq_ignore_ascii_case("tcp") => port,
+        Some((_, kind)) if kind.eq_ignore_ascii_case("udp") => return Err(Note::new("usage.udp")),
+        _ => text,
+    };
+    let named = || SERVICES.iter().find(|s| s.name == number).map(|s| s.port);
+    let plain = number.len() < 6 && number.bytes().all(|b| b.is_ascii_digit() || b == b'-');
+    match number.parse::<u16>() {
         Ok(port) if port > 0 => Ok(port),
-        _ => named().ok_or_else(|| Note::new("usage.port").with("port", shown(text))),
+        _ => named().ok_or_else(|| match plain {
+            true => Note::new("usage.port").with("port", number),
+            false => Note::new("usage.portname"),
+        }),
+    }
+}
+
+/// What a path without a scheme is: the port of `h/443`, or nothing but `/tcp`. `None`: a path.
+fn behind(path: &str) -> Result<Option<&str>, Note> {
+    let digits = |s: &str| s.bytes().all(|b| b.is_ascii_digit());
+    let path = path.strip_prefix('/').unwrap_or(path);
+    match path.to_ascii_lowercase().as_str() {
+        "tcp" => Ok(Some("")),
+        "udp" => Err(Note::new("usage.udp")),
+        bare if digits(bare.strip_suffix("/tcp").unwrap_or(bare)) => Ok(Some(path)),
+        _ => Ok(None),
     }
 }
 
@@ -310,11 +348,21 @@ fn split_port<'a>(place: &'a str, typed: &str) -> Result<(&'a str, Option<&'a st
     }
 }
 
-/// What was typed, to be quoted: nothing that may belong to a login.
-fn without_login(typed: &str) -> Untrusted {
+/// What was typed, to be quoted: nothing that may belong to a login. Behind a colon that is the
+/// port, or part of an address; else the host of the login was forgotten.
+pub fn without_login(typed: &str) -> Untrusted {
     let start = typed.find("://").map_or(0, |at| at + "://".len());
     let (scheme, rest) = typed.split_at_checked(start).unwrap_or(("", typed));
-    shown(&[scheme, rest.rsplit('@').next().unwrap_or(rest)].concat())
+    let rest = rest.rsplit('@').next().unwrap_or(rest);
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (place, path) = rest.split_at_checked(end).unwrap_or((rest, ""));
+    let plain = |tail: &str| tail.bytes().all(|b| b.is_ascii_hexdigit() || b":.,-[]%".contains(&b));
+    match place.split_once(':') {
+        Some((host, tail)) if !plain(tail) && !host.starts_with('[') => {
+            shown(&[scheme, host, ":…"].concat())
+        }
+        _ => shown(&[scheme, place, path].concat()),
+    }
 }
 
 /// An address literal with an optional `%scope`: a number or an interface's name.
@@ -335,6 +383,9 @@ fn request_path(path: &str) -> String {
     let path = path.split('#').next().unwrap_or("");
     if path.starts_with('/') { path.to_string() } else { format!("/{path}") }
 }
+
+/// The port of a name that is only looked up.
+pub const NO_PORT: u16 = 0;
 
 /// Longest DNS name in characters, without the trailing dot (RFC 1035 section 2.3.4).
 const NAME_MAX: usize = 253;

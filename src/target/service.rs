@@ -29,16 +29,35 @@ impl Service {
 
 /// The service that a scheme names.
 pub fn service(scheme: &str) -> Result<&'static Service, Note> {
-    let scheme = scheme.to_ascii_lowercase();
+    let typed = scheme.to_ascii_lowercase();
+    let alias = ALIASES.iter().find(|(alias, _)| *alias == typed);
+    let scheme = alias.map_or(typed.as_str(), |(_, name)| name);
     SERVICES
         .iter()
         .find(|s| s.name == scheme)
-        .ok_or_else(|| Note::new("usage.scheme").with("scheme", shown(&scheme)))
+        .ok_or_else(|| Note::new("usage.scheme").with("scheme", shown(scheme)))
 }
 
 /// The service that usually has this port: a hint, never a judgement.
 pub fn usual_service(port: u16) -> Option<&'static Service> {
     SERVICES.iter().find(|s| s.port == port)
+}
+
+/// Ports that a name without one may mean: those of services that it is called after, then the
+/// most common ones.
+pub fn likely_ports(name: &str) -> Vec<u16> {
+    let called = |s: &&Service| name.split(['.', '-']).any(|label| label.starts_with(s.name));
+    let mut ports: Vec<u16> = SERVICES.iter().filter(called).map(|s| s.port).collect();
+    ports.extend([443, 80, 22]);
+    let mut seen = Vec::new();
+    ports.retain(|port| {
+        !seen.contains(port) && {
+            seen.push(*port);
+            true
+        }
+    });
+    ports.truncate(LIKELY);
+    ports
 }
 
 const fn plain(
@@ -55,6 +74,21 @@ const fn secure(name: &'static str, port: u16, first: First) -> Service {
 }
 
 use First::{Client, Server};
+
+/// Ports that are proposed where none was given.
+const LIKELY: usize = 4;
+
+/// Schemes that say the same in another way.
+const ALIASES: [(&str, &str); 8] = [
+    ("ws", "http"),
+    ("wss", "https"),
+    ("sqlserver", "mssql"),
+    ("amqp+ssl", "amqps"),
+    ("mqtt+ssl", "mqtts"),
+    ("ssl+mqtt", "mqtts"),
+    ("redis+tls", "rediss"),
+    ("postgis", "postgres"),
+];
 
 /// Schemes and their ports (IANA service names; `tcp` and `tls` name none).
 pub const SERVICES: [Service; 46] = [

@@ -45,8 +45,8 @@ use crate::step::connect;
 use crate::step::record::{Path, Probe};
 use crate::step::resolve;
 use crate::step::tunnel;
-use crate::target::Target;
 use crate::target::retype::{About, again, options};
+use crate::target::{NO_PORT, Target};
 use cert::{handshake_notes, of_certificate};
 use dns::{SLOW, disagreements, of_lookup};
 use level::{level_of, weighed};
@@ -283,6 +283,11 @@ fn of_names(probe: &Probe, target: &Target) -> Finding {
     let lookup = probe.beyond.as_ref().filter(|_| !probe.lookup.addrs.is_empty());
     let asked = lookup.unwrap_or(&probe.lookup);
     if let Some(finding) = of_shortage(asked) {
+        return finding;
+    }
+    if target.port == NO_PORT && !asked.addrs.is_empty() {
+        let mut finding = Finding::new(Keyword::Ok).arg("host", &target.host);
+        finding.variant = "resolves";
         return finding;
     }
     let mut finding = of_lookup(asked);

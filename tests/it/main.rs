@@ -24,6 +24,8 @@ mod delivery;
 mod ends;
 /// What a service says before it is asked.
 mod greet;
+/// What is typed by habit, a name alone, a target as it was pasted.
+mod habits;
 /// Why a handshake fails, and which name gets which certificate.
 mod hello;
 /// The layout that keeps the tree readable.

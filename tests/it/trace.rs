@@ -442,7 +442,7 @@ fn what_cannot_be_meant_is_refused() {
     for (args, said) in [
         (&["trace", "h:1", "--tls"][..], "trace"),
         (&["trace", "h:1", "h:2"], "trace takes one target"),
-        (&["trace", "h:1", "--against", "x"], "x is no port"),
+        (&["trace", "h:1", "--against", "x"], "the port is neither a number"),
         (&["trace", "h:1", "--hops", "0"], "--hops"),
         (&["trace"], "what shall be checked?"),
     ] {

@@ -78,7 +78,7 @@ fn ports_may_have_names_in_the_first_line_as_well() {
         ("server,https,port of the web", &["server:443 port of the web ok"]),
         ("port-server,https,target", &["port-server:443 target ok"]),
         // Later than the first line nothing is a heading.
-        ("h:1\nname,host,port", &["h:1  ok", "usage.port"]),
+        ("h:1\nname,host,port", &["h:1  ok", "usage.portname"]),
         ("server,99999,port", &["usage.port"]),
         ("server:80 name=host, port", &["usage.key"]),
     ]);
@@ -117,8 +117,8 @@ fn headings_are_understood_by_their_words() {
         ("host,port,expected\nh,443,\"refused,timeout\"", &["h:443  tcp.refused,tcp.timeout"]),
         ("接続先,期待\nh:443,refused", &["h:443  tcp.refused"]),
         // No column of hosts, or no other.
-        ("name,port\nh,443", &["usage.port", "h:443  ok"]),
-        ("host,owner\nh,443", &["usage.port", "h:443  ok"]),
+        ("name,port\nh,443", &["usage.portname", "h:443  ok"]),
+        ("host,owner\nh,443", &["usage.portname", "h:443  ok"]),
     ]);
 }
 
