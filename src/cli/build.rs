@@ -10,13 +10,13 @@ use crate::cert::trust::Trust;
 use crate::cli::job::{Again, Check, Form, Plan};
 use crate::cli::list::{self, Keys, NO_PORT_KEY, ROWS_MAX, Reader, Row};
 use crate::cli::options::{Draft, Limits, TLS, TLS_ASKED};
-use crate::cli::style;
 use crate::cli::values::{bad_file, contradiction};
+use crate::cli::{proxy_variables, style};
 use crate::report;
 use crate::step::record::Options;
 use crate::step::resolve::{self, Family};
 use crate::step::tls::Versions;
-use crate::step::tunnel;
+use crate::target::proxy::from_variables;
 use crate::target::retype::Given;
 use crate::target::{Dial, Host, NO_PORT, Proxy, Target, TlsMode, without_login};
 use crate::verdict::Policy;
@@ -173,7 +173,7 @@ impl Sources {
             lists: draft.lists.iter().map(|list| read_list(list)).collect(),
             client,
             trust: Trust::load(ca, &root).map_err(bad)?,
-            variables: tunnel::variables(),
+            variables: proxy_variables(),
             key_log: std::env::var_os("SSLKEYLOGFILE").is_some_and(|f| !f.is_empty()),
             root,
         })
@@ -189,7 +189,7 @@ impl<'a> Common<'a> {
             dial: draft.dial.as_deref().map(Dial::parse).transpose()?,
             proxy: match draft.proxy.as_deref() {
                 Some("env") => Some(ProxyChoice::Environment),
-                Some(url) => Some(ProxyChoice::Given(tunnel::parse(url)?)),
+                Some(url) => Some(ProxyChoice::Given(Proxy::parse(url)?)),
                 None => None,
             },
             wants_tls: TLS.iter().any(|option| draft.is_given(option)),
@@ -345,7 +345,7 @@ impl<'a> Common<'a> {
             target.proxy = Some(proxy.clone());
             return Ok(());
         }
-        let ambient = tunnel::from_environment(&self.sources.variables, target);
+        let ambient = from_variables(&self.sources.variables, target);
         match (&self.proxy, ambient) {
             (Some(_), Some((_, proxy))) => target.proxy = Some(proxy?),
             (None, Some((variable, Ok(proxy)))) => {

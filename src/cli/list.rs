@@ -3,7 +3,6 @@
 use crate::base::deadline::parse_duration;
 use crate::base::text::{Note, shown};
 use crate::cli::values::{parse_need, parse_sni, parse_starttls};
-use crate::step::tunnel;
 use crate::target::level::Level;
 use crate::target::pasted::{folded, places};
 use crate::target::retype::{Given, quoted};
@@ -48,7 +47,7 @@ impl Keys {
             "tls" if value == "yes" => self.tls = Some(true),
             "tls" if value == "no" => self.tls = Some(false),
             "connect-to" => self.dial = Some(Dial::parse(value)?),
-            "proxy" => self.proxy = Some(tunnel::parse(value)?),
+            "proxy" => self.proxy = Some(Proxy::parse(value)?),
             "timeout" => {
                 let bad = Note::new("usage.duration").with("option", "timeout=");
                 let limit = parse_duration(value);

@@ -22,6 +22,7 @@ use crate::base::deadline::Timeouts;
 use crate::base::sys;
 use crate::base::text::{self, Lang, Note, shown};
 use crate::report::{self, Style};
+use crate::target::proxy::VARIABLES;
 use crate::verdict::Keyword;
 use lexopt::{Arg, Parser, ValueExt};
 use std::ffi::OsString;
@@ -119,6 +120,12 @@ fn known_language(text: &str) -> Result<Lang, Note> {
 /// The same, still to be read.
 pub fn take_language(parser: &mut Parser) -> Result<(), Wrong> {
     Ok(known_language(&parser.value()?.string()?).map(drop)?)
+}
+
+/// Those of the usual variables that name a proxy and are set, read once for all targets.
+pub fn proxy_variables() -> Vec<(&'static str, String)> {
+    let get = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+    VARIABLES.iter().filter_map(|name| Some((*name, get(name)?))).collect()
 }
 
 /// Language, terminal and colour; NO_COLOR (no-color.org) and pipes mean none.

@@ -17,6 +17,7 @@ use crate::step::resolve::{Answer, Lookup, Source};
 use crate::step::starttls::{self, Upgrade};
 use crate::step::tls::{self, ClientAuth, Handshake};
 use crate::step::tunnel::{self, Tunnel};
+use crate::target::proxy::authority;
 use crate::target::{Target, TlsMode};
 use crate::verdict::expect::Tag;
 use crate::verdict::tally::{STEPS, Tally};
@@ -49,7 +50,7 @@ fn json_check(target: &Target, probe: &Probe, verdict: &Verdict, style: Style) -
     };
     let dialled = target.dial.as_ref().map(|_| {
         let (host, port) = target.wanted();
-        json_string(&tunnel::authority(host, port))
+        json_string(&authority(host, port))
     });
     let object = Object::new()
         .number("schema", 1)

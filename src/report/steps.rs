@@ -14,6 +14,7 @@ use crate::step::reply::{self, Reply};
 use crate::step::resolve::{Answer, Failure, Lookup, Source};
 use crate::step::starttls::{self, Upgrade};
 use crate::step::tunnel::{self, Tunnel};
+use crate::target::proxy::authority;
 use crate::target::{NO_PORT, Target, TlsMode};
 use crate::verdict;
 use std::net::{IpAddr, SocketAddr};
@@ -35,7 +36,7 @@ pub fn heading(target: &Target, style: Style) -> String {
 pub fn step(step: &Step<'_>, target: &Target, style: Style) -> String {
     // Behind a tunnel it is the target that speaks, whatever address was dialled.
     let (host, port) = target.wanted();
-    let beyond = target.proxy.as_ref().map(|_| tunnel::authority(host, port));
+    let beyond = target.proxy.as_ref().map(|_| authority(host, port));
     let at = |addr: &SocketAddr| beyond.clone().unwrap_or_else(|| addr.to_string());
     match step {
         Step::Lookup(lookup) => lookup_rows(lookup, style),

@@ -1,10 +1,11 @@
 //! In: an open Wire to a proxy. Out: the same Wire, reaching the target.
 
 use crate::base::deadline::Deadline;
-use crate::base::text::{self, Note, Untrusted, shown};
+use crate::base::text::{self, Untrusted};
 use crate::format::http::{AGENT, HTTP, field, fields, first_line, header_end};
 use crate::step::connect::{End, Wire};
-use crate::target::{Dial, Host, Proxy, ProxyHeader, ProxyKind, Target, TlsMode, usual_service};
+use crate::target::proxy::{authority, bare};
+use crate::target::{Host, Proxy, ProxyHeader, ProxyKind};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -104,70 +105,6 @@ fn shows_login(said: &[u8], proxy: &Proxy) -> bool {
 pub fn send_header(wire: &mut Wire, header: ProxyHeader) -> io::Result<()> {
     let bytes = header_bytes(header, wire.local(), wire.peer());
     wire.write_all(&bytes)
-}
-
-/// Reads `[scheme://][user[:password]@]host[:port][/]`; without a scheme it is `http://` and
-/// without a port 1080, whatever the scheme: as curl has it. No error shows the login.
-pub fn parse(url: &str) -> Result<Proxy, Note> {
-    let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
-    let (login, place) = match rest.rsplit_once('@') {
-        Some((login, place)) => (Some(login), place),
-        None => (None, rest),
-    };
-    let place = place.split(['/', '?', '#']).next().unwrap_or(place);
-    // What is no port may be the password of a login whose host was forgotten.
-    let named = match place.rsplit_once(':') {
-        Some((host, port)) if !port.ends_with(']') && port.parse::<u16>().is_err() => host,
-        _ => place,
-    };
-    let complain = |key| Err(Note::new(key).with("host", shown(named)));
-    let kind = match scheme.to_ascii_lowercase().as_str() {
-        "http" => ProxyKind::Http,
-        "socks4a" => ProxyKind::Socks4a,
-        "socks5" => ProxyKind::Socks5,
-        "socks5h" => ProxyKind::Socks5h,
-        "https" => return complain("usage.proxyhttps"),
-        "socks" | "socks4" => return complain("usage.proxysocks4"),
-        _ => return complain("usage.proxyscheme"),
-    };
-    let Ok(dial) = Dial::parse(place) else { return complain("usage.proxyplace") };
-    let login = match login.map(login_parts) {
-        Some(None) => return complain("usage.proxylogin"),
-        login => login.flatten(),
-    };
-    Ok(Proxy { kind, host: dial.host, port: dial.port.unwrap_or(PORT), login })
-}
-
-/// Those of the usual variables that are set, read once for all targets.
-pub fn variables() -> Vec<(&'static str, String)> {
-    let get = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
-    VARIABLES.iter().filter_map(|name| Some((*name, get(name)?))).collect()
-}
-
-/// The proxy that the usual variables name for this target, as curl reads them: lower case
-/// first, an empty variable is none, `HTTP_PROXY` does not count (in a CGI program it is the
-/// client's header "Proxy:"). The variable is named first.
-pub fn from_environment(
-    variables: &[(&str, String)],
-    target: &Target,
-) -> Option<(String, Result<Proxy, Note>)> {
-    let get = |name: &str| {
-        let given = variables.iter().find(|(known, _)| *known == name);
-        given.map(|(_, value)| value.as_str())
-    };
-    let exempt = get("no_proxy").or_else(|| get("NO_PROXY"));
-    if exempt.is_some_and(|list| is_exempt(&target.host, list)) {
-        return None;
-    }
-    let service = target.service.or_else(|| usual_service(target.port));
-    let own: &[&str] = match target.tls {
-        TlsMode::Implicit => &["https_proxy", "HTTPS_PROXY"],
-        _ if service.is_some_and(|s| s.name == "http") => &["http_proxy"],
-        _ => &[],
-    };
-    let mut names = own.iter().chain(&["all_proxy", "ALL_PROXY"]);
-    let (name, url) = names.find_map(|name| Some((name, get(name)?)))?;
-    Some((name.to_string(), parse(url)))
 }
 
 /// HTTP CONNECT (RFC 9110 section 9.3.6).
@@ -379,76 +316,6 @@ fn header_bytes(header: ProxyHeader, from: SocketAddr, to: SocketAddr) -> Vec<u8
     [V2_SIGNATURE, &[0x21, family, 0, length], &ips, &ports].concat()
 }
 
-/// User and password, percent-decoded; `None` if no protocol could carry them (RFC 1929: at
-/// most 255 bytes; RFC 7617: no controls).
-fn login_parts(login: &str) -> Option<(String, String)> {
-    let (user, password) = login.split_once(':').unwrap_or((login, ""));
-    let parts = (percent_decoded(user)?, percent_decoded(password)?);
-    let fits = |s: &str| s.len() <= LOGIN_MAX && !s.chars().any(char::is_control);
-    (fits(&parts.0) && fits(&parts.1)).then_some(parts)
-}
-
-/// `%40` is `@` (RFC 3986 section 2.1); without two digits the sign stays, as in curl.
-fn percent_decoded(text: &str) -> Option<String> {
-    let mut pieces = text.split('%');
-    let mut out = pieces.next()?.as_bytes().to_vec();
-    for piece in pieces {
-        let digits = piece.get(..2).filter(|d| d.bytes().all(|b| b.is_ascii_hexdigit()));
-        match digits.and_then(|d| u8::from_str_radix(d, 16).ok()) {
-            Some(byte) => out.extend([&[byte], piece.as_bytes().get(2..)?].concat()),
-            None => out.extend([b"%", piece.as_bytes()].concat()),
-        }
-    }
-    String::from_utf8(out).ok()
-}
-
-/// NO_PROXY as curl 7.86 and later reads it: `*` alone, a domain and what is below it with or
-/// without a leading dot, an address, or a range in CIDR notation. The port does not count.
-fn is_exempt(host: &Host, list: &str) -> bool {
-    let mut entries = list.split([',', ' ', '\t']).filter(|e| !e.is_empty());
-    list == "*"
-        || entries.any(|entry| match host {
-            Host::Ip(ip, _) => in_range(*ip, entry),
-            Host::Name(name) => in_domain(name, entry),
-        })
-}
-
-/// `example.com` is for itself and `www.example.com`, not for `anexample.com`.
-fn in_domain(name: &str, entry: &str) -> bool {
-    let name = bare(name).to_ascii_lowercase();
-    let entry = bare(entry).to_ascii_lowercase();
-    let domain = entry.strip_prefix('.').unwrap_or(&entry);
-    let above = name.strip_suffix(domain);
-    !domain.is_empty() && above.is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
-}
-
-/// `10.0.0.0/8`, `fd00::/8`, or one address without brackets; `/0` means that address alone.
-fn in_range(ip: IpAddr, entry: &str) -> bool {
-    let (net, bits) = entry.split_once('/').unwrap_or((entry, ""));
-    let Ok(net) = net.parse::<IpAddr>() else { return false };
-    let wide = |ip: IpAddr| match ip {
-        IpAddr::V4(ip) => (u128::from(ip.to_bits()) << 96, 32),
-        IpAddr::V6(ip) => (ip.to_bits(), 128),
-    };
-    let (ip_bits, size) = wide(ip);
-    let bits = bits.parse::<u32>().ok().filter(|bits| *bits > 0).unwrap_or(size);
-    let differ = ip_bits ^ wide(net).0;
-    ip.is_ipv4() == net.is_ipv4() && bits <= size && differ.leading_zeros() >= bits
-}
-
-/// `host:port`, an IPv6 address in brackets.
-pub fn authority(host: &Host, port: u16) -> String {
-    match host {
-        Host::Ip(ip, _) => text::place(&text::ip(ip), port),
-        Host::Name(name) => text::place(bare(name), port),
-    }
-}
-
-/// A name as proxies expect it: without the trailing dot.
-fn bare(name: &str) -> &str {
-    name.trim_end_matches('.')
-}
-
 /// The length in one byte, then the text; `LOGIN_MAX` and DNS keep it below 256.
 fn counted(text: &str) -> Vec<u8> {
     let length = u8::try_from(text.len()).unwrap_or(u8::MAX);
@@ -488,15 +355,6 @@ const SOCKS4_REPLIES: [(u8, Outcome, &str); 4] = [
 const BASIC: &str = "Basic";
 
 const V2_SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
-/// What `from_environment` looks at.
-const VARIABLES: [&str; 7] =
-    ["no_proxy", "NO_PROXY", "http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"];
-
-/// curl's default for every kind of proxy: the same variable must mean the same proxy.
-const PORT: u16 = 1080;
 
 /// Bytes of an HTTP answer's header: as much as nginx and Apache let a client send.
 const HEADER_MAX: usize = 16 * 1024;
-
-/// Bytes of a user name or a password (RFC 1929 section 2).
-const LOGIN_MAX: usize = 255;

@@ -3,13 +3,16 @@
 //!   level    how far a service has shown itself to work
 //!   service  the schemes, and who speaks first
 //!   pasted   characters and spellings that come with a paste
+//!   proxy    the URL of a proxy, and which one the environment names
 //!   retype   what to type for the same check again
 
 pub mod level;
 pub mod service;
 pub mod pasted;
+pub mod proxy;
 pub mod retype;
 
+pub use proxy::{Proxy, ProxyKind};
 pub use service::{First, SERVICES, Service, service, usual_service};
 
 use crate::base::deadline::Timeouts;
@@ -83,25 +86,6 @@ pub enum Sni {
     Host,
     Name(String),
     Absent,
-}
-
-/// A proxy to go through; the password must never be shown.
-#[derive(Clone)]
-pub struct Proxy {
-    pub kind: ProxyKind,
-    pub host: Host,
-    pub port: u16,
-    pub login: Option<(String, String)>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum ProxyKind {
-    Http,
-    Socks4a,
-    /// The name is resolved on this box.
-    Socks5,
-    /// The name is resolved by the proxy.
-    Socks5h,
 }
 
 /// The PROXY protocol header to send first (haproxy, doc/proxy-protocol.txt).
@@ -265,26 +249,6 @@ impl Display for Host {
             Self::Ip(ip, 0) => text::write_ip(f, ip),
             Self::Ip(ip, scope) => write!(f, "{ip}%{scope}"),
         }
-    }
-}
-
-impl Display for Proxy {
-    /// `scheme://host:port`, never the login.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheme = match self.kind {
-            ProxyKind::Http => "http",
-            ProxyKind::Socks4a => "socks4a",
-            ProxyKind::Socks5 => "socks5",
-            ProxyKind::Socks5h => "socks5h",
-        };
-        write!(f, "{scheme}://{}", self.place())
-    }
-}
-
-impl Proxy {
-    /// `host:port`, as reach takes it.
-    pub fn place(&self) -> String {
-        text::place(&self.host.to_string(), self.port)
     }
 }
 

@@ -44,7 +44,7 @@ use crate::base::text::{self, Note, Untrusted};
 use crate::step::connect;
 use crate::step::record::{Path, Probe};
 use crate::step::resolve;
-use crate::step::tunnel;
+use crate::target::proxy::authority;
 use crate::target::retype::{About, again, options};
 use crate::target::{NO_PORT, Target};
 use cert::{handshake_notes, of_certificate};
@@ -338,7 +338,7 @@ fn of_path(path: &Path, target: &Target, now: i64, policy: Policy) -> Finding {
         // Behind the tunnel it is the proxy that the target sees.
         Some(proxy) if finding.keyword.family() != Family::Proxy => {
             let (host, port) = target.wanted();
-            let finding = finding.arg("addr", tunnel::authority(host, port));
+            let finding = finding.arg("addr", authority(host, port));
             finding.arg("ip", host).arg("local", &proxy.host)
         }
         _ => {

@@ -15,7 +15,7 @@ use crate::step::resolve::{self, Answer, Failure, Kind, Lookup, Source};
 use crate::step::starttls::{self, Line, Upgrade};
 use crate::step::tls::{self, ClientAuth, Handshake, Versions};
 use crate::step::tunnel::{self, Tunnel};
-use crate::target::Target;
+use crate::target::{Proxy, Target};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ pub fn target(typed: &str) -> Target {
 
 /// A target behind an HTTP proxy.
 pub fn proxied(typed: &str) -> Target {
-    let proxy = tunnel::parse("http://192.0.2.1:3128").ok();
+    let proxy = Proxy::parse("http://192.0.2.1:3128").ok();
     Target { proxy, ..target(typed) }
 }
 

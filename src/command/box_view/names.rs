@@ -6,10 +6,11 @@ use crate::base::parallel::side_by_side;
 use crate::base::sys;
 use crate::base::text::{self, Note};
 use crate::cert::store;
+use crate::cli;
 use crate::command::box_view::{Ask, View, shown, value};
 use crate::report::{Object, array};
 use crate::step::resolve::{self, Family};
-use crate::step::tunnel;
+use crate::target::Proxy;
 use crate::verdict::dns_keyword;
 use std::fs;
 use std::net::SocketAddr;
@@ -109,10 +110,10 @@ impl View {
 
     /// The proxies that programs of this box are told to use, without logins.
     pub(super) fn proxies(&mut self) {
-        let variables = tunnel::variables();
+        let variables = cli::proxy_variables();
         let mut object = Object::new();
         for (name, given) in &variables {
-            let proxy = tunnel::parse(given).map(|proxy| proxy.to_string());
+            let proxy = Proxy::parse(given).map(|proxy| proxy.to_string());
             let text = match proxy {
                 _ if name.eq_ignore_ascii_case("no_proxy") => shown(given),
                 Ok(proxy) => proxy,
