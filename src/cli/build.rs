@@ -7,6 +7,7 @@ use crate::base::text::{self, Lang, Note, shown};
 use crate::cert::identity::ClientIdentity;
 use crate::cert::proof::NoVerify;
 use crate::cert::trust::Trust;
+use crate::cli::foreign;
 use crate::cli::job::{Again, Check, Form, Plan};
 use crate::cli::list::{self, Keys, NO_PORT_KEY, ROWS_MAX, Reader, Row};
 use crate::cli::options::{Draft, Limits, TLS, TLS_ASKED};
@@ -20,7 +21,7 @@ use crate::target::proxy::from_variables;
 use crate::target::retype::Given;
 use crate::target::{Dial, Host, NO_PORT, Proxy, Target, TlsMode, without_login};
 use crate::verdict::Policy;
-use crate::verdict::expect::Tag;
+use crate::verdict::expect::{Expect, Tag};
 use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -95,6 +96,10 @@ impl Draft {
         let style = style(lang, self.verbose);
         if targets.iter().any(|target| target.login) {
             report::remark(&Note::new("usage.login"), style);
+        }
+        let expected = self.expect.as_deref().map(String::from_utf8_lossy);
+        if let Some(word) = expected.filter(|word| Expect::parse(word).is_ok()) {
+            report::remark(&Note::new("usage.expecttext").with("typed", word), style);
         }
         let asks_port = !self.dns_only && targets.iter().any(|target| target.port == NO_PORT);
         match &self.pem {
@@ -271,6 +276,10 @@ impl<'a> Common<'a> {
         all.targets.reserve_exact(count);
         all.tags.reserve_exact(count);
         let file = shown(&path.to_string_lossy());
+        if let Some(note) = foreign::complaint(bytes, &path.to_string_lossy()) {
+            all.bad.push((String::new(), note));
+            return;
+        }
         let mut reader = Reader::default();
         reader.names = self.draft.dns_only;
         for (at, line) in lines().enumerate() {

@@ -155,6 +155,8 @@ impl Reader {
     pub fn line(&mut self, bytes: &[u8]) -> Result<Vec<Row>, Note> {
         let text = std::str::from_utf8(bytes).map_err(|_| Note::new("usage.lineutf8"))?;
         let text = text.trim_start_matches('\u{feff}').trim_end();
+        let straight = text.replace(['\u{201c}', '\u{201d}'], "\"");
+        let text = if text.is_ascii() || text.contains('"') { text } else { &straight };
         without_controls(text)?;
         if text.trim().is_empty() || text.trim_start().starts_with('#') {
             return Ok(Vec::new());

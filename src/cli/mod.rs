@@ -4,6 +4,7 @@
 //!   job      what a check is asked to do
 //!   habits   what people type for other programs
 //!   values   what the value of an option means
+//!   foreign  files that are no list: another encoding, another format
 //!   list     targets: a word, a line of a list, `key=value`
 //!   options  options as typed, and which cannot be meant together
 //!   build    from these, and the files that they name, to the job
@@ -11,6 +12,7 @@
 pub mod job;
 pub mod habits;
 pub mod values;
+pub mod foreign;
 pub mod list;
 pub mod options;
 pub mod build;

@@ -35,7 +35,9 @@ impl Expect {
     pub fn parse(text: &str) -> Result<Self, Note> {
         let mut expect = Vec::new();
         for word in text.split(',').map(str::trim) {
-            let alias = EXPECTED.iter().filter(|(alias, _)| *alias == word).map(|(_, k)| *k);
+            let word = &word.to_lowercase();
+            let is = |(words, _): &&(&str, Keyword)| words.split(' ').any(|alias| alias == word);
+            let alias = EXPECTED.iter().filter(is).map(|(_, k)| *k);
             let keyword = Keyword::parse(word);
             let before = expect.len();
             expect.extend(alias.chain(keyword));
@@ -59,10 +61,16 @@ impl Display for Expect {
 }
 
 /// Short words for `expect=`; all are about TCP, because that is what a firewall decides.
-const EXPECTED: [(&str, Keyword); 5] = [
-    ("refused", Keyword::TcpRefused),
-    ("timeout", Keyword::TcpTimeout),
-    ("rejected", Keyword::TcpRejected),
-    ("closed", Keyword::TcpClosed),
-    ("closed", Keyword::TcpReset),
+/// As tables of firewall rules have them: what is denied is dropped or rejected, here or on the
+/// way, and no good (NG) is any connect that fails.
+const EXPECTED: [(&str, Keyword); 9] = [
+    ("allow allowed open permit pass 許可 可 ○ 〇", Keyword::Ok),
+    ("refused ng", Keyword::TcpRefused),
+    ("timeout ng deny denied blocked drop 拒否 不可 × ✕", Keyword::TcpTimeout),
+    ("rejected ng deny denied blocked 拒否 不可 × ✕", Keyword::TcpRejected),
+    ("ng deny denied blocked 拒否 不可 × ✕", Keyword::TcpBlocked),
+    ("ng", Keyword::TcpUnreachable),
+    ("ng", Keyword::TcpNoRoute),
+    ("closed ng", Keyword::TcpClosed),
+    ("closed ng", Keyword::TcpReset),
 ];

@@ -336,3 +336,97 @@ fn words(line: &str, server: &zoo::Server) -> Vec<String> {
 fn prefixed(said: &str) -> String {
     if said.is_empty() { String::new() } else { format!("reach: {said}") }
 }
+
+#[test]
+fn a_list_may_say_what_is_expected_as_tables_of_rules_do() {
+    let server = zoo::mute().serve();
+    let port = server.port();
+    for word in ["OK", "ok", "Allow", "OPEN", "許可"] {
+        let line = format!("127.0.0.1:{port} expect={word}\n127.0.0.1:1 expect={word}\n");
+        let both = Run::new(["-z", "--csv", "-f", "-"]).stdin(line).run();
+        both.status(1);
+        assert_eq!(both.stdout.matches("tcp.refused").count(), 1, "{both}");
+    }
+    let closed = |word: &str| {
+        Run::new(["-z", "-f", "-"]).stdin(format!("127.0.0.1:1 expect={word}\n")).run()
+    };
+    for word in ["NG", "ng", "refused", "Refused", "TCP.REFUSED"] {
+        closed(word).status(0);
+    }
+    // Who refuses was reached: a rule that denies drops or rejects.
+    for word in ["deny", "Blocked", "拒否", "timeout"] {
+        closed(word).status(1);
+    }
+    closed("perhaps").status(2).complains("expect=perhaps: give ok, refused");
+    // With the equals sign and the quotes of a Japanese keyboard, and from a column.
+    let place = format!("127.0.0.1:{port}");
+    for list in [
+        format!("{place} expect＝OK"),
+        format!("{place}　expect＝OK"),
+        format!("{place} name=“受付 一号” expect=OK"),
+        format!("ホスト,ポート,期待\n127.0.0.1,{port},許可"),
+    ] {
+        let outcome = Run::new(["-z", "-f", "-"]).stdin(&list).run();
+        outcome.status(0).says(&place);
+        if list.contains("受付") {
+            outcome.says("受付 一号");
+        }
+    }
+}
+
+#[test]
+fn what_is_no_list_gets_one_sentence() {
+    let sjis = b"host,port,name\r\n127.0.0.1,1,\x83\x54\x81\x5b\x83\x6f\x81\x5b\r\n";
+    let euc = b"127.0.0.1:1 name=\xa5\xb5\xa1\xbc\xa5\xd0\n";
+    let utf16: Vec<u8> = "127.0.0.1:1\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let marked = [&b"\xff\xfe"[..], &utf16].concat();
+    let checks = Run::new(["--json", "127.0.0.1:1"]).run().stdout;
+    for (bytes, sentence) in [
+        (
+            &sjis[..],
+            "line 2 (127.0.0.1,1,\\x83T\\x81[\\x83o\\x81[\\r) it looks like CP932: iconv -f CP932 -t UTF-8 LIST | reach -f -",
+        ),
+        (
+            euc,
+            "line 1 (127.0.0.1:1 name=\\xa5\\xb5\\xa1\\xbc\\xa5\\xd0) it looks like EUC-JP: iconv -f EUC-JP",
+        ),
+        (&utf16, "it looks like UTF-16LE: iconv -f UTF-16LE"),
+        (&marked, "it looks like UTF-16: iconv -f UTF-16 "),
+        (
+            b"[\n  {\"host\": \"a\", \"port\": 1},\n",
+            "- is JSON, not a list; give one target on each line",
+        ),
+        (b"{\"hosts\":[\"a:1\"]}\n", "- is JSON"),
+        (checks.as_bytes(), "- is what reach --json wrote"),
+        (b"---\nhosts:\n  - a:1\n", "- is YAML"),
+        (b"hosts:\n  - a:1\n", "- is YAML"),
+        (b"- host: a\n  port: 1\n", "- is YAML"),
+        (b"| host | port |\n|---|---|\n| a | 1 |\n", "- is Markdown"),
+        (b"```\na:1\n```\n", "- is Markdown"),
+        (b"<!DOCTYPE html>\n<p>\n", "- is HTML"),
+    ] {
+        for lang in ["en", "ja"] {
+            let outcome = Run::new(["-f", "-", "--lang", lang]).stdin(bytes).run();
+            outcome.status(2).harmless();
+            assert_eq!(outcome.stderr.lines().count(), 1, "{outcome}");
+            if lang == "en" {
+                outcome.complains(sentence);
+            }
+        }
+    }
+    // These look alike and are lists.
+    for list in ["[::1]:1\n", "127.0.0.1:1 name=\"a: b\"\n", "# hosts: all\n127.0.0.1:1\n"] {
+        Run::new(["-z", "-f", "-"]).stdin(list).run().status(1).says("tcp.refused");
+    }
+}
+
+#[test]
+fn a_verdict_behind_expect_is_said_to_be_text() {
+    let server = zoo::ssh().serve();
+    let place = server.to_string();
+    let trap = Run::new([&*place, "--expect", "refused"]).run();
+    trap.status(60).complains("type behind the target: expect=refused\n");
+    Run::new([&*place, "--expect", "tcp.timeout"]).run().complains("expect=tcp.timeout\n");
+    Run::new([&*place, "--expect", "SSH-2.0"]).run().status(0).silent_on_stderr();
+    Run::new(["127.0.0.1:1", "expect=refused"]).run().status(0).silent_on_stderr();
+}
