@@ -302,7 +302,7 @@ pub const TLS_ASKED: usize = 4;
 const ASKS: [&str; 3] = ["--http", "--send", "--expect"];
 
 /// An option, and those that cannot be meant beside it.
-const EXCLUDES: [(&str, &[&str]); 16] = [
+const EXCLUDES: [(&str, &[&str]); 15] = [
     ("--trace", &["-f", "-q", "--wait", "--every", "--csv", "--sni-compare"]),
     ("--dns-only", &["-z", "--need", "--proxy", "--trace", "--send-proxy"]),
     ("--dns-only", &TLS),
@@ -313,7 +313,6 @@ const EXCLUDES: [(&str, &[&str]); 16] = [
     ("-z", &["--send-proxy"]),
     ("--http", &["--send"]),
     ("--no-tls", &TLS),
-    ("--no-verify", &["--ca"]),
     ("--sni-compare", &["--servername", "--pem", "-f", "--wait", "--every", "--csv"]),
     ("--sni-compare", &ASKS),
     ("--csv", &["--json", "-q"]),

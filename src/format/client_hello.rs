@@ -10,7 +10,7 @@ pub enum Offer {
     Modern,
     /// Only TLS 1.0 to 1.2, and only suites that rustls does not have.
     Old,
-    /// Everything that there is in TLS 1.3 and 1.2, rustls' own or not; no key share, so that the
+    /// Everything that there is from TLS 1.3 to 1.0, rustls' own or not; no key share, so that the
     /// answer names the group.
     Full,
     /// The same in `LARGE` bytes and one write: more than one segment, like a ClientHello with a
@@ -83,7 +83,7 @@ fn offers(offer: Offer, name: Option<&str>, alpn: &[Vec<u8>]) -> Vec<u8> {
         Offer::Old => return all,
         Offer::Tls12 => return [all, extension(SUPPORTED_VERSIONS, &[2, 3, 3])].concat(),
         Offer::Small | Offer::Large => (&[2, 3, 4], &[0, 0]),
-        Offer::Full | Offer::Padded => (&[4, 3, 4, 3, 3], &[0, 0]),
+        Offer::Full | Offer::Padded => (&[8, 3, 4, 3, 3, 3, 2, 3, 1], &[0, 0]),
         _ => (&[4, 3, 4, 3, 3], &share),
     };
     all.extend(extension(SUPPORTED_VERSIONS, versions));
@@ -120,6 +120,11 @@ pub fn group_name(code: u16) -> Option<&'static str> {
 /// The IANA name of a suite that rustls does not have.
 pub fn old_suite(code: u16) -> Option<&'static str> {
     OLD_SUITES.iter().chain(&EXTRA_SUITES).find(|(known, _)| *known == code).map(|(_, name)| *name)
+}
+
+/// Whether a suite is one of those that are offered as outdated.
+pub fn is_old(suite: u16) -> bool {
+    OLD_SUITES.iter().any(|(known, _)| *known == suite)
 }
 
 /// Whether rustls has a group, so that it explains nothing.
@@ -228,15 +233,15 @@ const SCHEMES: [u16; 13] = [
     0x0202,
 ];
 
-/// What rustls does not check: RSA-PSS keys, P-521, Ed448, brainpool (RFC 8446 section 4.2.3, RFC 8734),
-/// ML-DSA, SHA-224.
-const RARE_SCHEMES: [u16; 13] = [
-    0x0809, 0x080a, 0x080b, 0x0808, 0x081a, 0x081b, 0x081c, 0x0904, 0x0905, 0x0906, 0x0303, 0x0301,
-    0x0402,
+/// What rustls does not check: RSA-PSS keys, Ed448, brainpool (RFC 8446 section 4.2.3, RFC 8734),
+/// ML-DSA, SM2, SHA-224, DSA.
+const RARE_SCHEMES: [u16; 16] = [
+    0x0809, 0x080a, 0x080b, 0x0808, 0x081a, 0x081b, 0x081c, 0x0904, 0x0905, 0x0906, 0x0708, 0x0303,
+    0x0301, 0x0402, 0x0502, 0x0602,
 ];
 
 /// Groups of servers, best first (IANA); rustls has the first three with ring.
-const GROUP_NAMES: [(u16, &str); 16] = [
+const GROUP_NAMES: [(u16, &str); 26] = [
     (29, "X25519"),
     (23, "P-256"),
     (24, "P-384"),
@@ -247,20 +252,43 @@ const GROUP_NAMES: [(u16, &str); 16] = [
     (0x11ed, "SecP384r1MLKEM1024"),
     (0x0201, "MLKEM768"),
     (0x0202, "MLKEM1024"),
+    (26, "brainpoolP256r1"),
+    (27, "brainpoolP384r1"),
+    (28, "brainpoolP512r1"),
+    (22, "secp256k1"),
+    (21, "P-224"),
+    (19, "P-192"),
+    (41, "curveSM2"),
     (31, "brainpoolP256r1tls13"),
     (32, "brainpoolP384r1tls13"),
     (33, "brainpoolP512r1tls13"),
     (256, "ffdhe2048"),
     (257, "ffdhe3072"),
     (258, "ffdhe4096"),
+    (259, "ffdhe6144"),
+    (260, "ffdhe8192"),
+    (0x0200, "MLKEM512"),
 ];
 
-/// Suites of TLS 1.3 that rustls does not have (RFC 8446 appendix B.4, RFC 8998).
-const EXTRA_SUITES: [(u16, &str); 4] = [
+/// Suites that rustls does not have and that are not outdated: TLS 1.3 (RFC 8446 appendix B.4, RFC
+/// 8998), and ECDHE with CCM (RFC 7251), Camellia (RFC 6367) and ARIA (RFC 6209).
+const EXTRA_SUITES: [(u16, &str); 16] = [
     (0x1304, "TLS_AES_128_CCM_SHA256"),
     (0x1305, "TLS_AES_128_CCM_8_SHA256"),
     (0x00c6, "TLS_SM4_GCM_SM3"),
     (0x00c7, "TLS_SM4_CCM_SM3"),
+    (0xc0ad, "TLS_ECDHE_ECDSA_WITH_AES_256_CCM"),
+    (0xc0ac, "TLS_ECDHE_ECDSA_WITH_AES_128_CCM"),
+    (0xc0af, "TLS_ECDHE_ECDSA_WITH_AES_256_CCM_8"),
+    (0xc0ae, "TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8"),
+    (0xc087, "TLS_ECDHE_ECDSA_WITH_CAMELLIA_256_GCM_SHA384"),
+    (0xc086, "TLS_ECDHE_ECDSA_WITH_CAMELLIA_128_GCM_SHA256"),
+    (0xc08b, "TLS_ECDHE_RSA_WITH_CAMELLIA_256_GCM_SHA384"),
+    (0xc08a, "TLS_ECDHE_RSA_WITH_CAMELLIA_128_GCM_SHA256"),
+    (0xc05d, "TLS_ECDHE_ECDSA_WITH_ARIA_256_GCM_SHA384"),
+    (0xc05c, "TLS_ECDHE_ECDSA_WITH_ARIA_128_GCM_SHA256"),
+    (0xc061, "TLS_ECDHE_RSA_WITH_ARIA_256_GCM_SHA384"),
+    (0xc060, "TLS_ECDHE_RSA_WITH_ARIA_128_GCM_SHA256"),
 ];
 
 /// Secure renegotiation (RFC 5746): some servers insist on it.
@@ -272,13 +300,12 @@ const MODERN_SUITES: [u16; 9] =
     [0xc02c, 0xc02b, 0xcca9, 0xc030, 0xc02f, 0xcca8, 0x1302, 0x1301, 0x1303];
 
 /// Suites that servers have and rustls does not, best first (IANA, TLS Cipher Suites).
-const OLD_SUITES: [(u16, &str); 38] = [
+const OLD_SUITES: [(u16, &str); 39] = [
     (0x009f, "TLS_DHE_RSA_WITH_AES_256_GCM_SHA384"),
     (0xccaa, "TLS_DHE_RSA_WITH_CHACHA20_POLY1305_SHA256"),
     (0x009e, "TLS_DHE_RSA_WITH_AES_128_GCM_SHA256"),
-    (0xc0ad, "TLS_ECDHE_ECDSA_WITH_AES_256_CCM"),
-    (0xc0ac, "TLS_ECDHE_ECDSA_WITH_AES_128_CCM"),
-    (0xc0ae, "TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8"),
+    (0xc09f, "TLS_DHE_RSA_WITH_AES_256_CCM"),
+    (0xc09e, "TLS_DHE_RSA_WITH_AES_128_CCM"),
     (0xc024, "TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA384"),
     (0xc023, "TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256"),
     (0xc028, "TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA384"),
@@ -297,6 +324,8 @@ const OLD_SUITES: [(u16, &str); 38] = [
     (0x0032, "TLS_DHE_DSS_WITH_AES_128_CBC_SHA"),
     (0x009d, "TLS_RSA_WITH_AES_256_GCM_SHA384"),
     (0x009c, "TLS_RSA_WITH_AES_128_GCM_SHA256"),
+    (0xc09d, "TLS_RSA_WITH_AES_256_CCM"),
+    (0xc09c, "TLS_RSA_WITH_AES_128_CCM"),
     (0x003d, "TLS_RSA_WITH_AES_256_CBC_SHA256"),
     (0x003c, "TLS_RSA_WITH_AES_128_CBC_SHA256"),
     (0x0035, "TLS_RSA_WITH_AES_256_CBC_SHA"),

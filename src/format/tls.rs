@@ -77,6 +77,23 @@ fn server_hello(hello: &[u8]) -> Option<Answer> {
     Some(Answer::ServerHello { version, suite, group })
 }
 
+/// The named curve of the ServerKeyExchange (RFC 8422 section 5.4), behind a ServerHello of TLS 1.2;
+/// `None` until it or the end of the flight has come.
+pub fn key_exchange_group(heard: &[u8]) -> Option<Option<u16>> {
+    let flight = handshake_bytes(heard);
+    let mut rest = flight.as_slice();
+    loop {
+        let kind = *rest.first()?;
+        let length = usize::from(*rest.get(1)?) << 16 | usize::from(number(rest.get(2..)?)?);
+        let body = rest.get(4..)?;
+        match (kind, body) {
+            (SERVER_KEY_EXCHANGE, [NAMED_CURVE, curve @ ..]) => return number(curve).map(Some),
+            (SERVER_KEY_EXCHANGE, [_, ..]) | (SERVER_HELLO_DONE, _) => return Some(None),
+            _ => rest = body.get(length..)?,
+        }
+    }
+}
+
 /// The version in a ServerHello that stands first (RFC 5246 sections 6.2.1 and 7.4.1.3).
 pub fn server_hello_version(first: &[u8]) -> Option<u16> {
     let [22, 3, _, _, _, 2, _, _, _, major, minor, ..] = first else {
@@ -192,6 +209,10 @@ const ALERT: u8 = 21;
 pub const HANDSHAKE: u8 = 22;
 pub const CLIENT_HELLO: u8 = 1;
 const SERVER_HELLO: u8 = 2;
+const SERVER_KEY_EXCHANGE: u8 = 12;
+const SERVER_HELLO_DONE: u8 = 14;
+/// A kind of curve (RFC 8422 section 5.4).
+const NAMED_CURVE: u8 = 3;
 const WARNING: u8 = 1;
 pub const CLOSE_NOTIFY: u8 = 0;
 

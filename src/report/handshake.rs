@@ -84,7 +84,10 @@ fn handshake_text(addr: &str, handshake: &Handshake, style: Style) -> String {
         }
         Outcome::Ended(end) | Outcome::EndedAfter(end) => end_text(end),
         Outcome::Version(v) => Note::new("row.version").with("version", version_name(v)),
-        Outcome::Protocol(why) => Note::new("row.tlsprotocol").with("error", why),
+        Outcome::Protocol("chain") => Note::new("why.hugechain"),
+        Outcome::Protocol(why) => {
+            Note::new("row.tlsprotocol").with("error", verdict::broken(why).0)
+        }
     };
     let said = note.with("addr", addr).render(style.lang);
     format!("{addr}: {said} ({facts})")

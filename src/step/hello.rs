@@ -1,8 +1,9 @@
 //! In: an open Wire and a question. Out: how a hand-made ClientHello was answered first. For
 //! what rustls cannot ask: old versions and suites, and hellos of another size.
 
+use crate::base::deadline::Deadline;
 use crate::base::text::Untrusted;
-use crate::format::client_hello::{self, Offer, is_modern};
+use crate::format::client_hello::{self, Offer, is_modern, is_old};
 use crate::format::tls::{self, Answer};
 use crate::step::connect::{Delivery, End, Wire};
 use std::io::{Read, Write};
@@ -93,6 +94,18 @@ impl HelloAnswer {
             if is_modern(suite))
     }
 
+    /// The same with a version and a suite that nobody calls outdated, spoken by rustls or not.
+    pub fn is_current(&self) -> bool {
+        matches!(self.outcome, Outcome::ServerHello { version: 0x0303.., suite, .. }
+            if !is_old(suite))
+    }
+
+    /// Whether nothing that was chosen is beyond rustls: then it was a key or a signature.
+    pub fn is_usual(&self) -> bool {
+        let Outcome::ServerHello { group, .. } = self.outcome else { return false };
+        self.is_modern() && group.is_none_or(client_hello::is_usual)
+    }
+
     /// Whether the connection was there and brought no ServerHello.
     pub fn is_refusal(&self) -> bool {
         !self.is_greeting() && self.outcome != Outcome::NoConnection
@@ -110,8 +123,28 @@ pub fn ask(
         Question::Idle => Vec::new(),
         _ => client_hello(question, name, alpn),
     };
-    let outcome = first_answer(&mut wire, &hello);
+    let mut heard = Vec::new();
+    let mut outcome = first_answer(&mut wire, &hello, &mut heard);
+    if let (Question::Full, Outcome::ServerHello { version: TLS12, group, .. }) =
+        (question, &mut outcome)
+    {
+        // It is in the same flight, which a server that stops there does not send.
+        wire.set_deadline(Deadline::after(SAME_FLIGHT));
+        *group = key_exchange(&mut wire, heard);
+    }
     (outcome, hello.len(), wire.delivery())
+}
+
+/// The group that a server of TLS 1.2 chose, as soon as its flight shows it.
+fn key_exchange(wire: &mut Wire, mut heard: Vec<u8>) -> Option<u16> {
+    loop {
+        if let Some(found) = tls::key_exchange_group(&heard) {
+            return found;
+        }
+        let mut chunk = [0; 1024];
+        let count = wire.read(&mut chunk).ok().filter(|n| *n > 0 && heard.len() < FLIGHT_MAX)?;
+        heard.extend_from_slice(chunk.get(..count)?);
+    }
 }
 
 /// The hello that asks this.
@@ -141,9 +174,8 @@ pub fn read_answer(heard: &[u8]) -> Option<Outcome> {
 
 /// Sends the hello in one write and reads until the answer is clear. A peer that refused may
 /// have said why before our bytes met its closed socket, so a failed write is not the end.
-pub fn first_answer(wire: &mut (impl Read + Write), hello: &[u8]) -> Outcome {
+pub fn first_answer(wire: &mut (impl Read + Write), hello: &[u8], heard: &mut Vec<u8>) -> Outcome {
     let _ = wire.write_all(hello);
-    let mut heard = Vec::new();
     loop {
         let mut chunk = [0; 1024];
         match wire.read(&mut chunk) {
@@ -151,8 +183,17 @@ pub fn first_answer(wire: &mut (impl Read + Write), hello: &[u8]) -> Outcome {
             Ok(n) => heard.extend_from_slice(chunk.get(..n).unwrap_or_default()),
             Err(e) => return Outcome::Ended(End::of(&e)),
         }
-        if let Some(outcome) = read_answer(&heard) {
+        if let Some(outcome) = read_answer(heard) {
             return outcome;
         }
     }
 }
+
+/// TLS 1.2 on the wire.
+const TLS12: u16 = 0x0303;
+
+/// How long what follows a ServerHello may take.
+const SAME_FLIGHT: Duration = Duration::from_millis(100);
+
+/// Bytes read for the group: a flight with its certificates; longer ones are rare.
+const FLIGHT_MAX: usize = 32 << 10;

@@ -197,7 +197,7 @@ fn questions(handshake: &Handshake, unsaid: bool) -> Vec<Question> {
         // Behind the first, in case the server serves one connection at a time: those that
         // are answered at once, also where long answers are lost.
         Outcome::Ended(End::Late) => vec![Named, Small, Large, NoSni, Old, Tls12],
-        Outcome::Ended(End::Fin | End::Rst) if silent => vec![Idle, Named, NoSni, Old, Tls12],
+        Outcome::Ended(End::Fin | End::Rst) if silent => vec![Idle, Named, NoSni, Old, Full, Tls12],
         _ => vec![],
     };
     list.retain(|question| match question {
@@ -217,9 +217,12 @@ pub fn contrast(answers: &[HelloAnswer], unsaid: bool) -> Option<(Question, Ques
     let greeted = |question| count(answers, question).greeted > 0;
     let refused = if unsaid { NoSni } else { Named };
     let flaky = greeted(refused) || greeted(Small) || greeted(Large);
+    // What reach lacks and nobody calls outdated: there is nothing to blame the server for.
+    let unspoken = answers.iter().any(|a| a.question == Full && a.is_current());
     match (greeted(Named), greeted(Old), greeted(NoSni)) {
         (true, ..) if unsaid && !flaky => Some((NoSni, Named)),
         (false, ..) if greeted(Tls12) && !greeted(Full) && !flaky => Some((refused, Tls12)),
+        (false, ..) if unspoken && !flaky => Some((Named, Full)),
         (false, true, _) if !flaky => Some((Named, Old)),
         (false, false, true) if !flaky => Some((Named, NoSni)),
         (false, false, false) => {

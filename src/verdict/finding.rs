@@ -92,6 +92,8 @@ impl Finding {
             ICMP => format!("end.icmp{part}"),
             FAILED => format!("end.failed{part}"),
             REJECTED => format!("end.rejected{part}"),
+            UNSPOKEN_KEY if part.is_empty() => "tls.unspokenkey".to_string(),
+            UNSPOKEN | UNSPOKEN_KEY => format!("tls.unspoken{part}"),
             variant => format!("{}.{variant}{part}", self.keyword),
         };
         let known = |key: &String| text::has_message(key);
@@ -146,6 +148,8 @@ pub(super) fn is_rejection(icmp: &Icmp) -> bool {
 const ICMP: &str = "icmp";
 const FAILED: &str = "failed";
 const REJECTED: &str = "rejected";
+pub(super) const UNSPOKEN: &str = "unspoken";
+pub(super) const UNSPOKEN_KEY: &str = "unspokenkey";
 
 /// A line for a sentence: the whole of a long one stands in the evidence.
 pub(super) fn brief(line: &impl ToString) -> String {

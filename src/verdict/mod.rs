@@ -37,7 +37,7 @@ pub use cert::{flaw_keyword, forgiven, names_of};
 pub use dns::dns_keyword;
 pub use finding::Finding;
 pub use keyword::{Family, Keyword};
-pub use names::{answer_text, icmp_name, os_error, rcode_name, show_server};
+pub use names::{answer_text, broken, icmp_name, os_error, rcode_name, show_server};
 pub use reply::reply_failure;
 
 use crate::base::text::{self, Note, Untrusted};

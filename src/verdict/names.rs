@@ -62,10 +62,29 @@ pub fn end_name(end: End) -> String {
     }
 }
 
+/// What a handshake broke on (`tls::Outcome::Protocol`): the alert that says so, as the peer may
+/// have it in its log, and the key of the fact.
+pub fn broken(kind: &str) -> (String, &'static str) {
+    let (_, alert, key) = BROKEN.into_iter().find(|(known, ..)| *known == kind).unwrap_or(OTHER);
+    (format!("{} ({alert})", alert_name(alert)), key)
+}
+
 /// A name server: its port only where it is not 53.
 pub fn show_server(server: SocketAddr) -> String {
     if server.port() == 53 { server.ip().to_string() } else { server.to_string() }
 }
+
+/// Kind, alert (RFC 8446 section 6.2), key.
+const BROKEN: [(&str, u8, &str); 7] = [
+    ("record", 50, "why.broken.record"),
+    ("oversized", 22, "why.broken.oversized"),
+    ("incompatible", 40, "why.broken.incompatible"),
+    ("misbehaved", 47, "why.broken.misbehaved"),
+    ("unexpected", 10, "why.broken.unexpected"),
+    ("decrypt", 20, "why.broken.decrypt"),
+    ("nocertificate", 50, "why.broken.nocertificate"),
+];
+const OTHER: (&str, u8, &str) = ("other", 80, "why.broken.other");
 
 /// Type, code and name (RFC 792, RFC 1122 section 3.2.2.1, RFC 1812 section 5.2.7.1).
 const ICMP4: [(u8, u8, &str); 14] = [

@@ -7,7 +7,7 @@ use crate::step::record::Path;
 use crate::step::second::{contrast, count};
 use crate::step::tls::{self, Handshake};
 use crate::target::{Host, Target};
-use crate::verdict::finding::{AT_ONCE, Finding, hung_up};
+use crate::verdict::finding::{AT_ONCE, Finding, UNSPOKEN, UNSPOKEN_KEY, hung_up};
 use crate::verdict::keyword::{Family, Keyword};
 use crate::verdict::names::answer_text;
 
@@ -38,6 +38,7 @@ pub(super) fn second_look(
     let (keyword, key) = match works {
         Some(Old) => (Keyword::TlsLegacy, "why.oldtls"),
         Some(Tls12) => (Keyword::TlsProtocol, "why.tls12"),
+        Some(Full) => (finding.keyword, "why.full"),
         Some(NoSni) => (Keyword::TlsSni, "why.withoutname"),
         _ => (Keyword::TlsSni, "why.withname"),
     };
@@ -46,23 +47,16 @@ pub(super) fn second_look(
     if let Some(answer) = works.and_then(greeted).filter(|a| a.question != Small && !modern) {
         let note = extra_note(key, answer).with("name", target.certificate_name());
         finding.args.insert(0, ("detail", answer_text(&answer.outcome)));
-        if works == Some(Tls12) {
-            finding.variant = "intolerant";
+        match works {
+            Some(Tls12) => finding.variant = "intolerant",
+            Some(Full) if answer.is_usual() => finding.variant = UNSPOKEN_KEY,
+            Some(Full) => finding.variant = UNSPOKEN,
+            _ => {}
         }
         return finding.because(keyword, note);
     }
     let name = target.certificate_name();
-    let finding = side_facts(finding, path, &name, pair.is_some());
-    unspoken(finding, greeted(Full).filter(|_| greeted(Old).is_none()))
-}
-
-/// The server answers a hello that has everything, and none that has what reach speaks.
-fn unspoken(mut finding: Finding, full: Option<&HelloAnswer>) -> Finding {
-    let Some(full) = full.filter(|_| finding.keyword == Keyword::TlsAlert) else { return finding };
-    let answer = answer_text(&full.outcome);
-    finding.args.insert(0, ("detail", answer.clone()));
-    finding.variant = "unspoken";
-    finding.why(extra_note("why.full", full))
+    side_facts(finding, path, &name, pair.is_some())
 }
 
 /// Whether each repetition came out as the first time: once may be the member of a pool that

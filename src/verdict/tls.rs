@@ -1,6 +1,8 @@
 //! The handshake: how it ended, and what that says.
 
 use crate::base::text::{Note, Untrusted};
+use crate::cert::key::Key;
+use crate::cert::proof::checkable;
 use crate::format::banner;
 use crate::format::tls::{alert_name, version_name};
 use crate::step::connect::End;
@@ -12,7 +14,7 @@ use crate::target::{Target, TlsMode, service, usual_service};
 use crate::verdict::FOR_TLS;
 use crate::verdict::finding::Finding;
 use crate::verdict::keyword::Keyword;
-use crate::verdict::names::end_name;
+use crate::verdict::names::{broken, end_name};
 use crate::verdict::second::{idle_note, of_idle, second_look};
 
 /// The TLS step.
@@ -52,12 +54,20 @@ pub(super) fn of_handshake(handshake: &Handshake, path: &Path, target: &Target) 
             let finding = Finding::new(Keyword::TlsLegacy).arg("detail", &name);
             finding.why(Note::new("why.version").with("version", name))
         }
-        Outcome::Protocol("chain") => Finding::new(Keyword::CertUnchecked)
-            .arg("detail", "> 64 KiB")
-            .why(Note::new("why.hugechain")),
-        Outcome::Protocol(why) => Finding::new(Keyword::TlsProtocol)
-            .arg("detail", why)
-            .why(Note::new("why.tlsprotocol").with("error", why)),
+        Outcome::Protocol("chain") => {
+            let finding = Finding::new(Keyword::CertUnchecked).arg("detail", "> 64 KiB");
+            Finding { variant: "unfinished", ..finding.why(Note::new("why.hugechain")) }
+        }
+        // The library knows no signature of such a key in TLS 1.2, and calls it misbehaviour.
+        Outcome::Protocol("misbehaved") if let Some(key) = unusual_key(handshake) => {
+            let finding = Finding::new(Keyword::CertUnchecked).arg("detail", key.text());
+            let note = Note::new("why.unusualkey").with("rule", key.text());
+            Finding { variant: "unfinished", ..finding.why(note) }
+        }
+        Outcome::Protocol(why) => {
+            let (alert, key) = broken(why);
+            Finding::new(Keyword::TlsProtocol).arg("detail", alert).why(Note::new(key))
+        }
     };
     let mut finding = second_look(finding, handshake, path, target);
     let upgrade = usual_service(target.port).filter(|_| handshake.version.is_none());
@@ -83,6 +93,11 @@ pub(super) fn of_handshake(handshake: &Handshake, path: &Path, target: &Target) 
         finding.variant = "nosni";
     }
     Some(finding)
+}
+
+/// The server's key, if the library cannot check what it signs.
+fn unusual_key(handshake: &Handshake) -> Option<&Key> {
+    handshake.chain.first().map(|leaf| &leaf.key).filter(|key| !checkable(key))
 }
 
 /// How far the handshake had come when it ended; `None`: not to a ServerHello.

@@ -399,8 +399,13 @@ fn the_file_that_was_named_is_asked_instead_of_everything_else() {
     outcome.status(0).says_not("Mozilla").says_not("CA bundle");
     let other = Pki::new();
     let path = other.file("ca.pem", Ca::root("Another Root").root_pem());
-    let outcome = bare(&server, NAME).arg("--ca").arg(path).run();
+    let outcome = bare(&server, NAME).arg("--ca").arg(&path).run();
     outcome.status(51).verdict("cert.untrusted").says("Test Root");
+    // With --no-verify that file still judges: it is told, and does not fail.
+    let outcome = bare(&server, NAME).args(["--no-verify", "--ca"]).arg(path).run();
+    outcome.status(0).verdict("ok").says("Test Root");
+    let outcome = reach(&server, NAME, &pki, &["--no-verify"]);
+    outcome.status(0).verdict("ok").says_not("Test Root");
     // The leaf itself, or an intermediate, may be named as well.
     let own = other.file("leaf.pem", pki.self_signed(&[NAME]).chain_pem());
     bare(&server, NAME).arg("--ca").arg(own).run().verdict("cert.untrusted");

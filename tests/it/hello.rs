@@ -37,6 +37,86 @@ fn a_server_with_only_finite_field_key_exchange_is_named_with_its_suite() {
 }
 
 #[test]
+fn what_reach_does_not_speak_is_no_fault_of_the_server() {
+    let ec = |options: &[&str]| servers::s_server(options);
+    let rsa = |options: &[&str]| servers::s_server_rsa(options);
+    for (server, chosen) in [
+        (ec(&["-ciphersuites", "TLS_AES_128_CCM_SHA256", "-tls1_3"]), "TLS_AES_128_CCM_SHA256"),
+        // Where TLS 1.2 with DHE would work, too.
+        (rsa(&["-ciphersuites", "TLS_AES_128_CCM_8_SHA256"]), "TLS_AES_128_CCM_8_SHA256"),
+        (rsa(&["-groups", "P-521"]), "TLS 1.3, TLS_AES_256_GCM_SHA384, group P-521"),
+        (rsa(&["-groups", "X448"]), "group X448"),
+        (ec(&["-groups", "ffdhe3072", "-tls1_3"]), "group ffdhe3072"),
+        (rsa(&["-groups", "P-521", "-tls1_2"]), "_SHA384, group P-521"),
+        (rsa(&["-groups", "brainpoolP384r1", "-tls1_2"]), "group brainpoolP384r1"),
+        (ec(&["-tls1_2", "-cipher", "ECDHE-ECDSA-AES128-CCM"]), "TLS_ECDHE_ECDSA_WITH_AES_128_CCM"),
+        (rsa(&["-tls1_2", "-cipher", "ECDHE-ARIA256-GCM-SHA384"]), "WITH_ARIA_256_GCM_SHA384"),
+        (rsa(&["-tls1_2", "-sigalgs", "RSA+SHA224"]), "rarer groups, keys or signatures"),
+    ] {
+        let outcome = named(&server, "tls", "good.test").run();
+        outcome.status(50).verdict("tls.alert").says(chosen).says("openssl s_client -connect 127");
+        outcome.says_not("outdated").says_not("is in your log").says_not("owner of");
+    }
+    let server = rsa(&["-groups", "P-521"]);
+    let outcome = named(&server, "tls", "good.test").args(["--lang", "ja"]).run();
+    outcome.verdict("tls.alert").says("group P-521 で応答します").says("ほかのクライアントなら");
+}
+
+#[test]
+fn a_key_that_reach_cannot_check_is_named_whatever_the_version() {
+    let pki = Pki::new();
+    for (key, name, version) in [
+        ("rsa-pss", "RSA-PSS 2048 bit", "-tls1_2"),
+        ("rsa-pss", "RSA-PSS 2048 bit", "-tls1_3"),
+        ("ed448", "Ed448", "-tls1_2"),
+        ("ed448", "Ed448", "-tls1_3"),
+    ] {
+        let (cert, key) = pki.files("rare", &pki.openssl(key, "sha256", &["good.test"]).unwrap());
+        let (cert, key) = (cert.to_str().unwrap(), key.to_str().unwrap());
+        let server = servers::s_server(&["-cert", cert, "-key", key, version]);
+        let target = format!("good.test:{}", server.port("tls"));
+        let args = ["--tls", "--connect-to", "127.0.0.1", "--ca", cert];
+        let outcome = Run::new([&*target]).args(args).run();
+        outcome.status(51).verdict("cert.unchecked").says(name).says("openssl s_client -connect");
+        outcome.says_not("faulty").says_not("broke");
+        // Without a finished handshake there is nothing to go on with.
+        let forced = Run::new([&*target]).args(args).arg("--no-verify").run();
+        match version {
+            "-tls1_2" => forced.status(51).says_not("--no-verify").says("does not know in TLS 1.2"),
+            _ => forced.status(0),
+        };
+    }
+}
+
+#[test]
+fn a_server_that_chokes_on_the_offer_of_tls_1_3_is_intolerant_and_not_outdated() {
+    for (how, lang, sentence) in [
+        ("close", "en", "fails when TLS 1.3 is offered to it"),
+        ("reset", "en", "fails when TLS 1.3 is offered to it"),
+        ("alert", "ja", "TLS 1.3 の提示があると失敗し"),
+        ("silence", "en", "fails when TLS 1.3 is offered to it"),
+    ] {
+        let server = on_hello(move |hello, peer| match how {
+            _ if !contains(hello, &[0, 43]) || contains(hello, &[0, 43, 0, 3, 2, 3, 3]) => {
+                peer.send(&server_hello(0x0303))
+            }
+            "close" => Err(std::io::ErrorKind::NotConnected.into()),
+            "reset" => peer.reset(),
+            "alert" => peer.send(&[21, 3, 3, 0, 2, 2, 70]),
+            _ => peer.pause(Duration::from_secs(20)),
+        });
+        let args = ["--servername", "good.test", "--tls-timeout", "500ms", "--lang", lang];
+        let outcome = zoo(&server, &args).run();
+        outcome.status(50).verdict("tls.protocol").says(sentence).says("--tls-version 1.2");
+        outcome.says_not("outdated").within(twice(500));
+    }
+    // A version that was asked for is not advised again.
+    let server = on_hello(|_, peer| peer.reset());
+    let outcome = zoo(&server, &["--servername", "good.test", "--tls-version", "1.2"]).run();
+    outcome.verdict("tls.reset").says_not("TLS 1.3 is offered");
+}
+
+#[test]
 fn balancers_with_old_tls_are_named_with_the_best_they_have() {
     for (server, port) in [(shared::haproxy(), "old"), (shared::nginx(), "https-old")] {
         let outcome = named(server, port, "old.test").run();
@@ -257,7 +337,7 @@ fn a_difference_that_is_not_there_again_explains_nothing() {
         let outcome = zoo(&server, &["--servername", "good.test"]).run();
         outcome.verdict("tls.reset").says(says).says("asked once more it was not");
         outcome.says_not("is the name").says_not("outdated");
-        assert!(server.visits() <= 10, "{outcome}");
+        assert!(server.visits() <= 11, "{outcome}");
     }
 }
 
@@ -345,8 +425,8 @@ fn a_peer_that_hangs_up_late_on_everybody_does_not_dislike_the_hello() {
         // No time is left to see whether silence is treated otherwise.
         let late = Script::new().wait(450).close().serve();
         run(&late, &["--timeout", "500ms"]).says_not("stayed open").says_not("as well");
-        // For http, whether it speaks TLS; for TLS the same again, old suites, and TLS 1.2.
-        assert_eq!(late.visits(), if http { 2 } else { 4 });
+        // For http, whether it speaks TLS; for TLS the same again, old suites, all, and TLS 1.2.
+        assert_eq!(late.visits(), if http { 2 } else { 5 });
         let picky = Script::new().recv(1).wait(450).close().serve();
         run(&picky, &[]).says("stayed open");
     }

@@ -139,7 +139,6 @@ const WRONG: &[(&str, &str)] = &[
     ("{} --cert DIR/good.pem --key DIR/good.pem", "holds no PEM private key"),
     ("{} --cert DIR/good.pem --key DIR/encrypted", "the key has a passphrase; remove it first"),
     ("{} --cert DIR/der --key DIR/good.key", "holds no PEM certificate"),
-    ("{} --no-verify --ca DIR/ca.pem", "--no-verify and --ca contradict each other"),
     // the other commands
     ("help nosuchtopic", "no help on nosuchtopic; topics: usage check starttls exit"),
     ("selftest now", "selftest takes no argument but --lang en|ja"),

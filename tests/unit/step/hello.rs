@@ -109,7 +109,7 @@ fn a_server_hello_counts_before_the_rest_of_its_record_has_come() {
     let wanted = Outcome::ServerHello { version: 0x0301, suite: 0x002f, group: None };
     assert!(read_answer(&whole[..5 + hello.len()]) == Some(wanted.clone()));
     let mut peer = Peer { answer: whole, repeat: false, taken: 0, sent: Vec::new() };
-    assert!(first_answer(&mut peer, b"hello") == wanted);
+    assert!(first_answer(&mut peer, b"hello", &mut Vec::new()) == wanted);
     // Half an alert says nothing.
     assert!(read_answer(&record(21, &[2, 40])[..6]).is_none());
 }
@@ -155,7 +155,7 @@ fn an_endless_answer_is_given_up() {
     ];
     for piece in endless {
         let mut peer = Peer { answer: piece.clone(), repeat: true, taken: 0, sent: Vec::new() };
-        let outcome = first_answer(&mut peer, b"hello");
+        let outcome = first_answer(&mut peer, b"hello", &mut Vec::new());
         assert!(matches!(outcome, Outcome::Plaintext(_)), "{piece:x?}");
         assert!(peer.taken < 20_000, "{} bytes read", peer.taken);
         assert_eq!(peer.sent, b"hello");
@@ -165,7 +165,7 @@ fn an_endless_answer_is_given_up() {
 #[test]
 fn the_end_of_the_connection_is_told_apart() {
     let mut peer = Peer { answer: vec![], repeat: false, taken: 0, sent: Vec::new() };
-    assert!(first_answer(&mut peer, b"") == Outcome::Ended(End::Fin));
+    assert!(first_answer(&mut peer, b"", &mut Vec::new()) == Outcome::Ended(End::Fin));
     struct Fails(fn() -> io::Error);
     impl Read for Fails {
         fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
@@ -180,7 +180,7 @@ fn the_end_of_the_connection_is_told_apart() {
             Ok(())
         }
     }
-    let outcome = |error| first_answer(&mut Fails(error), b"hello");
+    let outcome = |error| first_answer(&mut Fails(error), b"hello", &mut Vec::new());
     assert!(outcome(|| io::ErrorKind::TimedOut.into()) == Outcome::Ended(End::Late));
     assert!(outcome(|| io::Error::from_raw_os_error(libc::ECONNRESET)) == Outcome::Ended(End::Rst));
     assert!(

@@ -269,7 +269,7 @@ fn of_handshakes() -> Vec<Seen> {
         ),
         tls(Keyword::TlsSni, &["alert"], Alert(112), vec![]),
         tls(Keyword::TlsSni, &["withoutname"], Alert(112), vec![asked(Question::NoSni, hello())]),
-        tls(Keyword::TlsProtocol, &["tlsprotocol"], Protocol("record"), vec![]),
+        tls(Keyword::TlsProtocol, &["broken.record"], Protocol("record"), vec![]),
         tls(Keyword::TlsAlert, &["alert", "sni"], Alert(40), vec![]),
         // Another connection with the same name was answered: one fails, and not every one.
         tls(Keyword::TlsAlert, &["again"], Alert(40), vec![asked(Question::Named, hello())]),
