@@ -29,7 +29,7 @@ mod report;
 mod cli;
 mod command;
 
-use base::deadline::{Deadline, Timeouts, unix_now};
+use base::deadline::{Deadline, Stopwatch, Timeouts, unix_now};
 use base::parallel::side_by_side;
 use base::sys;
 use base::text::{Lang, Note, Untrusted};
@@ -148,7 +148,7 @@ fn check_one(target: &Target, job: &Check, out: &Mutex<Output>) -> io::Result<Ve
 
 /// Every step for every address of the target, the addresses side by side.
 fn walk_all(target: &Target, options: &Options, watch: Watch<'_>) -> Probe {
-    let clock = Deadline::after(target.timeouts.dns);
+    let clock = Stopwatch::start();
     let (mut probe, addrs, beyond) = find(target, options, watch, clock);
     let (until, several) = (None, addrs.len() > 1);
     let walk = |addr: &SocketAddr| {
@@ -162,7 +162,7 @@ fn walk_all(target: &Target, options: &Options, watch: Watch<'_>) -> Probe {
 /// Opens one connection and stops there: the addresses one after another, since a service
 /// should not see sessions that nobody wants, until one of them is open.
 fn walk_first(target: &Target, options: &Options, watch: Watch<'_>) -> (Probe, Option<Opened>) {
-    let clock = Deadline::after(target.timeouts.dns);
+    let clock = Stopwatch::start();
     let (mut probe, addrs, beyond) = find(target, options, watch, clock);
     let several = addrs.len() > 1;
     let mut open = None;
@@ -190,10 +190,10 @@ fn find(
     target: &Target,
     options: &Options,
     watch: Watch<'_>,
-    clock: Deadline,
+    clock: Stopwatch,
 ) -> (Probe, Vec<SocketAddr>, Option<IpAddr>) {
     let started = unix_now();
-    let lookup = places::look_up(target, options, clock);
+    let lookup = places::look_up(target, options);
     watch(Step::Lookup(&lookup));
     let (host, port) = target.dialled();
     let place = |ip: &IpAddr| places::socket_addr(*ip, port, host);

@@ -1,19 +1,18 @@
 //! In: a target. Out: the addresses to dial, each a place of its own.
 
-use crate::base::deadline::Deadline;
 use crate::step::record::Options;
 use crate::step::resolve::{self, Lookup, Source};
 use crate::target::{Dial, Host, ProxyKind, Target};
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 
 /// The addresses to dial.
-pub fn look_up(target: &Target, options: &Options, limit: Deadline) -> Lookup {
+pub fn look_up(target: &Target, options: &Options) -> Lookup {
     match target.dialled().0 {
         host @ Host::Ip(ip, _) => {
             let source = if target.dial.is_some() { Source::Given } else { Source::Literal };
             Lookup::known(&host.to_string(), source, vec![*ip])
         }
-        Host::Name(name) => resolve::resolve(name, options.family, &options.resolver, limit),
+        Host::Name(name) => resolved(name, target, options),
     }
 }
 
@@ -22,16 +21,16 @@ pub fn beyond(target: &Target, options: &Options) -> Option<Lookup> {
     target.proxy.as_ref().filter(|proxy| proxy.kind == ProxyKind::Socks5)?;
     match target.wanted().0 {
         Host::Ip(..) => None,
-        Host::Name(name) => {
-            let limit = Deadline::after(target.timeouts.dns);
-            Some(resolve::resolve(name, options.family, &options.resolver, limit))
-        }
+        Host::Name(name) => Some(resolved(name, target, options)),
     }
+}
+
+fn resolved(name: &str, target: &Target, options: &Options) -> Lookup {
+    resolve::resolve(name, options.family, &options.resolver, target.timeouts.dns)
 }
 
 /// The target dialled at each of its addresses; itself, if it has none or a proxy knows them.
 pub fn places(target: &Target, options: &Options) -> Vec<Target> {
-    let limit = Deadline::after(target.timeouts.dns);
     let (Host::Name(_), port, None) = (target.dialled().0, target.dialled().1, &target.proxy)
     else {
         return vec![target.clone()];
@@ -40,7 +39,7 @@ pub fn places(target: &Target, options: &Options) -> Vec<Target> {
         let dial = Dial { host: Host::Ip(*ip, 0), port: Some(port) };
         Target { dial: Some(dial), ..target.clone() }
     };
-    match look_up(target, options, limit).addrs.as_slice() {
+    match look_up(target, options).addrs.as_slice() {
         [] => vec![target.clone()],
         addrs => addrs.iter().map(at).collect(),
     }

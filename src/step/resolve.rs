@@ -4,7 +4,7 @@
 //! "Try again" after 5 s. Like libc's it asks without EDNS, so that it sees what the programs
 //! of this box see; an answer of more than 512 bytes comes over TCP.
 
-use crate::base::deadline::Deadline;
+use crate::base::deadline::{Deadline, Stopwatch};
 use crate::base::sys;
 use crate::base::text::Untrusted;
 use crate::format::dns::{self, RECORDS_MAX};
@@ -79,7 +79,7 @@ pub struct Config {
 pub struct Cache {
     /// How long a lookup counts for others, from when it began.
     fresh: Duration,
-    /// The end of every lookup, which does not tell one limit from another.
+    /// The end of every lookup.
     until: Option<Deadline>,
     /// By a hash of the host: a list may have 100,000 of them.
     entries: Vec<Mutex<Vec<Entry>>>,
@@ -87,7 +87,8 @@ pub struct Cache {
 
 struct Entry {
     host: String,
-    began: Deadline,
+    limit: Duration,
+    began: Stopwatch,
     lookup: Arc<OnceLock<Lookup>>,
 }
 
@@ -137,14 +138,14 @@ impl Cache {
     }
 
     /// The place for the answer: one that is fresh, or a new one.
-    fn place(&self, host: &str, deadline: Deadline) -> Arc<OnceLock<Lookup>> {
-        let new = Entry { host: host.to_owned(), began: deadline, lookup: Arc::default() };
-        let lookup = new.lookup.clone();
-        let hash = host.bytes().fold(0_usize, |h, b| h.wrapping_mul(31).wrapping_add(b.into()));
+    fn place(&self, host: &str, limit: Duration) -> Arc<OnceLock<Lookup>> {
+        let lookup = Arc::<OnceLock<Lookup>>::default();
+        let (began, host, own) = (Stopwatch::start(), host.to_owned(), lookup.clone());
+        let new = Entry { host, limit, began, lookup: own };
+        let hash = new.host.bytes().fold(0_usize, |h, b| h.wrapping_mul(31).wrapping_add(b.into()));
         let Some(bucket) = self.entries.get(hash % BUCKETS) else { return lookup };
         let mut bucket = sys::locked(bucket);
-        let limit = deadline.budget();
-        let same = |e: &&mut Entry| e.began.budget() == limit && e.host == host;
+        let same = |e: &&mut Entry| e.limit == limit && e.host == new.host;
         match bucket.iter_mut().find(same) {
             Some(entry) if entry.began.elapsed() <= self.fresh => return entry.lookup.clone(),
             Some(entry) => *entry = new,
@@ -154,15 +155,17 @@ impl Cache {
     }
 }
 
-/// Finds the addresses of `host`, or why there are none, before the deadline; of a lookup that
+/// Finds the addresses of `host`, or why there are none, within the limit; of a lookup that
 /// is shared, the one who asked first measured the time.
-pub fn resolve(host: &str, family: Family, config: &Config, deadline: Deadline) -> Lookup {
-    let until = config.shared.as_ref().and_then(|cache| cache.until);
-    let end = until.map_or(deadline, |until| deadline.no_later_than(until));
-    let ask = || resolve_alone(host, family, config, end);
+pub fn resolve(host: &str, family: Family, config: &Config, limit: Duration) -> Lookup {
+    let ask = |until: Option<Deadline>| {
+        let own = Deadline::after(limit);
+        let end = until.map_or(own, |until| own.no_later_than(until));
+        resolve_alone(host, family, config, end)
+    };
     match &config.shared {
-        Some(cache) => cache.place(host, deadline).get_or_init(ask).clone(),
-        None => ask(),
+        Some(cache) => cache.place(host, limit).get_or_init(|| ask(cache.until)).clone(),
+        None => ask(None),
     }
 }
 

@@ -1,7 +1,7 @@
 //! How names are resolved here, the proxies that programs are told of, and the roots they trust.
 
 use crate::base::calendar::utc;
-use crate::base::deadline::{Deadline, millis};
+use crate::base::deadline::millis;
 use crate::base::parallel::side_by_side;
 use crate::base::sys;
 use crate::base::text::{self, Note};
@@ -149,7 +149,7 @@ impl View {
 /// Asks a server for localhost; what it said, or the keyword of what became of the question.
 fn ask_server(server: SocketAddr, limit: Duration) -> (String, Duration) {
     let config = resolve::Config::new(Path::new("/"), &[server]);
-    let lookup = resolve::resolve("localhost.", Family::V4, &config, Deadline::after(limit));
+    let lookup = resolve::resolve("localhost.", Family::V4, &config, limit);
     let answer = lookup.answers.first();
     let said = match answer.map(|a| &a.result) {
         Some(Ok(_)) => "ok",

@@ -17,7 +17,7 @@ pub mod route;
 pub mod say;
 pub mod show;
 
-use crate::base::deadline::{Deadline, Timeouts, unix_now};
+use crate::base::deadline::{Stopwatch, Timeouts, unix_now};
 use crate::base::text::{Lang, Note};
 use crate::cli::job::{Check, Form};
 use crate::cli::{self, Draft, Stop, Typed, Wrong};
@@ -137,8 +137,8 @@ fn number(typed: &str, option: &'static str, most: u32) -> Result<u32, Note> {
 
 /// The lookup, in a probe that has nothing else yet, and the address whose way is traced.
 fn find(target: &Target, options: &Options) -> (Probe, Option<SocketAddr>) {
-    let clock = Deadline::after(target.timeouts.dns);
-    let lookup = places::look_up(target, options, clock);
+    let clock = Stopwatch::start();
+    let lookup = places::look_up(target, options);
     let (host, port) = target.dialled();
     let addr = lookup.addrs.first().map(|ip| places::socket_addr(*ip, port, host));
     let (started, elapsed) = (unix_now(), clock.elapsed());

@@ -1,7 +1,6 @@
 //! The FILTERs of the command line.
 
 use crate::base::address::mapped;
-use crate::base::deadline::Deadline;
 use crate::base::text::{Note, shown};
 use crate::cli;
 use crate::format::socket_table::{ESTABLISHED, End, LISTEN, Row, STATES, SYN_RECV};
@@ -96,7 +95,7 @@ fn addresses(host: &str, root: &Path) -> Result<Vec<IpAddr>, Note> {
         Host::Name(name) => name,
     };
     let config = resolve::Config::new(root, &[]);
-    let found = resolve::resolve(&name, Family::Any, &config, Deadline::after(RESOLVE)).addrs;
+    let found = resolve::resolve(&name, Family::Any, &config, RESOLVE).addrs;
     match found.is_empty() {
         true => Err(Note::new("usage.watchname").with("host", shown(host))),
         false => Ok(found),

@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::base::deadline::Deadline;
 use crate::step::resolve::*;
 use crate::unit::format::dns::{owned, rr, wire};
 
@@ -128,7 +127,7 @@ fn timed(
     within: std::ops::Range<Duration>,
 ) -> Lookup {
     let began = Instant::now();
-    let lookup = resolve(host, family, &config(servers), Deadline::after(LIMIT));
+    let lookup = resolve(host, family, &config(servers), LIMIT);
     let took = began.elapsed();
     assert!(took >= within.start && took < within.end + TOLERANCE, "{host} took {took:?}");
     lookup
@@ -639,7 +638,7 @@ fn searching(search: &[&str], ndots: usize, host: &str) -> Lookup {
     let file = format!("search {}\noptions ndots:{ndots}\n", search.join(" "));
     let dir = root(Some(&file), "");
     let config = Config::new(dir.path(), &[server(zone)]);
-    resolve(host, Family::Any, &config, Deadline::after(LIMIT))
+    resolve(host, Family::Any, &config, LIMIT)
 }
 
 #[test]
@@ -730,7 +729,7 @@ fn nobody_to_ask_is_said_at_once() {
     for resolv in [None, Some("search a.test\n"), Some("nameserver what\n")] {
         let dir = root(resolv, "");
         let config = Config::new(dir.path(), &[]);
-        let lookup = resolve("x.test", Family::Any, &config, Deadline::after(LIMIT));
+        let lookup = resolve("x.test", Family::Any, &config, LIMIT);
         assert_eq!(outcome(&lookup), "noserver");
         assert!(lookup.elapsed < ms(50));
     }
@@ -742,7 +741,7 @@ fn a_resolv_conf_that_comes_or_goes_counts_from_then_on() {
     let file = dir.path().join("etc/resolv.conf");
     let nobody = "nameserver 127.9.9.9\n";
     let config = Config::new(dir.path(), &[]);
-    let find = |config| outcome(&resolve("x.test", Family::Any, config, Deadline::after(LIMIT)));
+    let find = |config| outcome(&resolve("x.test", Family::Any, config, LIMIT));
     assert_eq!(find(&config), "noserver");
     std::fs::write(&file, nobody).unwrap();
     assert_eq!(find(&config), "unreachable");
@@ -759,7 +758,7 @@ fn the_hosts_file_answers_first_with_all_its_lines() {
     let hosts = "# 10.0.0.9 db\n10.0.0.1  first DB.test db # not.this\n::5 db.TEST.\nx y\n10.0.0.1 db.test\r\n";
     let dir = root(None, hosts);
     let config = Config::new(dir.path(), &[]);
-    let find = |host: &str, family| resolve(host, family, &config, Deadline::after(LIMIT));
+    let find = |host: &str, family| resolve(host, family, &config, LIMIT);
     for host in ["db.test", "Db.Test."] {
         let lookup = find(host, Family::Any);
         let mut found = addrs(&lookup);
@@ -771,14 +770,14 @@ fn the_hosts_file_answers_first_with_all_its_lines() {
     assert_eq!(outcome(&find("not.this", Family::Any)), "noserver");
     assert_eq!(outcome(&find("db", Family::V6)), "noserver"); // on to DNS, as glibc does
     let given = Config::new(dir.path(), &[server(zone)]);
-    let lookup = resolve("db.test", Family::Any, &given, Deadline::after(LIMIT));
+    let lookup = resolve("db.test", Family::Any, &given, LIMIT);
     assert_eq!(outcome(&lookup), "nxdomain");
 }
 
 #[test]
 fn localhost_needs_no_file_and_a_literal_no_server() {
     let nothing = config(&[]);
-    let find = |host: &str, family| resolve(host, family, &nothing, Deadline::after(LIMIT));
+    let find = |host: &str, family| resolve(host, family, &nothing, LIMIT);
     for host in ["localhost", "LOCALHOST.", "a.localhost"] {
         let lookup = find(host, Family::Any);
         assert_eq!(lookup.addrs.len(), 2);
@@ -807,7 +806,7 @@ fn threads_end_soon_after_the_answer_is_there() {
         SENT.fetch_add(usize::from(q.kind == AAAA), Ordering::SeqCst);
         if q.kind == A { vec![q.good()] } else { vec![] }
     });
-    let long = Deadline::after(ms(1500));
+    let long = ms(1500);
     assert_eq!(outcome(&resolve("x.test", Family::Any, &config(&[s]), long)), "found");
     thread::sleep(ms(1400));
     assert_eq!(SENT.load(Ordering::SeqCst), 1);
@@ -815,9 +814,25 @@ fn threads_end_soon_after_the_answer_is_there() {
 
 #[test]
 fn an_expired_deadline_asks_nobody() {
-    let lookup = resolve("x.test", Family::Any, &config(&[closed()]), Deadline::after(ms(0)));
+    let lookup = resolve("x.test", Family::Any, &config(&[closed()]), ms(0));
     assert_eq!(outcome(&lookup), "timeout");
     assert!(lookup.answers.iter().all(|a| a.sent == 0));
+}
+
+#[test]
+fn a_lookup_is_shared_by_those_with_the_same_host_and_limit() {
+    static SENT: AtomicUsize = AtomicUsize::new(0);
+    let s = server(|q| {
+        SENT.fetch_add(usize::from(q.kind == A), Ordering::SeqCst);
+        vec![q.good()]
+    });
+    let mut config = config(&[s]);
+    config.shared = Some(Cache::new(Duration::from_secs(60), None));
+    let rows = [("x.test", LIMIT, 1), ("x.test", LIMIT, 1), ("x.test", LIMIT * 2, 2)];
+    for (host, limit, sent) in [rows.as_slice(), &[("y.test", LIMIT, 3)]].concat() {
+        assert_eq!(outcome(&resolve(host, Family::Any, &config, limit)), "found");
+        assert_eq!(SENT.load(Ordering::SeqCst), sent, "{host} {limit:?}");
+    }
 }
 
 #[test]
@@ -825,11 +840,10 @@ fn many_names_in_any_order_are_kept_at_once() {
     let mut config = config(&[]);
     config.shared = Some(Cache::new(Duration::from_secs(60), None));
     let began = Instant::now();
-    let limit = Deadline::after(LIMIT);
     for n in (0..120_000_u32).rev() {
         // Each before all others in the alphabet.
         let host = format!("10.{}.{}.{}", 100 + n / 10_000, 100 + n / 100 % 100, 100 + n % 100);
-        assert_eq!(resolve(&host, Family::Any, &config, limit).addrs.len(), 1);
+        assert_eq!(resolve(&host, Family::Any, &config, LIMIT).addrs.len(), 1);
     }
     // 0.9 s here; in one sorted list it took 7.9 s.
     assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
