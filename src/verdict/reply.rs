@@ -7,7 +7,7 @@ use crate::step::connect::{self, End::Late};
 use crate::step::hello::{self, Question};
 use crate::step::record::Path;
 use crate::step::reply::{self, Protocol, Reply};
-use crate::step::tls::{ClientAuth, Handshake};
+use crate::step::tls::{ClientAuth, Demand, Handshake};
 use crate::target::retype::{self, About};
 use crate::target::{Target, TlsMode};
 use crate::verdict::finding::{Finding, brief};
@@ -129,6 +129,11 @@ fn variant(keyword: Keyword, reply: &Reply, path: &Path, tls: bool) -> &'static 
     match (keyword, reply.end) {
         (Keyword::ReplyProtocol, _) if tls || reply.other_protocol() == Some("tls") => "tls",
         (Keyword::ReplyClosed, End::Alert(code)) if old && blames_client(code) => "renegotiation",
+        (Keyword::ReplyClosed, End::Ended(connect::End::Fin | connect::End::Rst))
+            if handshake.is_some_and(|h| h.demand() == Demand::Optional) =>
+        {
+            "clientcert"
+        }
         (Keyword::ReplyClosed, _)
             if reply.protocol == Protocol::Http && handshake.is_some_and(|h| h.alpn.is_none()) =>
         {

@@ -137,9 +137,8 @@ fn of_hangup(keyword: Keyword, handshake: &Handshake, path: &Path) -> Finding {
         return finding;
     }
     let ms = handshake.elapsed.as_millis();
-    let finding = Finding::new(keyword)
-        .why(Note::new("why.hellohungup").with("ms", ms))
-        .why(sni_note(handshake));
+    let key = if stage(handshake).is_some() { "why.laterhungup" } else { "why.hellohungup" };
+    let finding = Finding::new(keyword).why(Note::new(key).with("ms", ms)).why(sni_note(handshake));
     match idle.filter(|_| !serves).and_then(|idle| idle_note(idle, "why.idleopen")) {
         Some(note) => finding.why(note),
         None => finding,

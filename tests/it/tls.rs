@@ -327,7 +327,98 @@ fn a_diagnostic_second_connection_is_made_only_where_it_may_be() {
     reach(&server, &pki, &["--tls"]).status(23);
 }
 
+// ---- how far it came
+
+/// A ServerHello of TLS 1.2 that reach takes.
+const SERVER_HELLO: [u8; 47] = {
+    let mut bytes = [0x5a; 47];
+    let (head, tail) = bytes.split_at_mut(11);
+    head.copy_from_slice(&[22, 3, 3, 0, 42, 2, 0, 0, 38, 3, 3]);
+    let (_, tail) = tail.split_at_mut(32);
+    tail.copy_from_slice(&[0, 0xc0, 0x2f, 0]);
+    bytes
+};
+
+#[test]
+fn a_handshake_that_ends_in_the_middle_does_not_end_after_the_client_hello() {
+    let begun = || Script::new().record().send(SERVER_HELLO);
+    for (script, keyword, en, ja) in [
+        (begun().close(), "tls.closed", "in the middle of the TLS handshake", "途中で切断しました"),
+        (begun().reset(), "tls.reset", "in the middle of the TLS handshake", "途中でリセット"),
+        (begun().stall(), "tls.timeout", "began and did not end", "途中で止まりました"),
+    ] {
+        let server = script.serve();
+        for sni in [&["--servername", "good.test"][..], &[]] {
+            let run = |more: &[&str]| {
+                let run = Run::new([server.addr().to_string()]).args(["--tls", "--no-extra"]);
+                run.args(["--tls-timeout", "400ms"]).args(sni).args(more).run()
+            };
+            let outcome = run(&[]);
+            outcome.status(50).verdict(keyword).says(en).says("its ServerHello had come");
+            outcome.says_not("after the ClientHello").says_not("SNI ,").says_not("filters by SNI");
+            run(&["--lang", "ja"]).verdict(keyword).says(ja).says_not("ClientHello の後に");
+        }
+    }
+}
+
+#[test]
+fn a_hang_up_on_who_was_asked_for_a_certificate_is_probably_about_that() {
+    let pki = Pki::new();
+    pki.ca_file();
+    let identity = pki.good(&["good.test"]);
+    let root = Ca::root("Client Root");
+    let tls = |mode: &str| {
+        let builder = Tls::with(&identity).client_wanted(root.root_der());
+        if mode == "1.2" { builder.only_12().build() } else { builder.only_13().build() }
+    };
+    let mine = client(&pki, &root, "mine");
+    let mine: Vec<&str> = mine.iter().map(String::as_str).collect();
+    // The library accepts, and the application closes when it sees no certificate.
+    for end in [Script::new().close(), Script::new().reset()] {
+        let server = Script::new().tls(tls("1.3")).and(end).serve();
+        let outcome = reach(&server, &pki, &[]);
+        outcome.status(52).verdict("tls.clientcert").says("without saying why");
+        outcome.says("none was given (no --cert)").says("was complete on this side");
+        outcome.says("insists on a certificate").says("--cert FILE --key FILE");
+        outcome.says_not("after the ClientHello");
+        reach(&server, &pki, &["--lang", "ja"]).says("理由を示さず切断しました");
+        let outcome = reach(&server, &pki, &mine);
+        outcome.status(52).says("was given one").says("--cert FILE --key FILE");
+    }
+    // Only when something is asked; in TLS 1.2, too.
+    for version in ["1.2", "1.3"] {
+        let server = Script::new().tls(tls(version)).recv(1).close().serve();
+        let outcome = reach(&server, &pki, &["--http"]);
+        outcome.status(60).verdict("reply.closed").says("asked for a client certificate");
+        outcome.says("insist on the client certificate").says("--cert FILE --key FILE");
+        reach(&server, &pki, &[]).status(0).verdict("ok");
+        let outcome = reach(&server, &pki, &[&mine[..], &["--http"]].concat());
+        outcome.verdict("reply.closed").says_not("insist on the client certificate");
+    }
+}
+
 // ---- real servers
+
+#[test]
+fn gnutls_wants_a_client_certificate_and_signs_with_a_small_key() {
+    let pki = Pki::new();
+    let small = pki.rsa_1024(&["good.test"]).unwrap();
+    let (cert, key) = pki.files("small", &small);
+    let (cert, key) = (cert.to_str().unwrap(), key.to_str().unwrap());
+    let run = |server: &servers::Server| {
+        let target = format!("good.test:{}", server.port("tls"));
+        Run::new([&*target, "--tls", "--connect-to", "127.0.0.1", "--ca", cert]).run()
+    };
+    for version in ["1.2", "1.3"] {
+        let priority = format!("NORMAL:-VERS-ALL:+VERS-TLS{version}");
+        let server = servers::gnutls_serv(cert, key, &priority, &["--disable-client-cert"]);
+        let outcome = run(&server);
+        outcome.status(51).verdict("cert.policy").says("RSA 1024 bit").says(version);
+        let server = servers::gnutls_serv(cert, key, &priority, &["--require-client-cert"]);
+        let outcome = run(&server);
+        outcome.status(52).verdict("tls.clientcert").says("got none, and sent alert");
+    }
+}
 
 /// A name at a port of a real server, trusting its root.
 #[track_caller]

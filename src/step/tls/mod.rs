@@ -308,7 +308,7 @@ impl<W: Channel> Session<W> {
     /// certificate: an alert, or that it goes on (a ticket or data, RFC 8446 section 4.6.1).
     fn hear_out(&mut self, deadline: Deadline) -> Outcome {
         self.set_deadline(deadline);
-        let mut heard = 0;
+        let (mut heard, mut went_on) = (0, false);
         while self.0.conn.protocol_version() == Some(rustls::ProtocolVersion::TLSv1_3) {
             match self.0.conn.process_new_packets() {
                 Err(rustls::Error::AlertReceived(alert)) => {
@@ -317,7 +317,11 @@ impl<W: Channel> Session<W> {
                 Err(error) => return protocol(&error),
                 Ok(state) if state.peer_has_closed() => return Outcome::EndedAfter(End::Fin),
                 Ok(state) if state.plaintext_bytes_to_read() > 0 => break,
-                Ok(_) if self.0.conn.tls13_tickets_received() > 0 => break,
+                // A library sends them before the application has looked at the certificate.
+                Ok(_) if self.0.conn.tls13_tickets_received() > 0 && !went_on => {
+                    went_on = true;
+                    self.set_deadline(Deadline::after(AFTER_TICKET).no_later_than(deadline));
+                }
                 Ok(_) if heard > AFTER_BYTES => break,
                 Ok(_) => {}
             }
@@ -504,6 +508,9 @@ pub const FIRST_MAX: usize = 512;
 /// The shortest wait for an alert after a TLS 1.3 handshake. Two round trips would do,
 /// but a busy server thinks before it refuses.
 const AFTER_MIN: Duration = Duration::from_millis(300);
+
+/// The wait behind a session ticket: an application that wants a certificate and got none closes.
+const AFTER_TICKET: Duration = Duration::from_millis(50);
 
 /// Bytes read during that wait at most: a server that talks this much has accepted.
 const AFTER_BYTES: usize = 0x1_0000;

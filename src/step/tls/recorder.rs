@@ -103,6 +103,12 @@ impl ServerCertVerifier for Recorder {
     /// would answer with an alert that explains nothing.
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         let mut schemes = self.algorithms.supported_schemes();
+        // The shortest first, as OpenSSL: GnuTLS takes the first, and SHA-512 does not fit RSA 1024.
+        schemes.sort_by_key(|scheme| match scheme {
+            SignatureScheme::RSA_PSS_SHA384 => 1,
+            SignatureScheme::RSA_PSS_SHA512 => 2,
+            other => 3 * u8::from(PKCS1.contains(other)),
+        });
         schemes.extend([
             SignatureScheme::ECDSA_NISTP521_SHA512,
             SignatureScheme::ED448,
@@ -132,6 +138,13 @@ impl ResolvesClientCert for Recorder {
         self.identity.is_some()
     }
 }
+
+/// What TLS 1.3 has no more for a handshake (RFC 8446 section 4.2.3).
+const PKCS1: [SignatureScheme; 3] = [
+    SignatureScheme::RSA_PKCS1_SHA256,
+    SignatureScheme::RSA_PKCS1_SHA384,
+    SignatureScheme::RSA_PKCS1_SHA512,
+];
 
 /// Certificates parsed and judged: public chains have four, and libraries stop at eight.
 const CHAIN_MAX: usize = 16;

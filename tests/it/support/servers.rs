@@ -80,6 +80,21 @@ fn s_server_with(certificate: &[&str], chain: &[&str], options: &[&str]) -> Serv
     .start()
 }
 
+/// `gnutls-serv` on port `tls`, answering HTTP, with this certificate and this priority string.
+pub fn gnutls_serv(cert: &str, key: &str, priority: &str, options: &[&str]) -> Server {
+    let mut args = vec!["-p", "@port:tls@", "--http", "--x509certfile", cert, "--x509keyfile", key];
+    args.extend(["--priority", priority]);
+    args.extend(options);
+    Recipe {
+        name: "gnutls-serv",
+        package: "gnutls-bin",
+        program: "gnutls-serv",
+        args,
+        ..Recipe::default()
+    }
+    .start()
+}
+
 /// nginx with HTTP, HTTPS and TCP in many states; see servers/nginx.conf for all port names.
 pub fn nginx() -> Server {
     Recipe {

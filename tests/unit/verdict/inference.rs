@@ -294,7 +294,7 @@ fn of_handshakes() -> Vec<Seen> {
         ),
         seen(
             Keyword::TlsClosed,
-            &["hellohungup"],
+            &["laterhungup", "stage.finished"],
             "shop.test:443",
             shaken(handshake(EndedAfter(End::Fin), b"")),
         ),
