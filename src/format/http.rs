@@ -7,8 +7,8 @@ pub struct Head {
     /// The status line.
     pub line: Untrusted,
     pub status: u16,
-    pub location: Option<Untrusted>,
-    pub server: Option<Untrusted>,
+    /// Those of `NAMES`, in the order in which they came.
+    fields: Vec<(&'static str, Untrusted)>,
     length: Option<u64>,
     /// Bytes up to the body.
     pub size: usize,
@@ -22,58 +22,102 @@ impl Head {
         self.length.is_some_and(|length| came >= length)
     }
 
+    /// The value of the first field of this name, which is one of `NAMES`.
+    pub fn field(&self, name: &'static str) -> Option<&Untrusted> {
+        self.fields(name).next()
+    }
+
+    /// The values of all fields of this name.
+    pub fn fields(&self, name: &'static str) -> impl Iterator<Item = &Untrusted> {
+        self.fields.iter().filter(move |(known, _)| *known == name).map(|(_, value)| value)
+    }
+
     /// One line `name: value` (RFC 9112 section 5); those that begin with a blank go on with
     /// the one before, which is obsolete and says nothing here.
-    fn field(&mut self, line: &[u8]) -> Result<(), &'static str> {
+    fn take(&mut self, line: &[u8]) -> Result<(), &'static str> {
         let Some(colon) = line.iter().position(|b| *b == b':') else {
             return if matches!(line, [b' ' | b'\t', ..]) { Ok(()) } else { Err("header") };
         };
         let (name, value) = line.split_at_checked(colon).ok_or("header")?;
+        let known = NAMES.iter().find(|known| name.eq_ignore_ascii_case(known.as_bytes()));
+        let Some(name) = known else { return Ok(()) };
         let value = value.get(1..).unwrap_or_default().trim_ascii();
-        match name.to_ascii_lowercase().as_slice() {
-            b"location" => self.location = Some(Untrusted::new(value)),
-            b"server" => self.server = Some(Untrusted::new(value)),
+        self.fields.push((name, Untrusted::new(value)));
+        if *name == "content-length" {
             // Two that differ are an attack or a broken proxy (RFC 9112 section 6.3).
-            b"content-length" => {
-                for one in value.split(|b| *b == b',') {
-                    let text = std::str::from_utf8(one.trim_ascii()).ok();
-                    let number = text.and_then(|t| t.parse().ok()).ok_or("Content-Length")?;
-                    if self.length.is_some_and(|length| length != number) {
-                        return Err("Content-Length");
-                    }
-                    self.length = Some(number);
+            for one in value.split(|b| *b == b',') {
+                let text = std::str::from_utf8(one.trim_ascii()).ok();
+                let number = text.and_then(|t| t.parse().ok()).ok_or("Content-Length")?;
+                if self.length.is_some_and(|length| length != number) {
+                    return Err("Content-Length");
                 }
+                self.length = Some(number);
             }
-            _ => {}
         }
         Ok(())
     }
 }
 
-/// Reads the head of an HTTP/1 answer (RFC 9112), without the interim ones (1xx) before it.
-/// `Ok(None)`: it goes on; `Err`: the part that no HTTP answer has.
-pub fn head(bytes: &[u8]) -> Result<Option<Head>, &'static str> {
-    let mut rest = bytes;
-    let mut head: Option<Head> = None;
-    while let Some(end) = rest.iter().position(|b| *b == b'\n') {
-        let (line, after) = rest.split_at_checked(end + 1).unwrap_or((rest, &[]));
-        rest = after;
-        let line = line.strip_suffix(b"\n").unwrap_or(line);
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
-        match &mut head {
-            None => head = Some(status_line(line)?),
-            Some(whole) if line.is_empty() => match whole.status {
-                100 | 102..=199 => head = None,
-                _ => {
-                    whole.size = bytes.len() - rest.len();
-                    return Ok(head);
-                }
-            },
-            Some(open) => open.field(line)?,
-        }
+/// Reads the head of an HTTP/1 answer (RFC 9112) as it comes, each line once, and drops the
+/// interim ones (1xx) before it.
+#[derive(Default)]
+pub struct Reader {
+    strict: bool,
+    /// Bytes read, and where the head under way begins.
+    read: usize,
+    pub from: usize,
+    head: Option<Head>,
+}
+
+impl Reader {
+    /// One for whom a field that HTTP does not allow ends the head.
+    pub fn strict() -> Self {
+        Self { strict: true, ..Self::default() }
     }
-    let begins = HTTP.starts_with(rest) || rest.starts_with(HTTP);
-    if head.is_none() && !begins { Err("status line") } else { Ok(None) }
+
+    /// The head, once all of it is among the bytes, which are all that came so far. `Ok(None)`:
+    /// it goes on; `Err`: the part that no HTTP answer has.
+    pub fn read(&mut self, bytes: &[u8]) -> Result<Option<&Head>, &'static str> {
+        if self.whole().is_some() {
+            return Ok(self.whole());
+        }
+        let mut rest = bytes.get(self.read..).unwrap_or_default();
+        while let Some(end) = rest.iter().position(|b| *b == b'\n') {
+            let (line, after) = rest.split_at_checked(end + 1).unwrap_or((rest, &[]));
+            rest = after;
+            let read = self.read + end + 1;
+            let line = line.strip_suffix(b"\n").unwrap_or(line);
+            let line = line.strip_suffix(b"\r").unwrap_or(line);
+            match &mut self.head {
+                None => self.head = Some(status_line(line)?),
+                Some(whole) if line.is_empty() => match whole.status {
+                    100 | 102..=199 => (self.head, self.from) = (None, read),
+                    _ => {
+                        whole.size = read;
+                        return Ok(self.whole());
+                    }
+                },
+                Some(open) => match open.take(line) {
+                    Err(part) if self.strict => return Err(part),
+                    _ => {}
+                },
+            }
+            // Not before: what was refused once is refused again.
+            self.read = read;
+        }
+        let begins = HTTP.starts_with(rest) || rest.starts_with(HTTP);
+        if self.head.is_none() && !begins { Err("status line") } else { Ok(None) }
+    }
+
+    /// The head, if all of it has been read.
+    fn whole(&self) -> Option<&Head> {
+        self.head.as_ref().filter(|head| head.size > 0)
+    }
+
+    /// The same, to be kept.
+    pub fn into_head(self) -> Option<Head> {
+        self.head.filter(|head| head.size > 0)
+    }
 }
 
 /// `HTTP/1.1 200 OK` without control bytes (RFC 9112 section 4); the reason may be missing.
@@ -85,37 +129,12 @@ fn status_line(line: &[u8]) -> Result<Head, &'static str> {
     let known = version.is_some_and(|v| matches!(v, [b'0'..=b'9'] | [b'1', b'.', b'0'..=b'9']));
     let clean = !line.iter().any(|b| b.is_ascii_control() && *b != b'\t');
     match status.filter(|s| known && clean && *s >= 100) {
-        Some(status) => Ok(Head {
-            line: Untrusted::new(line.trim_ascii_end()),
-            status,
-            location: None,
-            server: None,
-            length: None,
-            size: 0,
-        }),
+        Some(status) => {
+            let line = Untrusted::new(line.trim_ascii_end());
+            Ok(Head { line, status, fields: Vec::new(), length: None, size: 0 })
+        }
         None => Err("status line"),
     }
-}
-
-/// Where the header ends, its blank line included; bare line feeds count too.
-pub fn header_end(bytes: &[u8]) -> Option<usize> {
-    let after =
-        |blank: &[u8]| Some(bytes.windows(blank.len()).position(|w| w == blank)? + blank.len());
-    [after(b"\n\r\n"), after(b"\n\n")].into_iter().flatten().min()
-}
-
-/// The value of the first header field of this name.
-pub fn field<'a>(header: &'a [u8], name: &'a str) -> Option<&'a [u8]> {
-    fields(header, name).next()
-}
-
-/// The values of all header fields of this name.
-pub fn fields<'a>(header: &'a [u8], name: &'a str) -> impl Iterator<Item = &'a [u8]> {
-    let lines = header.split(|b| *b == b'\n').skip(1);
-    lines.filter_map(|line| line.split_at_checked(name.len())).filter_map(|(key, value)| {
-        let value = value.strip_prefix(b":")?;
-        key.eq_ignore_ascii_case(name.as_bytes()).then(|| value.trim_ascii())
-    })
 }
 
 pub fn first_line(bytes: &[u8]) -> &[u8] {
@@ -125,5 +144,16 @@ pub fn first_line(bytes: &[u8]) -> &[u8] {
 /// How this program calls itself.
 pub const AGENT: &str = concat!("reach/", env!("CARGO_PKG_VERSION"));
 
+/// The fields that are looked at.
+const NAMES: [&str; 7] = [
+    "content-length",
+    "content-type",
+    "location",
+    "proxy-authenticate",
+    "proxy-status",
+    "server",
+    "x-squid-error",
+];
+
 /// How an answer begins.
-pub const HTTP: &[u8] = b"HTTP/";
+const HTTP: &[u8] = b"HTTP/";

@@ -302,7 +302,7 @@ fn reply_rows(addr: &str, reply: &Reply, style: Style) -> String {
             (if failed { Mark::Fail } else { Mark::Ok }, Note::new(key))
         }
     };
-    let server = reply.head.as_ref().and_then(|h| h.server.as_ref());
+    let server = reply.head.as_ref().and_then(|h| h.field("server"));
     let line = server.map_or(line.to_string(), |s| format!("{line}, Server {s}"));
     let first = reply.first_byte.map(|t| millis(t, 1)).unwrap_or_default();
     let detail = note.with("addr", addr).with("line", line).with("ms", first);

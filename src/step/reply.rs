@@ -4,7 +4,7 @@ use crate::base::deadline::Deadline;
 use crate::base::text::Untrusted;
 use crate::format::banner;
 use crate::format::framing::SSL_REQUEST;
-use crate::format::http::{AGENT, Head, head};
+use crate::format::http::{self, AGENT, Head};
 use crate::format::mysql;
 use crate::step::connect::{self, Channel, Delivery};
 use crate::step::tls;
@@ -99,11 +99,11 @@ impl Question {
     }
 
     /// Why reading may stop; `None`: more must come. `text[from..]` is the answer itself.
-    fn end(&self, text: &[u8], from: usize) -> Option<End> {
+    fn end(&self, text: &[u8], from: usize, http: &mut http::Reader) -> Option<End> {
         let answer = text.get(from..).unwrap_or_default();
         let unmet = self.met(text) == Some(false);
         let complete = match self.protocol {
-            Protocol::Http => match head(answer) {
+            Protocol::Http => match http.read(answer) {
                 Err(part) => return Some(End::Malformed(part)),
                 Ok(None) => false,
                 // Why a request is refused stands in the body.
@@ -128,10 +128,11 @@ impl Question {
     }
 
     /// Whether all is there but the body of an HTTP refusal, in which nothing is looked for.
-    fn is_refused(&self, text: &[u8], from: usize) -> bool {
-        let http = self.protocol == Protocol::Http && self.met(text).is_none();
-        let answer = text.get(from..).filter(|_| http);
-        answer.and_then(|a| head(a).ok().flatten()).is_some_and(|head| head.status >= 400)
+    fn is_refused(&self, text: &[u8], from: usize, http: &mut http::Reader) -> bool {
+        let asked = self.protocol == Protocol::Http && self.met(text).is_none();
+        let answer = text.get(from..).filter(|_| asked);
+        let head = answer.and_then(|a| http.read(a).ok().flatten());
+        head.is_some_and(|head| head.status >= 400)
     }
 
     /// Whether silence after some bytes ends an answer: nothing else does.
@@ -179,23 +180,24 @@ pub fn ask(
     channel.set_deadline(deadline);
     let mut reply = unasked(question, heard, End::Ended(connect::End::Late));
     let mut text = heard.to_vec();
+    let mut http = http::Reader::strict();
     let mut end = if question.listens { read(channel, &mut text) } else { None };
     if end.is_none() {
         reply.from = text.len();
         reply.sent = send(channel, &question.request);
     }
     while end.is_none() {
-        end = question.end(&text, reply.from).or_else(|| read(channel, &mut text));
+        end = question.end(&text, reply.from, &mut http).or_else(|| read(channel, &mut text));
         if reply.first_byte.is_none() && text.len() > reply.from {
             reply.first_byte = Some(deadline.elapsed());
             // The body of a refusal is worth a moment, and no more.
-            if question.ends_with_silence() || question.is_refused(&text, reply.from) {
+            if question.ends_with_silence() || question.is_refused(&text, reply.from, &mut http) {
                 channel.set_deadline(Deadline::after(GRACE).no_later_than(deadline));
             }
         }
     }
     let enough = question.ends_with_silence() && reply.first_byte.is_some();
-    let enough = enough || question.is_refused(&text, reply.from);
+    let enough = enough || question.is_refused(&text, reply.from, &mut http);
     reply.end = match end {
         Some(End::Ended(connect::End::Late)) | None if enough => End::Complete,
         end => end.unwrap_or(End::Ended(connect::End::Late)),
@@ -205,9 +207,7 @@ pub fn ask(
     }
     reply.met = question.met(&text);
     reply.text = Untrusted::new(text);
-    if question.protocol == Protocol::Http {
-        reply.head = head(reply.answer()).ok().flatten();
-    }
+    reply.head = http.into_head();
     reply.elapsed = deadline.elapsed();
     reply
 }

@@ -2,7 +2,7 @@
 
 use crate::base::deadline::Deadline;
 use crate::base::text::{self, Untrusted};
-use crate::format::http::{AGENT, HTTP, field, fields, first_line, header_end};
+use crate::format::http::{self, AGENT, Head, first_line};
 use crate::step::connect::{End, Wire};
 use crate::target::proxy::{authority, bare};
 use crate::target::{Host, Proxy, ProxyHeader, ProxyKind};
@@ -114,24 +114,21 @@ fn http(
     surplus: &mut Vec<u8>,
 ) -> io::Result<Answer> {
     stream.write_all(request.as_bytes())?;
-    let mut bytes = Vec::new();
+    let (mut bytes, mut reader) = (Vec::new(), http::Reader::default());
     loop {
-        let start = bytes.get(..HTTP.len()).unwrap_or(&bytes);
-        if !HTTP.starts_with(start) || bytes.len() > HEADER_MAX {
-            return Ok((Outcome::Malformed, None, first_line(&bytes).to_vec()));
-        }
-        if let Some(end) = header_end(&bytes) {
-            *surplus = bytes.split_off(end);
-            // RFC 9110 section 15.2: interim answers come before the one that counts.
-            if bytes.get(9) != Some(&b'1') {
-                return Ok(judge(&bytes, surplus));
+        let read = reader.read(&bytes).map(|head| head.map(|h| (h.size, judge(h, &bytes))));
+        let line = || first_line(bytes.get(reader.from..).unwrap_or_default()).to_vec();
+        match read {
+            Ok(Some((size, answer))) => {
+                *surplus = bytes.split_off(size);
+                return Ok(answer);
             }
-            bytes = std::mem::take(surplus);
-            continue;
+            Ok(None) if bytes.len() <= HEADER_MAX => {}
+            _ => return Ok((Outcome::Malformed, None, line())),
         }
         let mut chunk = [0; 1024];
         match stream.read(&mut chunk)? {
-            0 => return Ok((Outcome::Ended(End::Fin), None, first_line(&bytes).to_vec())),
+            0 => return Ok((Outcome::Ended(End::Fin), None, line())),
             n => bytes.extend_from_slice(chunk.get(..n).unwrap_or_default()),
         }
     }
@@ -148,28 +145,27 @@ fn connect_request(proxy: &Proxy, host: &Host, port: u16) -> String {
 }
 
 /// What an HTTP answer to CONNECT means.
-fn judge(header: &[u8], body: &[u8]) -> Answer {
-    let line = first_line(header);
-    let mut words = line.split(|b| *b == b' ').skip(1);
-    let status = words.next().and_then(|w| std::str::from_utf8(w).ok()?.parse::<u16>().ok());
-    let schemes = schemes(header);
-    let outcome = match status {
+fn judge(head: &Head, bytes: &[u8]) -> Answer {
+    let schemes = schemes(head);
+    let page = bytes.get(head.size).is_some_and(|b| *b == b'<');
+    let outcome = match head.status {
         // RFC 9110 section 9.3.6: Content-Length means nothing in a 2xx to CONNECT, and a
         // service in the tunnel may speak first. But this is a web server with a page.
-        Some(200..=299) if body.starts_with(b"<") && !is_bare(header) => Outcome::Malformed,
-        Some(200..=299) => Outcome::Open,
-        Some(407) if !schemes.is_empty() && !schemes.contains(&BASIC) => Outcome::Scheme,
-        Some(407) => Outcome::Auth,
-        Some(408 | 504) => Outcome::Timeout,
-        Some(500 | 502 | 503) => Outcome::Unreachable,
+        200..=299 if page && !is_bare(head) => Outcome::Malformed,
+        200..=299 => Outcome::Open,
+        407 if !schemes.is_empty() && !schemes.contains(&BASIC) => Outcome::Scheme,
+        407 => Outcome::Auth,
+        408 | 504 => Outcome::Timeout,
+        500 | 502 | 503 => Outcome::Unreachable,
         // What a web server says that is no proxy.
-        None | Some(400 | 501 | 505) => Outcome::Malformed,
-        Some(_) => Outcome::Denied,
+        101 | 400 | 501 | 505 => Outcome::Malformed,
+        _ => Outcome::Denied,
     };
     // squid's own header, and RFC 9209: they say more than the status.
-    let reason = ["x-squid-error", "proxy-status"].iter().find_map(|name| field(header, name));
+    let reason = head.field("x-squid-error").or(head.field("proxy-status")).map(Untrusted::bytes);
     let named = schemes.join(", ");
     let reason = Some(named.as_bytes()).filter(|_| outcome == Outcome::Scheme).or(reason);
+    let (line, status) = (head.line.bytes(), Some(head.status));
     match reason.filter(|_| outcome != Outcome::Open) {
         Some(reason) => (outcome, status, [line, b" (", reason, b")"].concat()),
         None => (outcome, status, line.to_vec()),
@@ -177,8 +173,8 @@ fn judge(header: &[u8], body: &[u8]) -> Answer {
 }
 
 /// The kinds of login that a proxy takes (RFC 9110 section 11.7.1).
-fn schemes(header: &[u8]) -> Vec<&str> {
-    let values = fields(header, "proxy-authenticate");
+fn schemes(head: &Head) -> Vec<&str> {
+    let values = head.fields("proxy-authenticate").map(Untrusted::bytes);
     values.flat_map(unquoted).filter_map(scheme).collect()
 }
 
@@ -199,9 +195,10 @@ fn scheme(challenge: &[u8]) -> Option<&str> {
 }
 
 /// Whether the header announces no body.
-fn is_bare(header: &[u8]) -> bool {
-    let page = field(header, "content-type").is_some_and(|t| t.starts_with(b"text/"));
-    !page && field(header, "content-length").is_none_or(|n| n == b"0")
+fn is_bare(head: &Head) -> bool {
+    let is = |name, test: fn(&[u8]) -> bool| head.field(name).map(|value| test(value.bytes()));
+    let page = is("content-type", |value| value.starts_with(b"text/"));
+    page != Some(true) && is("content-length", |value| value == b"0") != Some(false)
 }
 
 /// SOCKS5 (RFC 1928) with user and password (RFC 1929) if there are any. Reads to the byte.

@@ -226,7 +226,7 @@ pub(super) fn with_reply(
     let ok = finding.keyword == Keyword::Ok;
     let next = |url: String| Note::new("next.reach").with("url", url);
     let status = reply.head.as_ref().map_or(0, |h| h.status);
-    let location = reply.head.as_ref().and_then(|h| h.location.as_ref());
+    let location = reply.head.as_ref().and_then(|h| h.field("location"));
     let key = match (reply.protocol, status) {
         _ if reply.end == End::Unverified => "why.unverified",
         _ if reply.end == End::OtherAlpn => "why.otheralpn",

@@ -5,7 +5,6 @@ use crate::base::text::Untrusted;
 use crate::cert::proof::Unproven;
 use crate::cert::x509::Certificate;
 use crate::format::banner::recognise;
-use crate::format::http::head;
 use crate::step::connect::{self, Attempt, Delivery};
 use crate::step::greet::{self, Greeting};
 use crate::step::hello::{self, HelloAnswer, Question};
@@ -16,6 +15,7 @@ use crate::step::starttls::{self, Line, Upgrade};
 use crate::step::tls::{self, ClientAuth, Handshake, Versions};
 use crate::step::tunnel::{self, Tunnel};
 use crate::target::{Proxy, Target};
+use crate::unit::support::head;
 use std::net::SocketAddr;
 use std::time::Duration;
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::base::deadline::Deadline;
 use crate::base::sys::SocketOptions;
+use crate::format::http::{Head, Reader};
 use crate::step::connect::{Wire, connect};
 
 /// A peer that has its answers ready: one for each read, then silence or the end.
@@ -78,5 +79,25 @@ pub fn mutate(bytes: &mut Vec<u8>, seed: &mut u64) {
             _ if at < bytes.len() => bytes[at] = random(seed) as u8,
             _ => {}
         }
+    }
+}
+
+/// The head of an HTTP answer that came at once.
+pub fn head(bytes: &[u8]) -> Result<Option<Head>, &'static str> {
+    let mut reader = Reader::strict();
+    reader.read(bytes)?;
+    Ok(reader.into_head())
+}
+
+/// Numbers that look random and are the same in every run (splitmix64).
+pub struct Dice(pub u64);
+
+impl Dice {
+    pub fn roll(&mut self, sides: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) as usize % sides
     }
 }

@@ -1,3 +1,4 @@
 mod der;
 pub mod dns;
+pub mod http;
 mod mysql;

@@ -4,10 +4,11 @@
 
 use crate::base::deadline::Deadline;
 use crate::base::text::Untrusted;
-use crate::format::http::head;
 use crate::step::connect::{self, Channel, Delivery};
 use crate::step::reply::*;
 use crate::target::Target;
+use crate::unit::format::http::HEAD;
+use crate::unit::support::Dice;
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
 use std::time::Duration;
@@ -64,87 +65,6 @@ fn asked(peer: &mut Peer, expect: Option<&[u8]>) -> Reply {
     target.expect = expect.map(<[u8]>::to_vec);
     let question = question(&target).unwrap();
     ask(peer, &question, &[], Deadline::after(Duration::from_secs(5)))
-}
-
-/// Numbers that look random and are the same in every run (splitmix64).
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) as usize % sides
-    }
-}
-
-const HEAD: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 302 Found\r\nServer: nginx/1.2 (x)\r\n\
-    Location: https://h.example:8443/a?b=c\r\nX-Folded: a\r\n b\r\nContent-Length: 5\r\n\
-    content-length: 5, 5\r\nSet-Cookie: a=b\r\n\r\nhello";
-
-#[test]
-fn a_head_is_read_the_same_wherever_it_is_cut() {
-    let whole = head(HEAD).ok().flatten().unwrap();
-    assert_eq!((whole.status, whole.line.bytes()), (302, &b"HTTP/1.1 302 Found"[..]));
-    assert_eq!(whole.server.unwrap().bytes(), b"nginx/1.2 (x)");
-    assert_eq!(whole.location.unwrap().bytes(), b"https://h.example:8443/a?b=c");
-    for cut in 0..HEAD.len() - 5 {
-        assert!(matches!(head(&HEAD[..cut]), Ok(None)), "{cut}");
-    }
-}
-
-#[test]
-fn no_bent_head_does_harm() {
-    let mut dice = Dice(1);
-    let words: [&[u8]; 12] = [
-        b"\r",
-        b"\n",
-        b"\r\n\r\n",
-        b"HTTP/",
-        b" ",
-        b":",
-        b"\0",
-        b"\x1b[2J",
-        b"\xff\xfe",
-        b"Content-Length: 99999999999999999999\r\n",
-        b"Location: \r\n",
-        b"1",
-    ];
-    for _ in 0..200_000 {
-        let mut bytes = HEAD.to_vec();
-        for _ in 0..=dice.roll(4) {
-            let at = dice.roll(bytes.len() + 1);
-            match dice.roll(4) {
-                0 => bytes.truncate(at),
-                1 if at < bytes.len() => bytes[at] = dice.roll(256) as u8,
-                2 if at < bytes.len() => {
-                    bytes.remove(at);
-                }
-                _ => {
-                    let word = words[dice.roll(words.len())];
-                    bytes.splice(at..at, word.iter().copied());
-                }
-            }
-        }
-        let Ok(Some(head)) = head(&bytes) else { continue };
-        assert!((100..=999).contains(&head.status));
-        let clean = |text: &Untrusted| !text.bytes().contains(&b'\n');
-        assert!(head.line.bytes().iter().all(|b| !b.is_ascii_control() || *b == b'\t'));
-        assert!(head.location.iter().chain(&head.server).all(clean));
-    }
-}
-
-#[test]
-fn random_bytes_are_no_head() {
-    let mut dice = Dice(2);
-    for _ in 0..100_000 {
-        let bytes: Vec<u8> = (0..dice.roll(64)).map(|_| dice.roll(256) as u8).collect();
-        assert!(!matches!(head(&bytes), Ok(Some(_))), "{bytes:?}");
-        if bytes.first().is_some_and(|b| *b != b'H') {
-            assert!(head(&bytes).is_err(), "{bytes:?}");
-        }
-    }
 }
 
 #[test]
