@@ -63,9 +63,13 @@ const LIMITS: Timeouts = Timeouts {
     reply: Duration::from_secs(3),
 };
 
+/// What is said where no verdict can be: see `base::sys::start`.
+const LAST_WORDS: [&str; 3] = ["fault.memory", "fault.call", "fault.other"];
+
 fn main() -> ExitCode {
     let args: Vec<OsString> = std::env::args_os().skip(1).collect();
     let lang = cli::language(&args);
+    sys::last_words(LAST_WORDS.map(|key| Note::new(key).render(lang)));
     match run(args, lang) {
         Ok(status) => ExitCode::from(status),
         Err(Stop { note, status }) => {

@@ -1,7 +1,7 @@
 //! In: PEM files with a chain and a key. Out: what a client shows, or a server where reach plays
 //! one.
 
-use crate::cert::mint::Minted;
+use crate::cert::mint::{Minted, has_random};
 use crate::cert::store::{BadFile, certificates, read_file};
 use crate::cert::x509::{self, Certificate};
 use rustls::ServerConfig;
@@ -55,8 +55,12 @@ impl ClientIdentity {
     }
 }
 
-/// What a server needs that shows this certificate to everybody: `ServerConnection::new`.
+/// What a server needs that shows this certificate to everybody: `ServerConnection::new`. `None`
+/// is a box without random numbers.
 pub fn server(identity: &ClientIdentity) -> Option<Arc<ServerConfig>> {
+    if !has_random() {
+        return None;
+    }
     let builder = ServerConfig::builder_with_provider(provider());
     let builder = builder.with_safe_default_protocol_versions().ok()?.with_no_client_auth();
     let resolver = SingleCertAndKey::from(identity.0.clone());

@@ -2,9 +2,10 @@
 //! services that reach plays itself (`selftest`, `listen --tls`).
 
 use crate::base::text::utc;
-use ring::rand::SystemRandom;
+use ring::rand::{SecureRandom, SystemRandom};
 use ring::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use std::sync::OnceLock;
 
 /// A certificate and the only key that fits it; neither is ever written anywhere.
 pub struct Minted {
@@ -26,6 +27,13 @@ pub fn mint(name: &str, not_before: i64, not_after: i64) -> Option<Minted> {
     let certificate = der(0x30, &[&body, &der(0x30, &[ECDSA_SHA256]), &der(0x03, &[&bits])]);
     let key = PrivatePkcs8KeyDer::from(document.as_ref().to_vec());
     Some(Minted { certificate: certificate.into(), key: key.into() })
+}
+
+/// Whether the system gives random numbers. The library must not be begun with where it does
+/// not: the tables that it makes at once take a seed from std, which ends the process then.
+pub fn has_random() -> bool {
+    static GIVEN: OnceLock<bool> = OnceLock::new();
+    *GIVEN.get_or_init(|| SystemRandom::new().fill(&mut [0; 16]).is_ok())
 }
 
 /// What is signed (RFC 5280 section 4.1): version 3, with one subject alternative name.

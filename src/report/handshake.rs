@@ -85,6 +85,7 @@ fn handshake_text(addr: &str, handshake: &Handshake, style: Style) -> String {
         Outcome::Ended(end) | Outcome::EndedAfter(end) => end_text(end),
         Outcome::Version(v) => Note::new("row.version").with("version", version_name(v)),
         Outcome::Protocol("chain") => Note::new("why.hugechain"),
+        Outcome::Protocol("random") => Note::new("why.norandom"),
         Outcome::Protocol(why) => {
             Note::new("row.tlsprotocol").with("error", verdict::broken(why).0)
         }

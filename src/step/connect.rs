@@ -3,7 +3,6 @@
 use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream, UdpSocket};
-use std::os::fd::AsFd;
 use std::time::Duration;
 
 use crate::base::address::canonical;
@@ -201,7 +200,7 @@ impl Wire {
             match call(&self.stream) {
                 Err(e) if e.kind() == ErrorKind::Interrupted => {}
                 Err(e) if e.kind() == ErrorKind::WouldBlock => {
-                    sys::poll(&[(self.stream.as_fd(), event)], Some(left))?;
+                    sys::await_one(&self.stream, event, left);
                 }
                 Err(e) => return Err(self.broken(e)),
                 Ok(0) => return self.ended.map_or(Ok(0), |end| Err(end.into())),

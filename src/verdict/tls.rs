@@ -64,6 +64,10 @@ pub(super) fn of_handshake(handshake: &Handshake, path: &Path, target: &Target) 
             let note = Note::new("why.unusualkey").with("rule", key.text());
             Finding { variant: "unfinished", ..finding.why(note) }
         }
+        Outcome::Protocol("random") => {
+            let finding = Finding::new(Keyword::LocalOther).arg("detail", RANDOM);
+            return Some(finding.why(Note::new("why.norandom")));
+        }
         Outcome::Protocol(why) => {
             let (alert, key) = broken(why);
             Finding::new(Keyword::TlsProtocol).arg("detail", alert).why(Note::new(key))
@@ -213,3 +217,6 @@ fn plaintext(handshake: &Handshake, target: &Target) -> Finding {
 
 /// Acceptable issuers that are shown; servers send hundreds.
 const SHOWN_ISSUERS: usize = 3;
+
+/// Where random numbers come from (getrandom(2), random(4)).
+const RANDOM: &str = "getrandom, /dev/urandom";

@@ -10,6 +10,8 @@
 
 /// This box as ip, ss and nstat see it.
 mod box_view;
+/// Boxes that lack what others have.
+mod boxes;
 /// What is wrong with a certificate, and who trusts it.
 mod certificate;
 /// Box against box: the grid, the first step that differs, files that are no such files.
@@ -26,6 +28,8 @@ mod ends;
 mod greet;
 /// What is typed by habit, a name alone, a target as it was pasted.
 mod habits;
+/// What the file is protected by.
+mod hardening;
 /// Why a handshake fails, and which name gets which certificate.
 mod hello;
 /// The layout that keeps the tree readable.

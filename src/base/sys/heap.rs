@@ -4,6 +4,7 @@ use std::alloc::{GlobalAlloc, Layout};
 use std::sync::{Mutex, MutexGuard};
 
 use crate::base::sys::process::locked;
+use crate::base::sys::start::note_exhaustion;
 
 /// The heap: a list of free blocks for each size, and fresh blocks from one place. What musl
 /// brings with it here (zig 0.17, lib/std/heap/SmpAllocator.zig) spins on its locks, so that
@@ -93,7 +94,10 @@ fn map(bytes: usize) -> *mut u8 {
         (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
     // SAFETY: a new mapping, where the kernel likes.
     match unsafe { libc::mmap(std::ptr::null_mut(), bytes, access, kind, -1, 0) } {
-        libc::MAP_FAILED => std::ptr::null_mut(),
+        libc::MAP_FAILED => {
+            note_exhaustion();
+            std::ptr::null_mut()
+        }
         pages => pages.cast(),
     }
 }
@@ -144,19 +148,32 @@ unsafe impl GlobalAlloc for Heap {
                 let may = libc::MREMAP_MAYMOVE;
                 // SAFETY: `alloc` mapped the old size there.
                 match unsafe { libc::mremap(memory.cast(), layout.size(), size, may) } {
-                    libc::MAP_FAILED => std::ptr::null_mut(),
+                    // A sandbox may not know the call.
+                    // SAFETY: the caller promises what `moved` asks for.
+                    libc::MAP_FAILED => unsafe { self.moved(memory, layout, new) },
                     pages => pages.cast(),
                 }
             }
-            // SAFETY: two blocks that do not overlap, of at least the smaller size.
-            _ => unsafe {
-                let moved = self.alloc(new);
-                if !moved.is_null() {
-                    moved.copy_from_nonoverlapping(memory, layout.size().min(size));
-                    self.dealloc(memory, layout);
-                }
-                moved
-            },
+            // SAFETY: as above.
+            _ => unsafe { self.moved(memory, layout, new) },
+        }
+    }
+}
+
+impl Heap {
+    /// The same bytes in a new place; null if there is none, and then they stay.
+    ///
+    /// # Safety
+    /// What `realloc` asks for.
+    unsafe fn moved(&self, memory: *mut u8, layout: Layout, new: Layout) -> *mut u8 {
+        // SAFETY: two blocks that do not overlap, of at least the smaller size.
+        unsafe {
+            let moved = self.alloc(new);
+            if !moved.is_null() {
+                moved.copy_from_nonoverlapping(memory, layout.size().min(new.size()));
+                self.dealloc(memory, layout);
+            }
+            moved
         }
     }
 }

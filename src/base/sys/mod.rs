@@ -1,15 +1,18 @@
 //! The only `unsafe` code. Nothing here needs privilege except `enter_network_namespace`.
 //!
 //!   process  threads, signals, limits, namespaces
+//!   start    what a loader and a shell would have done, and the last words
 //!   heap     the memory that everything else lives in
 //!   socket   connect, the error queue, poll, what TCP counts
 
 pub mod process;
+pub mod start;
 pub mod heap;
 pub mod socket;
 
 pub use process::*;
 pub use socket::*;
+pub use start::*;
 
 use std::ffi::c_int;
 use std::io::{self, Error, ErrorKind};

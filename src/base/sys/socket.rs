@@ -150,24 +150,19 @@ impl Connecting {
     /// owns the socket, and tcp_v4_err() then only notes it.
     pub fn wait(&self, deadline: &Deadline) -> Progress {
         // On loopback the answer is here already. A second connect() reads it in one call,
-        // where poll() and SO_ERROR would be two.
-        match with_sockaddr(&self.stream, &self.addr, libc::connect).map_err(|e| errno(&e)) {
-            Ok(()) | Err(libc::EISCONN) => return Progress::Connected,
-            Err(libc::EALREADY | libc::EINPROGRESS) => {}
-            Err(errno) => return Progress::Failed { errno, icmp: error_queue(&self.stream) },
-        }
-        while let Some(left) = deadline.remaining() {
-            match poll(&[(self.stream.as_fd(), libc::POLLOUT)], Some(left)).as_deref() {
-                Ok(&[events]) if events != 0 => {
-                    if let Some(progress) = self.answer(events) {
-                        return progress;
-                    }
-                }
-                Ok(_) => {}
-                Err(e) => return Progress::Failed { errno: errno(e), icmp: None },
+        // where poll() and SO_ERROR would be two; and it does without poll().
+        loop {
+            match with_sockaddr(&self.stream, &self.addr, libc::connect).map_err(|e| errno(&e)) {
+                Ok(()) | Err(libc::EISCONN) => return Progress::Connected,
+                Err(libc::EALREADY | libc::EINPROGRESS) => {}
+                Err(errno) => return Progress::Failed { errno, icmp: error_queue(&self.stream) },
+            }
+            let Some(left) = deadline.remaining() else { return Progress::Pending };
+            let events = await_one(&self.stream, libc::POLLOUT, left);
+            if let Some(progress) = Some(events).filter(|e| *e != 0).and_then(|e| self.answer(e)) {
+                return progress;
             }
         }
-        Progress::Pending
     }
 
     /// Where the SYN left from.
@@ -297,6 +292,24 @@ pub fn poll(watched: &[(BorrowedFd<'_>, i16)], limit: Option<Duration>) -> io::R
         Err(_) => Ok(vec![0; watched.len()]),
         Ok(_) => Ok(fds.iter().map(|entry| entry.revents).collect()),
     }
+}
+
+/// Waits for an event of a socket that does not block; the events. Where the kernel refuses to
+/// (a sandbox, or fewer descriptors allowed than are open) it is a nap without events, after
+/// which the caller tries again: nobody at the other end is to blame for that.
+pub fn await_one(socket: &impl AsFd, event: i16, limit: Duration) -> i16 {
+    match poll(&[(socket.as_fd(), event)], Some(limit)) {
+        Ok(events) => events.first().copied().unwrap_or_default(),
+        Err(_) => {
+            nap(limit);
+            0
+        }
+    }
+}
+
+/// A short wait for nothing, where there is no other.
+pub fn nap(limit: Duration) {
+    std::thread::sleep(limit.min(NAP));
 }
 
 /// A socket to the kernel's tables of the network (rtnetlink(7)), which everybody may read.
@@ -505,6 +518,9 @@ fn plain(addr: SocketAddr) -> SocketAddr {
         IpAddr::V6(_) => addr,
     }
 }
+
+/// Between two tries where poll() cannot be had: little beside the limit of a step.
+const NAP: Duration = Duration::from_millis(5);
 
 /// SO_MEMINFO gives SK_MEMINFO_VARS numbers (include/uapi/linux/sock_diag.h).
 const MEMINFO_VARS: usize = 9;

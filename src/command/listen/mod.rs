@@ -20,7 +20,7 @@ use crate::base::deadline::unix_now;
 use crate::base::sys::{self, Fault};
 use crate::base::text::{Lang, Note, hex, shown};
 use crate::cert::identity::{self, ClientIdentity};
-use crate::cert::mint::mint;
+use crate::cert::mint::{has_random, mint};
 use crate::cli::{self, Stop, Typed, Wrong};
 use crate::verdict::{Keyword, os_error};
 use lexopt::{Parser, ValueExt};
@@ -161,6 +161,9 @@ fn identity(draft: &Draft) -> Result<Option<ClientIdentity>, Note> {
     let pair =
         |given, missing| Note::new("usage.pair").with("given", given).with("missing", missing);
     match (&draft.cert, &draft.key) {
+        _ if (draft.tls || draft.cert.is_some()) && !has_random() => {
+            Err(Note::new("listen.norandom"))
+        }
         (Some(cert), Some(key)) => ClientIdentity::load(cert, key)
             .map(Some)
             .map_err(|bad| cli::bad_file(&bad, "--cert", cert)),

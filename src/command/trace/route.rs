@@ -90,7 +90,7 @@ fn wait(routes: &mut [Route], clock: &Deadline, limit: Duration) {
         routes.iter().flat_map(Route::sockets).map(|socket| (socket.as_fd(), libc::POLLOUT));
     let events = match sys::poll(&sockets.collect::<Vec<_>>(), Some(limit)) {
         Ok(events) => events,
-        Err(_) => return,
+        Err(_) => return sys::nap(limit),
     };
     let now = clock.elapsed();
     let mut events = events.into_iter();

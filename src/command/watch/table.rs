@@ -2,10 +2,10 @@
 
 use super::filter::Filter;
 use super::trouble::Trouble;
+use crate::base::sys;
 use crate::base::text::Note;
 use crate::format::socket_table::{ESTABLISHED, LISTEN, Row, SYN_RECV, parse};
 use std::fs::File;
-use std::hash::{BuildHasher, RandomState};
 use std::io::{self, BufRead, Read};
 use std::path::PathBuf;
 
@@ -78,7 +78,7 @@ impl<'a> Table<'a> {
             buffer: Vec::new(),
             entries: Vec::new(),
             slots: vec![0; SLOTS_MIN],
-            seed: RandomState::new().hash_one(0),
+            seed: sys::seed(),
             look: 0,
             listeners: Vec::new(),
             unasked: false,

@@ -9,6 +9,7 @@ use crate::base::deadline::Deadline;
 use crate::base::text::Untrusted;
 use crate::cert::dn;
 use crate::cert::identity::{ClientIdentity, provider};
+use crate::cert::mint::has_random;
 use crate::cert::proof::{Leave, NoVerify, Signed, Unproven, checkable};
 use crate::cert::trust::{Judgement, Trust};
 use crate::cert::x509::{self, Certificate};
@@ -81,7 +82,7 @@ pub enum Outcome {
     Plaintext,       // what came first is no TLS record: see `first`
     /// Not TLS as it should be: `record`, `oversized` (a record), `chain` (a message, in
     /// practice a chain, of more than 64 KiB), `incompatible`, `misbehaved`, `unexpected`,
-    /// `decrypt`, `nocertificate`, `setup` (of this side) or `other`.
+    /// `decrypt`, `nocertificate`, `random` (this box gives none), `setup` (of this side) or `other`.
     Protocol(&'static str),
     Version(u16), // the server chose what was not offered, such as 0x0301, TLS 1.0
 }
@@ -180,6 +181,9 @@ pub fn handshake<W: Channel>(
 ) -> (Handshake, Option<Sealed<W>>) {
     let began = deadline.elapsed();
     wire.set_deadline(deadline);
+    if !has_random() {
+        return (record(Outcome::Protocol("random"), Seen::default()), None);
+    }
     let recorder = Arc::new(Recorder::new(options.client.as_ref().map(|c| c.0.clone())));
     let Some(connection) = connection(options, recorder.clone()) else {
         return (record(Outcome::Protocol("setup"), Seen::default()), None);

@@ -29,6 +29,8 @@ pub struct Run {
     keep_stdin: bool,
     stdout: Option<Stdio>,
     enter: Vec<OsString>,
+    /// System calls that a sandbox answers, and how.
+    forbidden: Vec<sys::Forbidden>,
     limit: Duration,
 }
 
@@ -43,6 +45,7 @@ impl Run {
             keep_stdin: false,
             stdout: None,
             enter: Vec::new(),
+            forbidden: Vec::new(),
             limit: RUN_MAX,
         }
     }
@@ -118,6 +121,28 @@ impl Run {
         self
     }
 
+    /// In a sandbox (seccomp) that fails these system calls with an error.
+    pub fn denying(self, calls: &[i64], errno: i32) -> Run {
+        self.answering(calls, None, libc::SECCOMP_RET_ERRNO | errno as u32)
+    }
+
+    /// In a sandbox that raises SIGSYS for these system calls.
+    pub fn trapping(self, calls: &[i64]) -> Run {
+        self.answering(calls, None, libc::SECCOMP_RET_TRAP)
+    }
+
+    /// As on a kernel that was started with ipv6.disable=1.
+    pub fn without_ipv6(self) -> Run {
+        let answer = libc::SECCOMP_RET_ERRNO | libc::EAFNOSUPPORT as u32;
+        self.answering(&[libc::SYS_socket], Some(libc::AF_INET6 as u32), answer)
+    }
+
+    fn answering(mut self, calls: &[i64], first: Option<u32>, answer: u32) -> Run {
+        let forbidden = |&call| sys::Forbidden { call, first, answer };
+        self.forbidden.extend(calls.iter().map(forbidden));
+        self
+    }
+
     /// How long it may run before it is killed and the test fails.
     pub fn limit(mut self, limit: Duration) -> Run {
         self.limit = limit;
@@ -143,6 +168,9 @@ impl Run {
         let wants_stdin = self.stdin.is_some() || self.keep_stdin;
         command.stdin(if wants_stdin { Stdio::piped() } else { Stdio::null() });
         clean_environment(&mut command, &self.env);
+        if !self.forbidden.is_empty() {
+            sys::in_sandbox(&mut command, std::mem::take(&mut self.forbidden));
+        }
 
         let started = Instant::now();
         let mut child =

@@ -5,6 +5,8 @@ use std::io::{self, Read};
 use std::mem;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// Sends a signal to one process.
@@ -17,6 +19,42 @@ pub fn kill(pid: u32, signal: i32) {
 pub fn kill_group(pid: u32, signal: i32) {
     // SAFETY: kill takes plain integers.
     unsafe { libc::kill(-(pid as libc::pid_t), signal) };
+}
+
+/// A system call that a sandbox answers, where its first argument is this one, if one is given.
+pub struct Forbidden {
+    pub call: i64,
+    pub first: Option<u32>,
+    pub answer: u32,
+}
+
+/// Has the program start in a sandbox that answers these system calls so, and lets others pass
+/// (seccomp(2)). What stands between the program and us, such as `nsenter`, is in it, too.
+pub fn in_sandbox(command: &mut Command, calls: Vec<Forbidden>) {
+    let one = |code: u32, k: u32, jf: u8| libc::sock_filter { code: code as u16, jt: 0, jf, k };
+    let equal = libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K;
+    let load = |at: u32| one(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, at, 0);
+    let mut filter = Vec::new();
+    for Forbidden { call, first, answer } in calls {
+        // struct seccomp_data: the number of the call, and from byte 16 on its arguments.
+        let more = first.map(|first| [load(16), one(equal, first, 1)]);
+        filter.extend([load(0), one(equal, call as u32, if more.is_some() { 3 } else { 1 })]);
+        filter.extend(more.into_iter().flatten());
+        filter.push(one(libc::BPF_RET | libc::BPF_K, answer, 0));
+    }
+    filter.push(one(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ALLOW, 0));
+    let enter = move || {
+        let program =
+            libc::sock_fprog { len: filter.len() as u16, filter: filter.as_ptr().cast_mut() };
+        // SAFETY: the filter outlives the calls, which only read it.
+        unsafe {
+            check(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))?;
+            let mode = libc::SECCOMP_MODE_FILTER;
+            check(libc::prctl(libc::PR_SET_SECCOMP, mode, &raw const program)).map(drop)
+        }
+    };
+    // SAFETY: two system calls, which may be made between fork and exec.
+    unsafe { command.pre_exec(enter) };
 }
 
 /// Has a function called when the process ends by itself.

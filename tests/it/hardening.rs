@@ -1,0 +1,48 @@
+//! What the file that is tested is protected by.
+
+use crate::support::run::{Run, binary, emulated, emulation_cannot, test_name};
+use std::fs;
+
+/// The mappings of the program's own file, as /proc/PID/maps has them: from, to, rights.
+fn mappings(pid: u32, file: &str) -> Vec<(u64, u64, String)> {
+    let maps = fs::read_to_string(format!("/proc/{pid}/maps")).unwrap();
+    let own = maps.lines().filter(|line| line.ends_with(file));
+    let number = |text: &str| u64::from_str_radix(text, 16).unwrap();
+    let parse = |line: &str| {
+        let mut words = line.split_whitespace();
+        let (from, to) = words.next().unwrap().split_once('-').unwrap();
+        (number(from), number(to), words.next().unwrap().to_owned())
+    };
+    own.map(parse).collect()
+}
+
+/// Where a segment of this type is in memory, from where the file is (elf(5)): PT_LOAD is 1.
+fn segment(elf: &[u8], kind: u32) -> Option<(u64, u64)> {
+    let word = |at: usize| u64::from_le_bytes(elf[at..at + 8].try_into().unwrap());
+    let half = |at: usize| u16::from_le_bytes(elf[at..at + 2].try_into().unwrap());
+    let heads = (0..usize::from(half(56))).map(|n| word(32) as usize + 56 * n);
+    let mut of_kind = heads.filter(|at| elf[*at..*at + 4] == kind.to_le_bytes());
+    of_kind.next().map(|at| (word(at + 16), word(at + 40)))
+}
+
+#[test]
+fn what_only_the_start_had_to_write_is_read_only() {
+    if emulated() {
+        return emulation_cannot(&test_name(), "maps are those of the emulator");
+    }
+    let file = fs::canonicalize(binary().pop().unwrap()).unwrap();
+    let elf = fs::read(&file).unwrap();
+    let running = Run::new(["listen", "127.0.0.1:0"]).start();
+    running.says_soon("listening on");
+    let maps = mappings(running.pid(), file.to_str().unwrap());
+    let base = maps[0].0 - segment(&elf, 1).unwrap().0;
+    let (start, size) = segment(&elf, 0x6474_e552).expect("the file has no PT_GNU_RELRO");
+    assert!(size > 0x4000, "{size:#x} bytes are read-only after the start");
+    // Whole pages: the last one may hold what is written, too.
+    let inside =
+        |from: u64, to: u64| from < (base + start + size) / 4096 * 4096 && to > base + start;
+    for (from, to, rights) in maps {
+        let wrong = rights.contains('w') && inside(from, to);
+        assert!(!wrong, "{from:x}-{to:x} {rights}: {:x} and {size:x} bytes", base + start);
+    }
+}
