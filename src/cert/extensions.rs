@@ -8,25 +8,40 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 
 /// What the extensions say (RFC 5280 section 4.2).
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Extensions {
+    /// Every DNS name and IP address of the subjectAltName, as text and in its order.
     pub names: Vec<Untrusted>,
     pub addresses: Vec<IpAddr>,
+    /// Whether it has entries of other kinds, which name no host.
     pub other_names: bool,
+    /// basicConstraints; `None` when the extension is absent.
     pub is_ca: Option<bool>,
+    /// How many CAs may stand between this one and a leaf (pathLenConstraint).
     pub path_length: Option<usize>,
+    /// keyUsage has keyCertSign; `None` when the extension is absent.
     pub signs_certificates: Option<bool>,
+    /// extendedKeyUsage lists serverAuth; `None` when the extension is absent.
     pub server_auth: Option<bool>,
+    /// What it lists.
     pub purposes: String,
+    /// keyUsage has what any TLS key exchange needs; `None` when the extension is absent.
     pub tls_usage: Option<bool>,
+    /// Netscape's certificate type names TLS servers; `None` when the extension is absent.
     pub netscape_server: Option<bool>,
+    /// A proxy certificate (RFC 3820), which no TLS client accepts.
     pub is_proxy: bool,
+    /// The OID of a critical extension that no program is bound to know.
     pub unknown_critical: Option<String>,
+    /// nameConstraints.
     pub constraints: Option<Constraints>,
+    /// It demands a stapled OCSP answer (RFC 7633).
     pub must_staple: bool,
+    /// Where the issuer's own certificate can be fetched (caIssuers).
     pub aia: Option<Untrusted>,
     pub subject_key_id: Option<Vec<u8>>,
     pub authority_key_id: Option<Vec<u8>>,
+    /// The issuer's own issuer and serial number, where the authority key identifier names them.
     pub authority: (Option<Vec<u8>>, Option<String>),
 }
 

@@ -88,14 +88,16 @@ impl Weak {
             Self::OldProof => "CertificateVerify with SHA-1".to_string(),
             Self::OldVersion => format!("X.509 v{}", c.version),
             Self::CaAsLeaf => "CA:TRUE".to_string(),
-            Self::NotForServers if c.server_auth == Some(false) => {
-                format!("extendedKeyUsage without serverAuth ({})", c.purposes)
+            Self::NotForServers if c.extensions.server_auth == Some(false) => {
+                format!("extendedKeyUsage without serverAuth ({})", c.extensions.purposes)
             }
-            Self::NotForServers if c.tls_usage == Some(false) => {
+            Self::NotForServers if c.extensions.tls_usage == Some(false) => {
                 "keyUsage without digitalSignature".to_string()
             }
             Self::NotForServers => "not for TLS servers".to_string(),
-            Self::NotCa if c.is_ca.is_none() => "issuer without basicConstraints (CA)".to_string(),
+            Self::NotCa if c.extensions.is_ca.is_none() => {
+                "issuer without basicConstraints (CA)".to_string()
+            }
             Self::NotCa => "issuer with CA:FALSE".to_string(),
             Self::NoCertSign => "issuer whose keyUsage lacks keyCertSign".to_string(),
             Self::TooDeep => "chain too long".to_string(),
@@ -105,10 +107,13 @@ impl Weak {
                 format!("signature algorithm {}, inside {inner}", c.signature)
             }
             Self::Critical => {
-                format!("critical extension {}", c.unknown_critical.as_deref().unwrap_or_default())
+                format!(
+                    "critical extension {}",
+                    c.extensions.unknown_critical.as_deref().unwrap_or_default()
+                )
             }
             Self::PathLength { below } => {
-                let most = c.path_length.unwrap_or(0);
+                let most = c.extensions.path_length.unwrap_or(0);
                 format!("pathLenConstraint {most}, CAs below it: {below}")
             }
             Self::Constraint { name, tree } => format!("nameConstraints {tree}: {name}"),
@@ -177,13 +182,13 @@ pub fn weaknesses(path: &[Link<'_>]) -> Vec<Flaw> {
             (!small && !checkable(&c.key) && (leaf || !root), Weak::UnusualKey),
             (old && !root, Weak::OldHash),
             (leaf && c.version < 3, Weak::OldVersion),
-            (leaf && !root && c.is_ca == Some(true), Weak::CaAsLeaf),
+            (leaf && !root && c.extensions.is_ca == Some(true), Weak::CaAsLeaf),
             (leaf && !c.may_serve(), Weak::NotForServers),
-            (!leaf && !root && c.is_ca != Some(true), Weak::NotCa),
-            (!leaf && c.signs_certificates == Some(false), Weak::NoCertSign),
+            (!leaf && !root && c.extensions.is_ca != Some(true), Weak::NotCa),
+            (!leaf && c.extensions.signs_certificates == Some(false), Weak::NoCertSign),
             ((leaf || !root) && c.odd_time, Weak::OddTime),
             (!root && c.inner_signature.is_some(), Weak::Algorithms),
-            ((leaf || !root) && c.unknown_critical.is_some(), Weak::Critical),
+            ((leaf || !root) && c.extensions.unknown_critical.is_some(), Weak::Critical),
         ];
         let broken = checks.into_iter().filter(|check| check.0);
         flaws.extend(broken.map(|(_, why)| Flaw::Weak { cert, why }));
@@ -205,14 +210,14 @@ pub fn rules(path: &[Link<'_>], root: Option<&Certificate>) -> Vec<Flaw> {
             None => Flaw::Root { root: c.subject.clone(), rule: why.text(c) },
         };
         let old = c.version < 3 && c.self_issued();
-        let ca = c.is_ca.or(c.signs_certificates).unwrap_or(old);
+        let ca = c.extensions.is_ca.or(c.extensions.signs_certificates).unwrap_or(old);
         let checks = [
-            (c.path_length.is_some_and(|most| below > most), Weak::PathLength { below }),
-            (c.server_auth == Some(false), Weak::NotForServers),
+            (c.extensions.path_length.is_some_and(|most| below > most), Weak::PathLength { below }),
+            (c.extensions.server_auth == Some(false), Weak::NotForServers),
             // The others have told of themselves.
             (cert.is_none() && !ca, Weak::NotCa),
-            (cert.is_none() && c.signs_certificates == Some(false), Weak::NoCertSign),
-            (cert.is_none() && c.unknown_critical.is_some(), Weak::Critical),
+            (cert.is_none() && c.extensions.signs_certificates == Some(false), Weak::NoCertSign),
+            (cert.is_none() && c.extensions.unknown_critical.is_some(), Weak::Critical),
             (cert.is_none() && c.odd_time, Weak::OddTime),
         ];
         flaws.extend(checks.into_iter().filter(|check| check.0).map(|(_, why)| name(why)));
@@ -226,13 +231,13 @@ pub fn rules(path: &[Link<'_>], root: Option<&Certificate>) -> Vec<Flaw> {
 /// Whether this path is too long where self-issued certificates count as levels, too.
 pub fn is_long(path: &[Link<'_>], root: Option<&Certificate>) -> bool {
     let above = path.iter().skip(1).map(|link| link.1).chain(root);
-    above.enumerate().any(|(below, c)| c.path_length.is_some_and(|most| below > most))
+    above.enumerate().any(|(below, c)| c.extensions.path_length.is_some_and(|most| below > most))
 }
 
 /// The first name of a leaf that this CA may not vouch for.
 fn forbidden(leaf: &Certificate, ca: &Certificate) -> Option<Weak> {
-    let constraints = ca.constraints.as_ref()?;
-    leaf.names.iter().find_map(|name| {
+    let constraints = ca.extensions.constraints.as_ref()?;
+    leaf.extensions.names.iter().find_map(|name| {
         let name = name.to_string();
         let tree = constraints.forbids(name.strip_prefix("*.").unwrap_or(&name))?;
         Some(Weak::Constraint { name, tree })

@@ -128,7 +128,8 @@ pub fn check(path: &[&Certificate], anchor: &Anchor<'_>, moment: Moment) -> Resu
     if anchor.certificate.as_ref().is_some_and(|root| !root.may_anchor(below)) {
         return Err(Refusal::Rule);
     }
-    let unfit = |c: &Certificate| c.signs_certificates == Some(false) || c.is_proxy;
+    let unfit =
+        |c: &Certificate| c.extensions.signs_certificates == Some(false) || c.extensions.is_proxy;
     if path.iter().skip(1).any(|c| unfit(c)) {
         return Err(Refusal::Rule);
     }

@@ -231,10 +231,10 @@ impl Trust {
         if let Some(Loose::Told(flaw)) = self.loose(chain, path) {
             return vec![flaw];
         }
-        let hints = [leaf.aia.is_some(), self.ca.is_some(), chain.len() > path.len()];
+        let hints = [leaf.extensions.aia.is_some(), self.ca.is_some(), chain.len() > path.len()];
         if path.len() == 1 && hints.contains(&true) {
             let sure = hints.iter().filter(|hint| **hint).count() > 1;
-            return vec![Flaw::Incomplete { at, issuer, aia: leaf.aia.clone(), sure }];
+            return vec![Flaw::Incomplete { at, issuer, aia: leaf.extensions.aia.clone(), sure }];
         }
         unknown(match path {
             _ if is_root(top) => Unknown::RootSent,

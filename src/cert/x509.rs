@@ -3,7 +3,7 @@
 
 use crate::base::text::Untrusted;
 use crate::cert::dn::Name;
-use crate::cert::extensions::{Constraints, Extensions};
+use crate::cert::extensions::Extensions;
 use crate::cert::key::Key;
 use crate::format::der::{BIT_STRING, Der, INTEGER, SEQUENCE, named, number_text, time};
 use std::borrow::Cow;
@@ -21,11 +21,6 @@ pub struct Certificate {
     /// Short: the issuer's CN, or else its O.
     pub issuer_name: Untrusted,
     pub common_name: Option<Untrusted>,
-    /// Every DNS name and IP address of the subjectAltName, as text and in its order.
-    pub names: Vec<Untrusted>,
-    addresses: Vec<IpAddr>,
-    /// Whether it has entries of other kinds, which name no host.
-    pub other_names: bool,
     /// Unix seconds.
     pub not_before: i64,
     pub not_after: i64,
@@ -38,34 +33,7 @@ pub struct Certificate {
     pub inner_signature: Option<Cow<'static, str>>,
     /// A date in a form that RFC 5280 section 4.1.2.5 forbids.
     pub odd_time: bool,
-    /// basicConstraints; `None` when the extension is absent.
-    pub is_ca: Option<bool>,
-    /// How many CAs may stand between this one and a leaf (pathLenConstraint).
-    pub path_length: Option<usize>,
-    /// keyUsage has keyCertSign; `None` when the extension is absent.
-    pub signs_certificates: Option<bool>,
-    /// extendedKeyUsage lists serverAuth; `None` when the extension is absent.
-    pub server_auth: Option<bool>,
-    /// What it lists.
-    pub purposes: String,
-    /// keyUsage has what any TLS key exchange needs; `None` when the extension is absent.
-    pub tls_usage: Option<bool>,
-    /// Netscape's certificate type names TLS servers; `None` when the extension is absent.
-    pub netscape_server: Option<bool>,
-    /// A proxy certificate (RFC 3820), which no TLS client accepts.
-    pub is_proxy: bool,
-    /// The OID of a critical extension that no program is bound to know.
-    pub unknown_critical: Option<String>,
-    /// nameConstraints.
-    pub constraints: Option<Constraints>,
-    /// It demands a stapled OCSP answer (RFC 7633).
-    pub must_staple: bool,
-    /// Where the issuer's own certificate can be fetched (caIssuers).
-    pub aia: Option<Untrusted>,
-    pub subject_key_id: Option<Vec<u8>>,
-    pub authority_key_id: Option<Vec<u8>>,
-    /// The issuer's own issuer and serial number, where the authority key identifier names them.
-    authority: (Option<Vec<u8>>, Option<String>),
+    pub extensions: Extensions,
     /// Contents of the DER sequences, without their headers: what trust anchors hold.
     pub raw_subject: Vec<u8>,
     pub raw_issuer: Vec<u8>,
@@ -135,24 +103,7 @@ fn summary(der: &[u8], mut tbs: Der<'_>, algorithm: &[u8]) -> Option<Certificate
         raw_issuer: raw_issuer.0.to_vec(),
         raw_key: raw_key.to_vec(),
         sha256: sha256.as_ref().try_into().ok()?,
-        names: found.names,
-        addresses: found.addresses,
-        other_names: found.other_names,
-        is_ca: found.is_ca,
-        path_length: found.path_length,
-        signs_certificates: found.signs_certificates,
-        server_auth: found.server_auth,
-        purposes: found.purposes,
-        tls_usage: found.tls_usage,
-        netscape_server: found.netscape_server,
-        is_proxy: found.is_proxy,
-        unknown_critical: found.unknown_critical,
-        constraints: found.constraints,
-        must_staple: found.must_staple,
-        aia: found.aia,
-        subject_key_id: found.subject_key_id,
-        authority_key_id: found.authority_key_id,
-        authority: found.authority,
+        extensions: found,
     })
 }
 
@@ -183,8 +134,9 @@ impl Certificate {
 
     /// Whether this could be the certificate of `other`'s issuer, by name and key identifier.
     pub fn may_issue(&self, other: &Certificate) -> bool {
-        let ids = self.subject_key_id.as_ref().zip(other.authority_key_id.as_ref());
-        let (above, serial) = &other.authority;
+        let ids =
+            self.extensions.subject_key_id.as_ref().zip(other.extensions.authority_key_id.as_ref());
+        let (above, serial) = &other.extensions.authority;
         self.raw_subject == other.raw_issuer
             && ids.is_none_or(|(own, wanted)| own == wanted)
             && above.as_ref().is_none_or(|above| *above == self.raw_issuer)
@@ -199,36 +151,41 @@ impl Certificate {
 
     /// Whether it may be a TLS server's, by its own usages.
     pub fn may_serve(&self) -> bool {
-        let usages = [self.server_auth, self.tls_usage, self.netscape_server];
-        !self.is_proxy && !usages.contains(&Some(false))
+        let usages = [
+            self.extensions.server_auth,
+            self.extensions.tls_usage,
+            self.extensions.netscape_server,
+        ];
+        !self.extensions.is_proxy && !usages.contains(&Some(false))
     }
 
     /// Whether a trust anchor may stand above `below` CAs: the library asks none of this of
     /// anchors, other programs do (RFC 5280 section 6.1.4; X.509 version 1 says nothing).
     pub fn may_anchor(&self, below: usize) -> bool {
         let old = self.version < 3 && self.self_issued();
-        let says_ca = self.is_ca.or(self.signs_certificates).unwrap_or(old);
-        let odd = self.unknown_critical.is_some() || self.is_proxy || self.odd_time;
+        let says_ca = self.extensions.is_ca.or(self.extensions.signs_certificates).unwrap_or(old);
+        let odd =
+            self.extensions.unknown_critical.is_some() || self.extensions.is_proxy || self.odd_time;
         says_ca
             && !odd
-            && self.signs_certificates != Some(false)
-            && self.server_auth != Some(false)
-            && self.path_length.is_none_or(|most| below <= most)
+            && self.extensions.signs_certificates != Some(false)
+            && self.extensions.server_auth != Some(false)
+            && self.extensions.path_length.is_none_or(|most| below <= most)
     }
 
     /// Whether the subjectAltName covers `host`. The CN is not asked (RFC 9525 section 2).
     pub fn matches(&self, host: &str) -> bool {
         match host.parse::<IpAddr>() {
-            Ok(address) => self.addresses.contains(&address),
-            Err(_) => self.names.iter().any(|name| covers(name.bytes(), host)),
+            Ok(address) => self.extensions.addresses.contains(&address),
+            Err(_) => self.extensions.names.iter().any(|name| covers(name.bytes(), host)),
         }
     }
 
     /// An address that stands there as a DNS name, where nobody looks for it.
     pub fn misplaced(&self) -> Option<&Untrusted> {
-        self.names.iter().find(|name| {
+        self.extensions.names.iter().find(|name| {
             let address = std::str::from_utf8(name.bytes()).ok().and_then(|n| n.parse().ok());
-            address.is_some_and(|address| !self.addresses.contains(&address))
+            address.is_some_and(|address| !self.extensions.addresses.contains(&address))
         })
     }
 
@@ -239,7 +196,7 @@ impl Certificate {
             let same = pairs.take_while(|(a, b)| a.eq_ignore_ascii_case(b)).count();
             (same, Reverse(name.bytes().len().abs_diff(host.len())))
         };
-        self.names.iter().max_by_key(ending)
+        self.extensions.names.iter().max_by_key(ending)
     }
 }
 

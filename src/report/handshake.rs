@@ -97,7 +97,7 @@ fn handshake_text(addr: &str, handshake: &Handshake, style: Style) -> String {
 /// Whom the leaf is for, who issued it, how long it lasts. Of many names the one that is asked for
 /// comes first.
 fn certificate_text(leaf: &Certificate, wanted: Option<&str>, now: i64, style: Style) -> String {
-    let names = match leaf.names.is_empty() {
+    let names = match leaf.extensions.names.is_empty() {
         true => leaf.subject.to_string(),
         false => verdict::names_of(leaf, wanted),
     };

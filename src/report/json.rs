@@ -402,7 +402,7 @@ fn json_certificate(c: &Certificate) -> String {
     Object::new()
         .raw("subject", text::json(c.subject.bytes()))
         .raw("issuer", text::json(c.issuer.bytes()))
-        .raw("names", array(c.names.iter().map(|n| text::json(n.bytes()))))
+        .raw("names", array(c.extensions.names.iter().map(|n| text::json(n.bytes()))))
         .text("not_before", &utc(c.not_before))
         .text("not_after", &utc(c.not_after))
         .text("serial", &c.serial)

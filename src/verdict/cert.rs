@@ -31,7 +31,7 @@ pub(super) fn of_certificate(
         _ => None,
     };
     let leaf = handshake.chain.first();
-    let nameless = leaf.is_some_and(|leaf| leaf.names.is_empty());
+    let nameless = leaf.is_some_and(|leaf| leaf.extensions.names.is_empty());
     let (by, variant) = match (first, issuer) {
         (Flaw::RootExpired { root, .. } | Flaw::RootNotYet { root, .. }, _) => {
             (root.to_string(), "root")
@@ -169,7 +169,9 @@ fn flaw_note(flaw: &Flaw, handshake: &Handshake, now: i64) -> Note {
             match leaf.and_then(|c| c.misplaced()) {
                 Some(name) => Note::new("why.dnsaddress").with("name", name),
                 None if !detail.is_empty() => Note::new("why.names"),
-                None if leaf.is_some_and(|c| c.other_names) => Note::new("why.othernames"),
+                None if leaf.is_some_and(|c| c.extensions.other_names) => {
+                    Note::new("why.othernames")
+                }
                 None => Note::new("why.nonames"),
             }
             .with("names", detail)
@@ -221,7 +223,7 @@ fn others(handshake: &Handshake, judgement: &Judgement) -> Vec<Note> {
     let Some(leaf) = chain.first() else { return Vec::new() };
     let asked = handshake.sni.as_deref().unwrap_or_default();
     let of_flaw = |flaw: &Flaw| match flaw {
-        Flaw::Name if leaf.names.is_empty() => {
+        Flaw::Name if leaf.extensions.names.is_empty() => {
             let name = leaf.common_name.as_ref().filter(|name| covers(name.bytes(), asked))?;
             Some(("why.commonname", leaf, name.to_string()))
         }
@@ -234,7 +236,7 @@ fn others(handshake: &Handshake, judgement: &Judgement) -> Vec<Note> {
         _ => None,
     };
     let negative = chain.iter().find(|c| c.serial.starts_with('-'));
-    let staple = leaf.must_staple && !handshake.stapled_ocsp;
+    let staple = leaf.extensions.must_staple && !handshake.stapled_ocsp;
     let of_remark = |remark: &Remark| match *remark {
         Remark::Twins(at) => chain.get(at).map(|c| ("why.twins", c, c.issuer.to_string())),
         Remark::OldTwin(at) => chain.get(at).map(|c| ("why.oldtwin", c, c.issuer.to_string())),
@@ -242,7 +244,8 @@ fn others(handshake: &Handshake, judgement: &Judgement) -> Vec<Note> {
     };
     // A star stands for a label with an underscore only to some.
     let label = asked.split('.').next().unwrap_or_default();
-    let plain = || leaf.names.iter().any(|n| n.bytes().eq_ignore_ascii_case(asked.as_bytes()));
+    let plain =
+        || leaf.extensions.names.iter().any(|n| n.bytes().eq_ignore_ascii_case(asked.as_bytes()));
     let star = label.contains('_') && leaf.matches(asked) && !plain();
     judgement
         .flaws()
@@ -271,10 +274,10 @@ pub(super) fn s_client(target: &Target) -> String {
 
 /// The names in a certificate, the first few.
 pub fn names_of(certificate: &Certificate, wanted: Option<&str>) -> String {
-    let more = certificate.names.len().saturating_sub(SHOWN_NAMES);
+    let more = certificate.extensions.names.len().saturating_sub(SHOWN_NAMES);
     // Of many names, the one that was probably meant comes first.
     let nearest = wanted.filter(|_| more > 0).and_then(|name| certificate.nearest(name));
-    let others = certificate.names.iter().filter(|name| Some(*name) != nearest);
+    let others = certificate.extensions.names.iter().filter(|name| Some(*name) != nearest);
     few(nearest.into_iter().chain(others), SHOWN_NAMES)
 }
 

@@ -120,7 +120,7 @@ fn a_published_issuer_that_was_not_sent_is_missing() {
     let leaf = root.intermediate("Int").leaf(|p| {
         p.custom_extensions.push(rcgen::CustomExtension::from_oid_content(&oid, value));
     });
-    assert_eq!(leaf.aia.as_ref().unwrap().to_string(), "http://ca.example/int.der");
+    assert_eq!(leaf.extensions.aia.as_ref().unwrap().to_string(), "http://ca.example/int.der");
     assert_eq!(judged(std::slice::from_ref(&leaf), None), "incomplete CN=Int");
     assert_eq!(judged(&[leaf], Some(&root.certificate)), "incomplete CN=Int!");
 }
@@ -454,7 +454,7 @@ fn an_extension_is_known_by_the_bytes_of_its_identifier() {
         changed.splice(4..4 + 11, oid.iter().copied());
         let mut der = leaf.der.clone();
         der.splice(at..at + placeholder.len(), changed);
-        x509::parse(&der).map(|c| c.names.len())
+        x509::parse(&der).map(|c| c.extensions.names.len())
     };
     assert_eq!(named(&wide[..11]), None, "an unfinished arc is no identifier");
     let padded = [0x55, 0x1d, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x11];

@@ -65,19 +65,22 @@ fn every_field_agrees_with_openssl() {
     let c = parse(&der).unwrap();
     assert_eq!(c.subject.to_string(), "CN=shop.example, O=Example\\, Inc., C=JP");
     assert_eq!(c.issuer_name.to_string(), "shop.example");
-    let names: Vec<_> = c.names.iter().map(|n| n.to_string()).collect();
+    let names: Vec<_> = c.extensions.names.iter().map(|n| n.to_string()).collect();
     assert_eq!(names, ["shop.example", "*.shop.example", "10.0.0.1", "fd00::1"]);
     assert_eq!((c.key.algorithm.as_ref(), c.key.bits), ("RSA", 2048));
     assert_eq!(c.signature, "RSA-SHA384");
-    assert_eq!((c.is_ca, c.server_auth, c.version), (Some(true), Some(false), 3));
-    assert_eq!(c.aia.clone().unwrap().to_string(), "http://ca.example/ca.der");
+    assert_eq!(
+        (c.extensions.is_ca, c.extensions.server_auth, c.version),
+        (Some(true), Some(false), 3)
+    );
+    assert_eq!(c.extensions.aia.clone().unwrap().to_string(), "http://ca.example/ca.der");
     assert!(c.self_issued() && c.self_signed());
     assert_eq!(format!("serial={}", c.serial.to_uppercase()), shown(&pem, &["-serial"]));
     let print = shown(&pem, &["-fingerprint", "-sha256"]).replace(':', "").to_lowercase();
     assert!(print.ends_with(&crate::base::text::hex(&c.sha256)), "{print}");
     let key_id = shown(&pem, &["-ext", "subjectKeyIdentifier"]).replace(':', "").to_lowercase();
     assert!(
-        key_id.ends_with(&crate::base::text::hex(&c.subject_key_id.clone().unwrap())),
+        key_id.ends_with(&crate::base::text::hex(&c.extensions.subject_key_id.clone().unwrap())),
         "{key_id}"
     );
     for (seconds, option) in [(c.not_before, "-startdate"), (c.not_after, "-enddate")] {
@@ -186,20 +189,29 @@ fn names_from_hostile_hands_stay_on_one_line() {
 #[test]
 fn purposes_and_basic_constraints_are_told_from_their_absence() {
     let mut params = params(&["a.example"]);
-    assert_eq!((summary(&params).is_ca, summary(&params).server_auth), (None, None));
+    assert_eq!(
+        (summary(&params).extensions.is_ca, summary(&params).extensions.server_auth),
+        (None, None)
+    );
     params.is_ca = IsCa::ExplicitNoCa;
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-    assert_eq!((summary(&params).is_ca, summary(&params).server_auth), (Some(false), Some(true)));
+    assert_eq!(
+        (summary(&params).extensions.is_ca, summary(&params).extensions.server_auth),
+        (Some(false), Some(true))
+    );
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-    assert_eq!((summary(&params).is_ca, summary(&params).server_auth), (Some(true), Some(false)));
+    assert_eq!(
+        (summary(&params).extensions.is_ca, summary(&params).extensions.server_auth),
+        (Some(true), Some(false))
+    );
 }
 
 #[test]
 fn thousands_of_names_are_all_looked_at() {
     let many: Vec<String> = (0..2000).map(|n| format!("host-{n}.example")).collect();
     let c = summary(&CertificateParams::new(many).unwrap());
-    assert_eq!(c.names.len(), 2000);
+    assert_eq!(c.extensions.names.len(), 2000);
     assert!(c.matches("host-1999.example"));
 }
 
