@@ -30,12 +30,14 @@ mod cli;
 mod command;
 
 use base::deadline::{Deadline, Stopwatch, Timeouts, unix_now};
+use base::files;
 use base::parallel::side_by_side;
 use base::sys;
 use base::text::{Lang, Note, Untrusted};
 use cli::job::{Check, Form, Kind};
 use cli::{Command, Stop};
 use command::{box_view, compare, listen, many, names, selftest, talk, trace, watch};
+use format::secrets;
 use report::Output;
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -68,6 +70,8 @@ const LAST_WORDS: [&str; 3] = ["fault.memory", "fault.call", "fault.other"];
 
 fn main() -> ExitCode {
     let args: Vec<OsString> = std::env::args_os().skip(1).collect();
+    // Where that cannot be done a list of processes shows them, as it does for other programs.
+    let _ = sys::overwrite_arguments(secrets::in_argument);
     let lang = cli::language(&args);
     sys::last_words(LAST_WORDS.map(|key| Note::new(key).render(lang)));
     match run(args, lang) {
@@ -145,7 +149,9 @@ fn check_one(target: &Target, job: &Check, out: &Mutex<Output>) -> io::Result<Ve
     let pem = probe.pem();
     if let Some(path) = job.pem.as_ref().filter(|_| !pem.is_empty()) {
         let file = Untrusted::new(path.as_os_str().as_encoded_bytes());
-        std::fs::write(path, pem).map_err(|e| io::Error::new(e.kind(), format!("{file}: {e}")))?;
+        files::private(path, false)
+            .and_then(|mut file| file.write_all(pem.as_bytes()))
+            .map_err(|e| io::Error::new(e.kind(), format!("{file}: {e}")))?;
     }
     Ok(verdict)
 }

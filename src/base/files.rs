@@ -6,7 +6,7 @@
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Error, ErrorKind, Read};
 use std::os::fd::{AsFd, AsRawFd};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::Duration;
 
@@ -22,6 +22,25 @@ pub fn beginning(root: &Path, path: &Path, most: u64) -> io::Result<Vec<u8>> {
 /// The whole of a regular file below `root`; one with more than `most` bytes is an error.
 pub fn whole(root: &Path, path: &Path, most: u64) -> io::Result<Vec<u8>> {
     within(beginning(root, path, most + 1)?, most)
+}
+
+/// A file to write what is nobody else's business: new ones are for their owner only. Where
+/// everybody may make files, such as /tmp, it is no link and its owner is who runs this.
+pub fn private(path: &Path, append: bool) -> io::Result<File> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let shared = fs::metadata(parent.unwrap_or(Path::new(".")))?.mode() & OTHERS_WRITE != 0;
+    let flags = if shared { libc::O_NOFOLLOW | libc::O_NONBLOCK } else { 0 };
+    let mut options = OpenOptions::new();
+    options.write(true).append(append).create(true).mode(OWNER_ONLY).custom_flags(flags);
+    let file = options.open(path)?;
+    let found = file.metadata()?;
+    if shared && (!found.is_file() || found.uid() != sys::user()) {
+        return Err(Error::other("not a file of this user, where everybody may make files"));
+    }
+    if !append && found.is_file() {
+        file.set_len(0)?;
+    }
+    Ok(file)
 }
 
 /// What somebody named: a regular file, or a pipe as a shell's `<(...)` is one, which must not
@@ -81,6 +100,10 @@ fn regular(found: &Metadata) -> io::Result<()> {
 fn not_blocking(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)
 }
+
+/// Permissions (chmod(2)): of those who are neither owner nor group; and of the owner alone.
+const OTHERS_WRITE: u32 = 0o002;
+const OWNER_ONLY: u32 = 0o600;
 
 /// How long a pipe may be still: what a shell runs there may itself wait for the network.
 const PIPE_WAIT: Duration = Duration::from_secs(60);

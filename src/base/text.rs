@@ -109,9 +109,26 @@ fn write_safe(out: &mut impl Write, c: char) -> fmt::Result {
     }
 }
 
-/// What the user typed, quoted in an answer: escaped like anything else.
-pub fn shown(typed: &str) -> Untrusted {
-    Untrusted::new(typed)
+/// Text as it is, escaped like anything else.
+pub fn shown(text: &str) -> Untrusted {
+    Untrusted::new(text)
+}
+
+/// What the user typed, quoted in an answer: nothing that may belong to a login. Behind a colon
+/// that is a port or part of an address; else the host of a login was forgotten.
+pub fn typed(text: &str) -> Untrusted {
+    let start = text.find("://").map_or(0, |at| at + "://".len());
+    let (scheme, rest) = text.split_at_checked(start).unwrap_or(("", text));
+    let rest = rest.rsplit('@').next().unwrap_or(rest);
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (place, path) = rest.split_at_checked(end).unwrap_or((rest, ""));
+    let plain = |tail: &str| tail.bytes().all(|b| b.is_ascii_hexdigit() || b":.,-[]%".contains(&b));
+    match place.split_once(':') {
+        Some((host, tail)) if !plain(tail) && !host.starts_with('[') => {
+            shown(&[scheme, host, ":…"].concat())
+        }
+        _ => shown(&[scheme, place, path].concat()),
+    }
 }
 
 /// A sentence still without a language: the key of a message and the values it names.

@@ -3,7 +3,7 @@
 use crate::base::deadline::Timeouts;
 use crate::base::files;
 use crate::base::sys::{self, SocketOptions};
-use crate::base::text::{self, Lang, Note, shown};
+use crate::base::text::{self, Lang, Note};
 use crate::cert::identity::ClientIdentity;
 use crate::cert::proof::NoVerify;
 use crate::cert::trust::Trust;
@@ -16,10 +16,10 @@ use crate::cli::{proxy_variables, style};
 use crate::report;
 use crate::step::record::Options;
 use crate::step::resolve::{self, Family};
-use crate::step::tls::Versions;
+use crate::step::tls::{KeyLog, Versions};
 use crate::target::proxy::from_variables;
 use crate::target::retype::Given;
-use crate::target::{Dial, Host, NO_PORT, Proxy, Target, TlsMode, without_login};
+use crate::target::{Dial, Host, NO_PORT, Proxy, Target, TlsMode};
 use crate::verdict::Policy;
 use crate::verdict::expect::{Expect, Tag};
 use std::io::{self, ErrorKind, Read};
@@ -51,9 +51,11 @@ struct Sources {
     lists: Vec<Result<Vec<u8>, Note>>,
     client: Option<ClientIdentity>,
     trust: Trust,
+    /// `--proxy`, from where it says that it stands.
+    proxy: Option<String>,
     /// Of the environment: which proxies other programs would use, and whether keys are logged.
     variables: Vec<(&'static str, String)>,
-    key_log: bool,
+    key_log: Option<Arc<KeyLog>>,
 }
 
 /// What all targets have in common.
@@ -165,6 +167,10 @@ impl Draft {
 impl Sources {
     /// Reads them all, and looks at nothing else of the draft.
     fn read(draft: &Draft) -> Result<Self, Note> {
+        let stdin = |list: &PathBuf| list.as_os_str() == "-";
+        if draft.proxy.as_deref() == Some("-") && draft.lists.iter().any(stdin) {
+            return Err(contradiction("--proxy -", "-f -"));
+        }
         let root = draft.pid.map_or(PathBuf::from("/"), |pid| format!("/proc/{pid}/root").into());
         let client = match (&draft.cert, &draft.key) {
             (Some(cert), Some(key)) => {
@@ -178,8 +184,9 @@ impl Sources {
             lists: draft.lists.iter().map(|list| read_list(list)).collect(),
             client,
             trust: Trust::load(ca, &root).map_err(bad)?,
+            proxy: draft.proxy.as_deref().map(read_proxy).transpose()?,
             variables: proxy_variables(),
-            key_log: std::env::var_os("SSLKEYLOGFILE").is_some_and(|f| !f.is_empty()),
+            key_log: key_log()?,
             root,
         })
     }
@@ -192,7 +199,7 @@ impl<'a> Common<'a> {
             draft,
             sources,
             dial: draft.dial.as_deref().map(Dial::parse).transpose()?,
-            proxy: match draft.proxy.as_deref() {
+            proxy: match sources.proxy.as_deref() {
                 Some("env") => Some(ProxyChoice::Environment),
                 Some(url) => Some(ProxyChoice::Given(Proxy::parse(url)?)),
                 None => None,
@@ -264,7 +271,7 @@ impl<'a> Common<'a> {
                 std::iter::from_fn(|| rest.next_if(|next| list::is_key(next))).collect();
             let rows = targets.and_then(|targets| list::rows(targets, keys.into_iter()));
             if let Err(note) = rows.and_then(|rows| self.add(rows, all)) {
-                all.bad.push((format!("{}: ", without_login(word)), note));
+                all.bad.push((format!("{}: ", text::typed(word)), note));
             }
         }
     }
@@ -275,7 +282,7 @@ impl<'a> Common<'a> {
         let count = lines().count().min(ROWS_MAX);
         all.targets.reserve_exact(count);
         all.tags.reserve_exact(count);
-        let file = shown(&path.to_string_lossy());
+        let file = text::typed(&path.to_string_lossy());
         if let Some(note) = foreign::complaint(bytes, &path.to_string_lossy()) {
             all.bad.push((String::new(), note));
             return;
@@ -393,23 +400,55 @@ impl Limits {
     }
 }
 
+/// The file that `SSLKEYLOGFILE` names.
+fn key_log() -> Result<Option<Arc<KeyLog>>, Note> {
+    let Some(path) = std::env::var_os("SSLKEYLOGFILE").filter(|path| !path.is_empty()) else {
+        return Ok(None);
+    };
+    let bad = |error| unreadable("SSLKEYLOGFILE", &path.to_string_lossy(), error);
+    KeyLog::open(Path::new(&path)).map(|keys| Some(Arc::new(keys))).map_err(bad)
+}
+
+/// The URL of `--proxy`, or the first line of the file behind its `@`, of standard input for `-`:
+/// in neither of these can others read the login.
+fn read_proxy(typed: &str) -> Result<String, Note> {
+    let path = match typed.strip_prefix('@') {
+        Some(path) => path,
+        None if typed == "-" => typed,
+        None => return Ok(typed.to_owned()),
+    };
+    let text =
+        read_named(Path::new(path), PROXY_MAX).map_err(|e| unreadable("--proxy", path, e))?;
+    let text = String::from_utf8_lossy(&text);
+    Ok(text.lines().next().unwrap_or_default().trim().to_owned())
+}
+
+fn unreadable(option: &str, file: &str, error: io::Error) -> Note {
+    let note = Note::new("usage.file").with("option", option).with("file", text::typed(file));
+    note.with("error", error)
+}
+
+/// A file, or standard input for `-`.
+fn read_named(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    match path.as_os_str() == "-" {
+        true => io::stdin().take(most + 1).read_to_end(&mut bytes).map(|_| bytes),
+        false => files::named(path, most),
+    }
+}
+
 /// A list of targets: a file, or standard input for `-`.
 fn read_list(path: &Path) -> Result<Vec<u8>, Note> {
-    let bad = |error: io::Error| {
-        let file = shown(&path.to_string_lossy());
-        Note::new("usage.file").with("option", "-f").with("file", file).with("error", error)
-    };
-    let mut bytes = Vec::new();
-    let read = match path.as_os_str() == "-" {
-        true => io::stdin().take(LIST_MAX + 1).read_to_end(&mut bytes).map(|_| bytes),
-        false => files::named(path, LIST_MAX),
-    };
-    match read {
+    let bad = |error: io::Error| unreadable("-f", &path.to_string_lossy(), error);
+    match read_named(path, LIST_MAX) {
         Err(error) if error.kind() != ErrorKind::FileTooLarge => Err(bad(error)),
         Ok(bytes) if bytes.len() as u64 <= LIST_MAX => Ok(bytes),
         _ => Err(Note::new("usage.toomany").with("most", ROWS_MAX)),
     }
 }
+
+/// Bytes of a file that has the URL of a proxy.
+const PROXY_MAX: u64 = 4096;
 
 /// The port that most names mean.
 const PROPOSED: u16 = 443;

@@ -1,7 +1,8 @@
 //! In: arguments as fingers know them from nc, curl, openssl, ssh and others. Out: the same for
 //! reach, or the sentence that says what to type.
 
-use crate::base::text::{Note, shown};
+use crate::base::text::{self, Note};
+use crate::target::parse_port;
 use crate::target::pasted::{DASHES, folded};
 use std::ffi::OsString;
 use std::vec::IntoIter;
@@ -181,7 +182,16 @@ impl Translated {
                 let value = value().ok_or_else(|| Note::new("usage.notarget"))?;
                 self.word(value.to_string_lossy().into_owned());
             }
-            Here::Port => self.port = value().map(|port| port.to_string_lossy().into_owned()),
+            Here::Port => {
+                let port = value().map(|port| port.to_string_lossy().into_owned());
+                // A list of ports is judged later; a word that is none may be a password.
+                let list =
+                    |port: &String| port.bytes().all(|b| b.is_ascii_digit() || b",-".contains(&b));
+                if let Some(word) = port.as_ref().filter(|port| !list(port)) {
+                    parse_port(word)?;
+                }
+                self.port = port;
+            }
             Here::Source => {
                 let address = |a: &OsString| {
                     a.to_str().is_some_and(|a| a.parse::<std::net::IpAddr>().is_ok())
@@ -210,7 +220,7 @@ impl Here {
 }
 
 fn instead(option: &str, command: &str) -> Note {
-    Note::new("usage.instead").with("option", shown(option)).with("command", command)
+    Note::new("usage.instead").with("option", text::typed(option)).with("command", command)
 }
 
 /// Whether an option is ours, and whether a value follows it.

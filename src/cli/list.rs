@@ -1,7 +1,7 @@
 //! In: words and lines that name targets. Out: rows, or what is wrong with a line.
 
 use crate::base::deadline::parse_duration;
-use crate::base::text::{Note, shown};
+use crate::base::text::{self, Note};
 use crate::cli::values::{parse_need, parse_sni, parse_starttls};
 use crate::target::level::Level;
 use crate::target::pasted::{folded, places};
@@ -51,7 +51,7 @@ impl Keys {
             "timeout" => {
                 let bad = Note::new("usage.duration").with("option", "timeout=");
                 let limit = parse_duration(value);
-                self.timeout = Some(limit.ok_or_else(|| bad.with("typed", shown(value)))?);
+                self.timeout = Some(limit.ok_or_else(|| bad.with("typed", text::typed(value)))?);
             }
             _ => return Err(no_key(&format!("{key}={value}"))),
         }
@@ -79,6 +79,10 @@ pub fn rows<'a>(
 /// needs no port.
 pub fn expand(word: &str, port: Option<&str>, names: bool) -> Result<Vec<Target>, Note> {
     let (word, port) = (folded(word), port.map(folded));
+    let name = |b: u8| b.is_ascii_alphabetic() || b == b'-' || b == b'_';
+    if word.split_once('=').is_some_and(|(key, _)| key.bytes().all(name)) {
+        return Err(no_key(&word));
+    }
     let mut targets = Vec::new();
     for place in places(&word) {
         match ports_of(&place, port.as_deref(), &mut targets) {
@@ -111,7 +115,7 @@ fn ports_of(word: &str, port: Option<&str>, targets: &mut Vec<Target>) -> Result
             _ => (parse_port(item)?, parse_port(item)?),
         };
         if from > to {
-            return Err(Note::new("usage.port").with("port", shown(item)));
+            return Err(Note::new("usage.port").with("port", text::typed(item)));
         }
         for port in from..=to {
             if targets.len() >= ROWS_MAX {
@@ -123,9 +127,12 @@ fn ports_of(word: &str, port: Option<&str>, targets: &mut Vec<Target>) -> Result
     Ok(())
 }
 
+/// No row of a list has this. What stands behind the name of an unknown key may be a login.
 fn no_key(word: &str) -> Note {
     let known = KEYS.join("= ") + "=";
-    Note::new("usage.key").with("typed", shown(word)).with("known", known)
+    let key = word.split_once('=').filter(|(key, _)| !KEYS.contains(key));
+    let shown = key.map_or(word.to_owned(), |(key, _)| key.to_owned() + "=");
+    Note::new("usage.key").with("typed", text::typed(&shown)).with("known", known)
 }
 
 /// `key=value` with a key of ours, behind a target on the command line.

@@ -22,7 +22,7 @@ pub use values::{bad_file, contradiction, limit, number, parse_text};
 
 use crate::base::deadline::Timeouts;
 use crate::base::sys;
-use crate::base::text::{self, Lang, Note, shown};
+use crate::base::text::{self, Lang, Note};
 use crate::report::{self, Style};
 use crate::target::proxy::VARIABLES;
 use crate::verdict::Keyword;
@@ -116,7 +116,7 @@ fn parse_language(text: &str) -> Option<Lang> {
 
 /// The value of `--lang`, which `language` has read already and could not complain about.
 fn known_language(text: &str) -> Result<Lang, Note> {
-    parse_language(text).ok_or_else(|| Note::new("usage.lang").with("lang", shown(text)))
+    parse_language(text).ok_or_else(|| Note::new("usage.lang").with("lang", text::typed(text)))
 }
 
 /// The same, still to be read.
@@ -270,7 +270,7 @@ pub fn help(topic: &str, lang: Lang) -> Result<String, Note> {
         None => {
             let near = habits::near(topic, &|| TOPICS.split(' ').collect());
             let key = if near.is_some() { "usage.neartopic" } else { "usage.topic" };
-            let note = Note::new(key).with("topic", shown(topic)).with("known", TOPICS);
+            let note = Note::new(key).with("topic", text::typed(topic)).with("known", TOPICS);
             Err(note.with("near", near.unwrap_or_default()))
         }
     }
@@ -317,7 +317,7 @@ fn unknown(error: &lexopt::Error, command: &str, args: &[OsString]) -> Note {
             Note::new("usage.novalue").with("option", option.as_deref().unwrap_or("?"))
         }
         Error::UnexpectedValue { option, .. } => {
-            Note::new("usage.extravalue").with("option", shown(option))
+            Note::new("usage.extravalue").with("option", text::typed(option))
         }
         Error::NonUnicodeValue(_) => Note::new("usage.notutf8"),
         Error::UnexpectedOption(option) => {
@@ -327,6 +327,8 @@ fn unknown(error: &lexopt::Error, command: &str, args: &[OsString]) -> Note {
             let word = typed.clone().find(one_dash).unwrap_or(option);
             // A value behind it may be a login.
             let name = word.split('=').next().unwrap_or(word);
+            let plain = |b: u8| b.is_ascii_alphabetic() || b == b'-';
+            let name = if name.bytes().all(plain) { name } else { option };
             let page = text::message(Lang::En, &format!("help {command}")).unwrap_or_default();
             let known = || {
                 let words = page.split(|c: char| !c.is_ascii_alphanumeric() && c != '-');
@@ -345,7 +347,7 @@ fn unknown(error: &lexopt::Error, command: &str, args: &[OsString]) -> Note {
                 Some(near) => Note::new("usage.nearoption").with("near", near),
                 None => Note::new("usage.unknown"),
             };
-            note.with("option", shown(name))
+            note.with("option", text::typed(name))
         }
         _ => Note::new("usage.unknown").with("option", "?"),
     };

@@ -9,6 +9,7 @@ use crate::cli::values::{
     parse_sni, parse_source, parse_starttls, parse_text, parse_versions, slash,
 };
 use crate::cli::{Wrong, take_language};
+use crate::format::secrets::is_open;
 use crate::step::resolve::Family;
 use crate::step::tls::Versions;
 use crate::target::level::Level;
@@ -101,7 +102,9 @@ impl Draft {
             // A blank of another script or page may have joined host and port.
             _ if is_key(&word) => self.words.push(word),
             _ => match folded(&word) {
-                bare if bare.is_empty() || is_key(&bare) => self.words.push(bare.into_owned()),
+                bare if bare.is_empty() || bare.contains("://") || is_key(&bare) => {
+                    self.words.push(bare.into_owned());
+                }
                 bare => self.words.extend(bare.split_ascii_whitespace().map(str::to_owned)),
             },
         }
@@ -177,7 +180,11 @@ impl Draft {
             other => return Err(lexopt::Error::UnexpectedOption(other.to_string()).into()),
         }
         let mut words = name.to_string();
-        if !self.typed.is_empty() {
+        let login = name == "--send" && self.send.as_ref().is_some_and(|text| !is_open(text));
+        if login {
+            // Advice goes into tickets and files; who follows it knows what was sent.
+            words += " TEXT";
+        } else if !self.typed.is_empty() {
             words += " ";
             words += &quoted(&self.typed.to_string_lossy());
         }

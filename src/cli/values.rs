@@ -1,7 +1,7 @@
 //! In: the value of one option. Out: what it means, or the sentence that says what is wrong with it.
 
 use crate::base::deadline::parse_duration;
-use crate::base::text::{Note, Untrusted, shown};
+use crate::base::text::{self, Note};
 use crate::cert::store::BadFile;
 use crate::step::dialogues;
 use crate::step::tls::Versions;
@@ -14,14 +14,14 @@ use std::time::Duration;
 /// The duration that an option wants.
 pub fn limit(text: &str, option: &str) -> Result<Duration, Note> {
     let bad = || Note::new("usage.duration").with("option", option);
-    parse_duration(text).ok_or_else(|| bad().with("typed", shown(text)))
+    parse_duration(text).ok_or_else(|| bad().with("typed", text::typed(text)))
 }
 
 /// The number above 0 that an option wants.
 pub fn number(text: &str, option: &'static str) -> Result<u32, Note> {
     let bad = || Note::new("usage.number").with("option", option);
     let number = text.parse().ok().filter(|n| *n > 0);
-    number.ok_or_else(|| bad().with("typed", shown(text)))
+    number.ok_or_else(|| bad().with("typed", text::typed(text)))
 }
 
 /// `ADDR[:PORT]`, `[v6]:PORT`, or an IPv6 address alone; `None` is no address.
@@ -34,20 +34,20 @@ fn parse_addr(text: &str, port: u16) -> Option<SocketAddr> {
 
 pub fn parse_source(text: &str) -> Result<SocketAddr, Note> {
     let bad = || Note::new("usage.address").with("option", "--source");
-    parse_addr(text, 0).ok_or_else(|| bad().with("typed", shown(text)))
+    parse_addr(text, 0).ok_or_else(|| bad().with("typed", text::typed(text)))
 }
 
 pub fn parse_server(text: &str) -> Result<SocketAddr, Note> {
     let bad = || Note::new("usage.address").with("option", "--dns");
     let server = parse_addr(text, DNS_PORT).filter(|s| s.port() > 0);
-    server.ok_or_else(|| bad().with("typed", shown(text)))
+    server.ok_or_else(|| bad().with("typed", text::typed(text)))
 }
 
 pub fn parse_header(text: &str) -> Result<ProxyHeader, Note> {
     match text {
         "v1" => Ok(ProxyHeader::V1),
         "v2" => Ok(ProxyHeader::V2),
-        _ => Err(Note::new("usage.sendproxy").with("typed", shown(text))),
+        _ => Err(Note::new("usage.sendproxy").with("typed", text::typed(text))),
     }
 }
 
@@ -66,7 +66,7 @@ pub fn parse_alpn(text: &str) -> Result<Vec<Vec<u8>>, Note> {
     let names: Vec<Vec<u8>> = text.split(',').map(|n| n.as_bytes().to_vec()).collect();
     match names.iter().all(|n| (1..=255).contains(&n.len())) {
         true => Ok(names),
-        false => Err(Note::new("usage.alpn").with("typed", shown(text))),
+        false => Err(Note::new("usage.alpn").with("typed", text::typed(text))),
     }
 }
 
@@ -74,13 +74,13 @@ pub fn parse_alpn(text: &str) -> Result<Vec<Vec<u8>>, Note> {
 pub fn slash(path: String) -> Result<String, Note> {
     match path.starts_with('/') {
         true => Ok(path),
-        false => Err(Note::new("usage.httppath").with("typed", shown(&path))),
+        false => Err(Note::new("usage.httppath").with("typed", text::typed(&path))),
     }
 }
 
 /// Text with the escapes `\r \n \t \\ \xNN`; an empty one would mean nothing.
 pub fn parse_text(text: &str, option: &'static str) -> Result<Vec<u8>, Note> {
-    let bad = || Note::new("usage.escape").with("option", option).with("typed", shown(text));
+    let bad = || Note::new("usage.escape").with("option", option);
     let mut out = Vec::new();
     let mut rest = text.as_bytes();
     while let [first, after @ ..] = rest {
@@ -106,18 +106,19 @@ pub fn parse_versions(text: &str) -> Result<Versions, Note> {
     match text {
         "1.2" => Ok(Versions::Tls12),
         "1.3" => Ok(Versions::Tls13),
-        _ => Err(Note::new("usage.tlsversion").with("typed", shown(text))),
+        _ => Err(Note::new("usage.tlsversion").with("typed", text::typed(text))),
     }
 }
 
 pub fn parse_starttls(text: &str) -> Result<&'static str, Note> {
     let known = || dialogues::protocols().collect::<Vec<_>>().join(" ");
-    let bad = || Note::new("usage.starttls").with("typed", shown(text)).with("known", known());
+    let bad =
+        || Note::new("usage.starttls").with("typed", text::typed(text)).with("known", known());
     dialogues::protocol(text).ok_or_else(bad)
 }
 
 pub fn parse_need(text: &str) -> Result<Level, Note> {
-    Level::parse(text).ok_or_else(|| Note::new("usage.need").with("typed", shown(text)))
+    Level::parse(text).ok_or_else(|| Note::new("usage.need").with("typed", text::typed(text)))
 }
 
 pub fn parse_sni(text: &str) -> Result<Sni, Note> {
@@ -143,7 +144,7 @@ pub fn bad_file(bad: &BadFile, option: &'static str, file: &Path) -> Note {
         BadFile::UnsupportedKey => "usage.unsupportedkey",
         BadFile::KeyMismatch => "usage.keymismatch",
     };
-    let file = Untrusted::new(file.as_os_str().as_encoded_bytes());
+    let file = text::typed(&file.to_string_lossy());
     let note = Note::new(key).with("option", option).with("file", file);
     match bad {
         BadFile::Unreadable(error) => note.with("error", error),

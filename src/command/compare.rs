@@ -2,7 +2,7 @@
 //! on. Reads what `--json` wrote there; the name of a file is the name of its box.
 
 use crate::base::files;
-use crate::base::text::{Lang, Note, shown, width};
+use crate::base::text::{Lang, Note, shown, typed, width};
 use crate::cli::{self, Stop, Typed, Wrong};
 use crate::report::{self, Style};
 use std::ffi::OsString;
@@ -64,13 +64,13 @@ pub fn run(parser: lexopt::Parser, lang: Lang) -> Result<u8, Stop> {
 fn box_name(file: &Path, files: &[PathBuf]) -> String {
     let same = files.iter().filter(|other| other.file_stem() == file.file_stem()).count();
     let stem = file.file_stem().filter(|_| same == 1).map(OsString::from);
-    shown(&stem.unwrap_or(file.into()).to_string_lossy()).to_string()
+    typed(&stem.unwrap_or(file.into()).to_string_lossy()).to_string()
 }
 
 /// Adds the checks of a file. A box that is down leaves an empty file or half a line: `Err` is the
 /// first thing that is wrong, and whatever can be read counts all the same.
 fn read(path: &Path, at: usize, lang: Lang, checks: &mut Vec<Check>) -> Result<(), Note> {
-    let file = shown(&path.to_string_lossy());
+    let file = typed(&path.to_string_lossy());
     let bad = |error: std::io::Error| {
         Note::new("usage.file").with("option", "compare").with("file", &file).with("error", error)
     };

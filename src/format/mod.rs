@@ -8,6 +8,7 @@
 //!   mysql         packets of MySQL: greetings and errors
 //!   banner        which protocol a service speaks, by what it says first
 //!   http          heads of HTTP/1 answers
+//!   secrets       where a login may stand in what is asked and answered
 //!   tls           records, alerts, ServerHellos and the names of their numbers
 //!   client_hello  ClientHellos, made by hand and read
 
@@ -19,5 +20,6 @@ pub mod framing;
 pub mod mysql;
 pub mod banner;
 pub mod http;
+pub mod secrets;
 pub mod tls;
 pub mod client_hello;

@@ -12,10 +12,11 @@ use crate::step::hello::HelloAnswer;
 use crate::step::reply::{self, End, Protocol, Reply};
 use crate::step::resolve::{self, Family, Lookup};
 use crate::step::starttls::{self, Upgrade};
-use crate::step::tls::{self, Handshake, Sealed};
+use crate::step::tls::{self, Handshake, KeyLog, Sealed};
 use crate::step::tunnel::{self, Tunnel};
 use crate::target::{First, Target};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What is the same for every target of one run.
@@ -32,7 +33,7 @@ pub struct Options {
     pub alpn: Vec<Vec<u8>>,
     pub versions: tls::Versions,
     pub client: Option<ClientIdentity>,
-    pub key_log: bool,
+    pub key_log: Option<Arc<KeyLog>>,
     pub trust: Trust,
     /// With `--no-verify` something is asked although the certificate is bad.
     pub no_verify: Option<NoVerify>,
@@ -62,7 +63,7 @@ impl Options {
             alpn: self.alpn(target),
             versions: self.versions,
             client: self.client.clone(),
-            key_log: self.key_log,
+            key_log: self.key_log.clone(),
         }
     }
 

@@ -6,6 +6,7 @@ use crate::format::banner;
 use crate::format::framing::SSL_REQUEST;
 use crate::format::http::{self, AGENT, Head};
 use crate::format::mysql;
+use crate::format::secrets;
 use crate::step::connect::{self, Channel, Delivery};
 use crate::step::tls;
 use crate::target::retype::{self, About};
@@ -38,6 +39,7 @@ pub enum Protocol {
 /// What was asked and what came.
 pub struct Reply {
     pub protocol: Protocol,
+    /// As it may be shown.
     pub request: Untrusted,
     /// Everything that the service said, its greeting included; at most `KEPT` bytes.
     pub text: Untrusted,
@@ -149,7 +151,7 @@ impl Question {
 pub fn unasked(question: &Question, heard: &[u8], end: End) -> Reply {
     Reply {
         protocol: question.protocol,
-        request: Untrusted::new(question.request.as_slice()),
+        request: Untrusted::new(secrets::shown_request(&question.request)),
         text: Untrusted::new(heard),
         from: 0,
         end,
@@ -206,8 +208,16 @@ pub fn ask(
         reply.delivery = channel.delivery();
     }
     reply.met = question.met(&text);
+    if matches!(question.protocol, Protocol::Http | Protocol::Text) {
+        secrets::mask_answer(&mut text, &question.request);
+    }
     reply.text = Untrusted::new(text);
-    reply.head = http.into_head();
+    if question.protocol == Protocol::Http {
+        // Once more, of what may be shown.
+        let mut http = http::Reader::strict();
+        let _ = http.read(reply.answer());
+        reply.head = http.into_head();
+    }
     reply.elapsed = deadline.elapsed();
     reply
 }

@@ -17,7 +17,7 @@ pub use service::{First, SERVICES, Service, service, usual_service};
 
 use crate::base::deadline::Timeouts;
 use crate::base::sys;
-use crate::base::text::{self, Note, Untrusted, shown};
+use crate::base::text::{self, Note};
 use crate::target::level::Level;
 use crate::target::retype::Given;
 use std::fmt::{self, Display};
@@ -114,21 +114,21 @@ impl Target {
         let own_port = match (own_port, if scheme.is_empty() { behind(path)? } else { Some("") }) {
             (own, Some("")) => own,
             (None, port @ Some(_)) => port,
-            _ => return Err(Note::new("usage.path").with("typed", without_login(typed))),
+            _ => return Err(Note::new("usage.path").with("typed", text::typed(typed))),
         };
         let host = Host::parse(host)?;
         let port = match (own_port, port, service) {
             (Some(own), None, _) | (None, Some(own), _) => parse_port(own)?,
             // `::1:443` is an address as it stands, and nobody means that.
             (None, None, _) if place.contains(':') && !place.starts_with('[') => {
-                return Err(Note::new("usage.brackets").with("typed", without_login(typed)));
+                return Err(Note::new("usage.brackets").with("typed", text::typed(typed)));
             }
             (None, None, Some(service)) => service.port,
             (None, None, None) => {
                 return Err(Note::new("usage.noport").with("host", [place, ":443"].concat()));
             }
             (Some(_), Some(_), _) => {
-                return Err(Note::new("usage.twoports").with("typed", without_login(typed)));
+                return Err(Note::new("usage.twoports").with("typed", text::typed(typed)));
             }
         };
         let implicit = secure || service.map_or(TLS_PORTS.contains(&port), |s| s.tls);
@@ -212,13 +212,13 @@ impl Host {
         if let Some(ip) = parse_scoped(bare)? {
             return Ok(ip);
         }
-        let complain = |key| Err(Note::new(key).with("host", shown(text)));
+        let complain = |key| Err(Note::new(key).with("host", text::typed(text)));
         if text.is_empty() {
             return complain("usage.nohost");
         }
         if let Some(other) = text.chars().find(|c| !c.is_ascii()) {
             let char = format!("U+{:04X}", u32::from(other));
-            return Err(Note::new("usage.idn").with("host", shown(text)).with("char", char));
+            return Err(Note::new("usage.idn").with("host", text::typed(text)).with("char", char));
         }
         let name = text.strip_suffix('.').unwrap_or(text);
         let valid = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
@@ -299,33 +299,16 @@ fn split_port<'a>(place: &'a str, typed: &str) -> Result<(&'a str, Option<&'a st
             Some((host, tail)) if tail.starts_with(':') => {
                 Ok((host.get(1..).unwrap_or(""), tail.get(1..)))
             }
-            _ => Err(Note::new("usage.brackets").with("typed", without_login(typed))),
+            _ => Err(Note::new("usage.brackets").with("typed", text::typed(typed))),
         };
     }
     match place.split_once(':') {
         None => Ok((place, None)),
         Some((_, tail)) if tail.contains(':') => match parse_scoped(place)? {
             Some(_) => Ok((place, None)),
-            None => Err(Note::new("usage.brackets").with("typed", without_login(typed))),
+            None => Err(Note::new("usage.brackets").with("typed", text::typed(typed))),
         },
         Some((host, port)) => Ok((host, Some(port))),
-    }
-}
-
-/// What was typed, to be quoted: nothing that may belong to a login. Behind a colon that is the
-/// port, or part of an address; else the host of the login was forgotten.
-pub fn without_login(typed: &str) -> Untrusted {
-    let start = typed.find("://").map_or(0, |at| at + "://".len());
-    let (scheme, rest) = typed.split_at_checked(start).unwrap_or(("", typed));
-    let rest = rest.rsplit('@').next().unwrap_or(rest);
-    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    let (place, path) = rest.split_at_checked(end).unwrap_or((rest, ""));
-    let plain = |tail: &str| tail.bytes().all(|b| b.is_ascii_hexdigit() || b":.,-[]%".contains(&b));
-    match place.split_once(':') {
-        Some((host, tail)) if !plain(tail) && !host.starts_with('[') => {
-            shown(&[scheme, host, ":…"].concat())
-        }
-        _ => shown(&[scheme, place, path].concat()),
     }
 }
 
@@ -338,7 +321,7 @@ fn parse_scoped(text: &str) -> Result<Option<Host>, Note> {
     let scope = zone.parse().ok().or_else(|| sys::interface_index(zone));
     match scope {
         Some(scope) => Ok(Some(Host::Ip(IpAddr::V6(ip), scope))),
-        None => Err(Note::new("usage.scope").with("zone", shown(zone))),
+        None => Err(Note::new("usage.scope").with("zone", text::typed(zone))),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The services that reach knows by their schemes, and the ports where they usually are.
 
-use crate::base::text::{Note, shown};
+use crate::base::text::{self, Note};
 
 /// A scheme of a target URL.
 pub struct Service {
@@ -35,7 +35,7 @@ pub fn service(scheme: &str) -> Result<&'static Service, Note> {
     SERVICES
         .iter()
         .find(|s| s.name == scheme)
-        .ok_or_else(|| Note::new("usage.scheme").with("scheme", shown(scheme)))
+        .ok_or_else(|| Note::new("usage.scheme").with("scheme", text::typed(scheme)))
 }
 
 /// The service that usually has this port: a hint, never a judgement.

@@ -1,6 +1,6 @@
 //! What must come of a check, and what it is called where there are many.
 
-use crate::base::text::{Note, shown};
+use crate::base::text::{self, Note, shown};
 use crate::verdict::Keyword;
 use std::fmt::{self, Display};
 
@@ -42,7 +42,7 @@ impl Expect {
             let before = expect.len();
             expect.extend(alias.chain(keyword));
             if expect.len() == before {
-                return Err(Note::new("usage.expect").with("typed", shown(word)));
+                return Err(Note::new("usage.expect").with("typed", text::typed(word)));
             }
         }
         Ok(Self(expect))

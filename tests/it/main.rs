@@ -26,6 +26,8 @@ mod delivery;
 mod ends;
 /// What a service says before it is asked.
 mod greet;
+/// No password is ever shown or written.
+mod secrets;
 /// What is typed by habit, a name alone, a target as it was pasted.
 mod habits;
 /// What the file is protected by.

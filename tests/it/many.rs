@@ -172,7 +172,7 @@ fn every_bad_line_is_told_with_its_number_and_nothing_is_sent() {
     }
     outcome
         .complains("bad lines or words: 10;")
-        .complains("foo=bar")
+        .complains("foo= is no key")
         .says_not("\n  -:1: ")
         .says_not("\n  -:11: ");
     assert_eq!(server.visits(), 0);

@@ -18,7 +18,7 @@ use crate::base::calendar::DAY;
 use crate::base::deadline::Deadline;
 use crate::base::deadline::unix_now;
 use crate::base::sys::{self, Fault};
-use crate::base::text::{Lang, Note, hex, shown};
+use crate::base::text::{self, Lang, Note, hex};
 use crate::cert::identity::{self, ClientIdentity};
 use crate::cert::mint::{has_random, mint};
 use crate::cli::{self, Stop, Typed, Wrong};
@@ -123,7 +123,7 @@ impl Draft {
 fn parse_place(typed: &str) -> Result<SocketAddr, Note> {
     let everywhere = typed.parse().ok().map(|port: u16| (Ipv6Addr::UNSPECIFIED, port).into());
     let place = everywhere.or_else(|| typed.parse().ok());
-    place.ok_or_else(|| Note::new("usage.listen").with("typed", shown(typed)))
+    place.ok_or_else(|| Note::new("usage.listen").with("typed", text::typed(typed)))
 }
 
 /// Opens every port, or none, and says which they are.

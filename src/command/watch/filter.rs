@@ -1,7 +1,7 @@
 //! The FILTERs of the command line.
 
 use crate::base::address::mapped;
-use crate::base::text::{Note, shown};
+use crate::base::text::{self, Note};
 use crate::cli;
 use crate::format::socket_table::{ESTABLISHED, End, LISTEN, Row, STATES, SYN_RECV};
 use crate::step::resolve::{self, Family};
@@ -97,7 +97,7 @@ fn addresses(host: &str, root: &Path) -> Result<Vec<IpAddr>, Note> {
     let config = resolve::Config::new(root, &[]);
     let found = resolve::resolve(&name, Family::Any, &config, RESOLVE).addrs;
     match found.is_empty() {
-        true => Err(Note::new("usage.watchname").with("host", shown(host))),
+        true => Err(Note::new("usage.watchname").with("host", text::typed(host))),
         false => Ok(found),
     }
 }
@@ -109,7 +109,7 @@ pub fn state_number(name: &str) -> Result<u8, Note> {
     let named =
         (1..).zip(STATES.split(' ')).find(|(_, state)| plain(state) == typed).map(|(n, _)| n);
     let alias = || ALIASES.iter().find(|(alias, _)| *alias == typed).map(|(_, n)| *n);
-    named.or_else(alias).ok_or_else(|| Note::new("usage.state").with("state", shown(name)))
+    named.or_else(alias).ok_or_else(|| Note::new("usage.state").with("state", text::typed(name)))
 }
 
 /// What ss and RFC 9293 call some of them, without hyphens.

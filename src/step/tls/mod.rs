@@ -2,8 +2,12 @@
 //! certificate may be bad; whether to trust it is judged afterwards, from the record.
 //!
 //!   recorder  what accepts every certificate, and writes down what it saw
+//!   keys      where the secrets of a session go, if somebody wants them
 
 mod recorder;
+mod keys;
+
+pub use keys::KeyLog;
 
 use crate::base::deadline::Deadline;
 use crate::base::text::Untrusted;
@@ -33,8 +37,8 @@ pub struct Options {
     pub alpn: Vec<Vec<u8>>,
     pub versions: Versions,
     pub client: Option<ClientIdentity>,
-    /// Write secrets to the file that SSLKEYLOGFILE names; that this fails is ignored.
-    pub key_log: bool,
+    /// Where secrets go.
+    pub key_log: Option<Arc<KeyLog>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -225,8 +229,8 @@ fn connection(options: &Options, recorder: Arc<Recorder>) -> Option<Box<ClientCo
     config.alpn_protocols = options.alpn.clone();
     config.enable_sni = options.sni.is_some();
     config.resumption = Resumption::disabled();
-    if options.key_log {
-        config.key_log = Arc::new(rustls::KeyLogFile::new());
+    if let Some(keys) = &options.key_log {
+        config.key_log = keys.clone();
     }
     // A name the library cannot hold is not sent; the certificate is matched elsewhere.
     let nobody = ServerName::from(IpAddr::V4(Ipv4Addr::UNSPECIFIED));

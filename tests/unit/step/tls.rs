@@ -13,6 +13,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// A socket under an absolute deadline, as `connect` makes it.
@@ -63,7 +64,7 @@ fn options(name: &str) -> Options {
         alpn: Vec::new(),
         versions: Versions::Any,
         client: None,
-        key_log: false,
+        key_log: None,
     }
 }
 
@@ -436,7 +437,10 @@ fn the_environment_names_the_bundle_and_the_file_for_secrets() {
     const ONESELF: &str =
         "unit::step::tls::the_environment_names_the_bundle_and_the_file_for_secrets";
     if let Ok(port) = std::env::var("REACH_TEST_PORT") {
-        let asked = Options { key_log: true, ..options("localhost") };
+        let secrets = PathBuf::from(std::env::var_os("SSLKEYLOGFILE").unwrap());
+        let key_log = KeyLog::open(&secrets).ok().map(Arc::new);
+        assert_eq!(key_log.is_none(), secrets.starts_with("/nowhere"));
+        let asked = Options { key_log, ..options("localhost") };
         let (shake, _) = ask(port.parse().unwrap(), &asked, &trust(None));
         assert_eq!(told(&shake), "done, TLS 1.3, []");
         let bundle = PathBuf::from(std::env::var_os("SSL_CERT_FILE").unwrap());
