@@ -23,7 +23,9 @@ pub use values::{bad_file, contradiction, limit, number, parse_text};
 use crate::base::deadline::Timeouts;
 use crate::base::sys;
 use crate::base::text::{self, Lang, Note};
+use crate::cli::job::Check;
 use crate::report::{self, Style};
+use crate::target::Target;
 use crate::target::proxy::VARIABLES;
 use crate::verdict::Keyword;
 use lexopt::{Arg, Parser, ValueExt};
@@ -214,7 +216,7 @@ fn main_command(
             },
         }
     }
-    draft.contradictions()?;
+    draft.contradictions("check")?;
     let alone = ["-f", "--wait", "--every", "--csv", "--sni-compare", "--proxy", "--connect-to"];
     draft.may_ask_port = !alone.iter().any(|option| draft.is_given(option));
     Ok(Command::Check(Box::new(draft)))
@@ -242,6 +244,36 @@ pub fn arguments(
         taken.map_err(|wrong| wrong.into_note(command, &args))?;
     }
     Ok(true)
+}
+
+/// Reads the arguments of a command that checks one target first. `take` gets each option, and
+/// says whether it is one of the command's own. `None`: the help was asked for.
+pub fn draft(
+    command: &str,
+    parser: Parser,
+    lang: Lang,
+    limits: Timeouts,
+    take: &mut dyn FnMut(&str, &mut Parser) -> Result<bool, Wrong>,
+) -> Result<Option<Draft>, Stop> {
+    let mut draft = Draft::new(limits);
+    let read = arguments(command, parser, lang, &mut |arg, parser| match arg {
+        Typed::Word(word) => Ok(draft.word(word)?),
+        Typed::Option(name) if take(&name, parser)? => Ok(()),
+        Typed::Option(name) => draft.take(&name, parser),
+    })?;
+    if !read {
+        return Ok(None);
+    }
+    draft.contradictions(command)?;
+    Ok(Some(draft))
+}
+
+/// The target of such a command, which must be the only one.
+pub fn only<'a>(check: &'a Check, command: &str) -> Result<&'a Target, Note> {
+    match check.targets.as_slice() {
+        [target] => Ok(target),
+        _ => Err(Note::new("usage.onetarget").with("command", command)),
+    }
 }
 
 /// One argument, freed from the parser so that its value can be read.

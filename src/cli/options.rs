@@ -72,6 +72,8 @@ pub struct Draft {
     pub every: Option<Duration>,
     pub count: Option<u32>,
     pub given: Vec<Given>,
+    /// The options that were given, as typed.
+    names: Vec<String>,
     /// The last value.
     pub typed: OsString,
 }
@@ -111,9 +113,66 @@ impl Draft {
         Ok(())
     }
 
-    /// Takes one option; the sentence of what is wrong with it as an error. A flat table.
+    /// Takes one option; the sentence of what is wrong with it as an error.
     pub fn take(&mut self, name: &str, parser: &mut Parser) -> Result<(), Wrong> {
         self.typed.clear();
+        if let Some(flag) = self.flag(name) {
+            *flag = true;
+        } else if self.duration(name).is_some() {
+            let length = limit(&parser.value()?.string()?, name)?;
+            self.duration(name).map(|place| place.replace(length));
+        } else {
+            self.take_value(name, parser)?;
+        }
+        let mut words = name.to_string();
+        let login = name == "--send" && self.send.as_ref().is_some_and(|text| !is_open(text));
+        if login {
+            // Advice goes into tickets and files; who follows it knows what was sent.
+            words += " TEXT";
+        } else if !self.typed.is_empty() {
+            words += " ";
+            words += &quoted(&self.typed.to_string_lossy());
+        }
+        self.given.extend(Given::new(name, words));
+        self.names.push(name.to_string());
+        Ok(())
+    }
+
+    /// Where an option without a value is noted.
+    fn flag(&mut self, name: &str) -> Option<&mut bool> {
+        Some(match name {
+            "--no-verify" => &mut self.no_verify,
+            "-z" => &mut self.connect_only,
+            "--dns-only" => &mut self.dns_only,
+            "--no-extra" => &mut self.no_extra,
+            "--strict" => &mut self.strict,
+            "--as-done" => &mut self.as_done,
+            "--csv" => &mut self.csv,
+            "--trace" => &mut self.trace,
+            "--json" => &mut self.json,
+            "-q" | "--quiet" => &mut self.quiet,
+            "-v" | "--verbose" => &mut self.verbose,
+            _ => return None,
+        })
+    }
+
+    /// Where an option that takes a length of time has it.
+    fn duration(&mut self, name: &str) -> Option<&mut Option<Duration>> {
+        Some(match name {
+            "--timeout" => &mut self.limits.all,
+            "--dns-timeout" => &mut self.limits.dns,
+            "--connect-timeout" => &mut self.limits.connect,
+            "--greet-timeout" => &mut self.limits.greet,
+            "--tls-timeout" => &mut self.limits.tls,
+            "--reply-timeout" => &mut self.limits.reply,
+            "--wait" => &mut self.wait,
+            "--every" => &mut self.every,
+            _ => return None,
+        })
+    }
+
+    /// Takes one of the others. A flat table.
+    fn take_value(&mut self, name: &str, parser: &mut Parser) -> Result<(), Wrong> {
         let mut value = || parser.value().inspect(|value| self.typed.clone_from(value));
         let mut word = || value()?.string();
         match name {
@@ -140,55 +199,20 @@ impl Draft {
             "--ca" => self.ca = Some(value()?.into()),
             "--cert" => self.cert = Some(value()?.into()),
             "--key" => self.key = Some(value()?.into()),
-            "--no-verify" => self.no_verify = true,
             "--pem" => self.pem = Some(parser.value()?.into()),
-            "-z" => self.connect_only = true,
-            "--dns-only" => self.dns_only = true,
-            "--no-extra" => self.no_extra = true,
             "--http" => {
                 let path = parser.optional_value().map(|path| path.string()).transpose()?;
                 self.http = Some(path.map(slash).transpose()?);
             }
             "--send" => self.send = Some(parse_text(&word()?, "--send")?),
             "--expect" => self.expect = Some(parse_text(&word()?, "--expect")?),
-            "--strict" => self.strict = true,
             "--need" => self.need = Some(parse_need(&word()?)?),
-            "--timeout" => self.limits.all = Some(limit(&word()?, name)?),
-            "--dns-timeout" => self.limits.dns = Some(limit(&word()?, name)?),
-            "--connect-timeout" => {
-                self.limits.connect = Some(limit(&word()?, name)?);
-            }
-            "--greet-timeout" => {
-                self.limits.greet = Some(limit(&word()?, name)?);
-            }
-            "--tls-timeout" => self.limits.tls = Some(limit(&word()?, name)?),
-            "--reply-timeout" => {
-                self.limits.reply = Some(limit(&word()?, name)?);
-            }
             "-f" => self.lists.push(parser.value()?.into()),
             "--jobs" => self.jobs = Some(number(&word()?, "--jobs")? as usize),
-            "--as-done" => self.as_done = true,
-            "--csv" => self.csv = true,
-            "--trace" => self.trace = true,
-            "--wait" => self.wait = Some(limit(&word()?, name)?),
-            "--every" => self.every = Some(limit(&word()?, name)?),
             "--count" => self.count = Some(number(&word()?, "--count")?),
-            "--json" => self.json = true,
-            "-q" | "--quiet" => self.quiet = true,
-            "-v" | "--verbose" => self.verbose = true,
             "--lang" => take_language(parser)?,
-            other => return Err(lexopt::Error::UnexpectedOption(other.to_string()).into()),
+            other => return Err(Wrong::option(other.to_string())),
         }
-        let mut words = name.to_string();
-        let login = name == "--send" && self.send.as_ref().is_some_and(|text| !is_open(text));
-        if login {
-            // Advice goes into tickets and files; who follows it knows what was sent.
-            words += " TEXT";
-        } else if !self.typed.is_empty() {
-            words += " ";
-            words += &quoted(&self.typed.to_string_lossy());
-        }
-        self.given.extend(Given::new(name, words));
         Ok(())
     }
 
@@ -216,51 +240,15 @@ impl Draft {
         Ok(())
     }
 
-    /// Whether an option of the tables of this module was given.
+    /// Whether an option was given, by this name or by another that means the same.
     pub fn is_given(&self, option: &str) -> bool {
-        match option {
-            "--alpn" => !self.alpn.is_empty(),
-            "--as-done" => self.as_done,
-            "--ca" => self.ca.is_some(),
-            "--cert" => self.cert.is_some(),
-            "--connect-to" => self.dial.is_some(),
-            "--count" => self.count.is_some(),
-            "--csv" => self.csv,
-            "--dns-only" => self.dns_only,
-            "--every" => self.every.is_some(),
-            "--expect" => self.expect.is_some(),
-            "-f" => !self.lists.is_empty(),
-            "--http" => self.http.is_some(),
-            "--jobs" => self.jobs.is_some(),
-            "--json" => self.json,
-            "--key" => self.key.is_some(),
-            "--need" => self.need.is_some(),
-            "--no-tls" => self.tls == Some(false),
-            "--no-verify" => self.no_verify,
-            "--pem" => self.pem.is_some(),
-            "--proxy" => self.proxy.is_some(),
-            "-q" => self.quiet,
-            "--send" => self.send.is_some(),
-            "--send-proxy" => self.send_proxy.is_some(),
-            "--servername" => self.sni.is_some(),
-            "--sni-compare" => !self.compare.is_empty(),
-            "--starttls" => self.starttls.is_some(),
-            "--tls" => self.tls == Some(true),
-            "--tls-version" => self.versions.is_some(),
-            "--trace" => self.trace,
-            "-v" => self.verbose,
-            "--wait" => self.wait.is_some(),
-            "-z" => self.connect_only,
-            _ => false,
-        }
-    }
-
-    /// `this`, which was given, excludes the others.
-    pub fn excludes(&self, this: &str, others: &[&str]) -> Result<(), Note> {
-        match others.iter().find(|other| self.is_given(other)) {
-            Some(other) => Err(contradiction(this, other)),
-            None => Ok(()),
-        }
+        let other = match option {
+            "--servername" => &["--sni", "--no-servername"][..],
+            "-q" => &["--quiet"],
+            "-v" => &["--verbose"],
+            _ => &[],
+        };
+        self.names.iter().any(|name| name == option || other.contains(&name.as_str()))
     }
 
     /// The only addresses that can be reached from the source.
@@ -269,15 +257,18 @@ impl Draft {
     }
 
     /// Refuses options that cannot be meant together, or not alone.
-    pub fn contradictions(&self) -> Result<(), Note> {
+    pub fn contradictions(&self, command: &str) -> Result<(), Note> {
         if let (Some(own), Some(typed)) = (self.source_family(), self.family)
             && own != typed
         {
             let option = if typed == Family::V4 { "-4" } else { "-6" };
             return Err(contradiction(option, "--source"));
         }
-        for (this, others) in EXCLUDES.iter().filter(|(this, _)| self.is_given(this)) {
-            self.excludes(this, others)?;
+        let holds = |this: &str| this == command || self.is_given(this);
+        for (this, others) in EXCLUDES.iter().filter(|(this, _)| holds(this)) {
+            if let Some(other) = others.iter().find(|other| self.is_given(other)) {
+                return Err(contradiction(this, other));
+            }
         }
         let lacks = |row: &&(&str, &str, &str)| self.is_given(row.0) && !self.is_given(row.1);
         match NEEDS.iter().find(lacks) {
@@ -306,10 +297,20 @@ pub const TLS: [&str; 10] = [
 /// Of these, how many ask for TLS whatever the scheme says.
 pub const TLS_ASKED: usize = 4;
 
+/// Options that check more than one target, or one more than once.
+const MANY: [&str; 5] = ["--wait", "--every", "-f", "--jobs", "--csv"];
+
 const ASKS: [&str; 3] = ["--http", "--send", "--expect"];
 
-/// An option, and those that cannot be meant beside it.
-const EXCLUDES: [(&str, &[&str]); 15] = [
+/// An option or a command, and the options that cannot be meant beside it.
+const EXCLUDES: [(&str, &[&str]); 22] = [
+    ("talk", &["-z", "--sni-compare", "--pem", "--as-done"]),
+    ("talk", &ASKS),
+    ("talk", &MANY),
+    ("trace", &["--trace", "--no-tls", "--key", "--send-proxy", "--count", "-q", "-v"]),
+    ("trace", &TLS),
+    ("trace", &ASKS),
+    ("trace", &MANY),
     ("--trace", &["-f", "-q", "--wait", "--every", "--csv", "--sni-compare"]),
     ("--dns-only", &["-z", "--need", "--proxy", "--trace", "--send-proxy"]),
     ("--dns-only", &TLS),

@@ -6,7 +6,7 @@ use crate::base::deadline::{Deadline, Timeouts, seconds};
 use crate::base::sys;
 use crate::base::text::{self, Lang, Note};
 use crate::cli::job::{Check, Form};
-use crate::cli::{self, Draft, Stop, Typed, Wrong};
+use crate::cli::{self, Stop, Wrong};
 use crate::format::framing::IAC;
 use crate::format::tls::alert_name;
 use crate::report::{self, Style};
@@ -16,7 +16,7 @@ use crate::step::tls::{self, Session};
 use crate::target::retype::{self, About};
 use crate::target::{Target, TlsMode, usual_service};
 use crate::verdict::{self, Family, Keyword, Verdict};
-use lexopt::ValueExt;
+use lexopt::{Parser, ValueExt};
 use std::fmt::Write as _;
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, IsTerminal, Read, Write};
@@ -28,30 +28,16 @@ use std::time::Duration;
 
 /// Reads the arguments, opens the connection, talks; the exit status is the check's, or says how
 /// the conversation ended.
-pub fn run(
-    parser: lexopt::Parser,
-    lang: Lang,
-    limits: Timeouts,
-    opener: Opener,
-) -> Result<u8, Stop> {
+pub fn run(parser: Parser, lang: Lang, limits: Timeouts, opener: Opener) -> Result<u8, Stop> {
     let mut manner = Manner { crlf: None, hex: false, raw: false, idle: IDLE };
-    let mut draft = Draft::new(limits);
-    let read = cli::arguments("talk", parser, lang, &mut |arg, parser| match arg {
-        Typed::Word(word) => Ok(draft.word(word)?),
-        Typed::Option(name) => manner.take(&name, parser, &mut draft),
-    })?;
-    if !read {
-        return Ok(0);
-    }
-    manner.fits(&draft)?;
-    draft.contradictions()?;
+    let take = &mut |name: &str, parser: &mut Parser| manner.take(name, parser);
+    let Some(draft) = cli::draft("talk", parser, lang, limits, take)? else { return Ok(0) };
+    manner.fits()?;
     let mut check = draft.prepare(lang)?;
     check.style.colour &= io::stderr().is_terminal();
     // Where every certificate will do, nothing is asked about a bad one.
     check.options.extra &= check.policy.verify;
-    let [target] = check.targets.as_slice() else {
-        return Err(Note::new("usage.onetarget").with("command", "talk").into());
-    };
+    let target = cli::only(&check, "talk")?;
     let style = check.style;
     match open(target, &check, opener) {
         Ok((peer, how)) => Talk::new(peer, target, manner, style)?.announce(&how).run(),
@@ -69,21 +55,17 @@ struct Manner {
 }
 
 impl Manner {
-    fn take(
-        &mut self,
-        name: &str,
-        parser: &mut lexopt::Parser,
-        draft: &mut Draft,
-    ) -> Result<(), Wrong> {
+    /// Takes an option of its own; false: it is none.
+    fn take(&mut self, name: &str, parser: &mut Parser) -> Result<bool, Wrong> {
         match name {
             "--crlf" => self.set_crlf(true)?,
             "--lf" => self.set_crlf(false)?,
             "--hex" => self.hex = true,
             "--raw" => self.raw = true,
             "--idle" => self.idle = cli::limit(&parser.value()?.string()?, name)?,
-            name => draft.take(name, parser)?,
+            _ => return Ok(false),
         }
-        Ok(())
+        Ok(true)
     }
 
     /// One end of a line only.
@@ -95,10 +77,10 @@ impl Manner {
     }
 
     /// What cannot be meant in a conversation.
-    fn fits(&self, draft: &Draft) -> Result<(), Note> {
+    fn fits(&self) -> Result<(), Note> {
         match self.hex && self.raw {
             true => Err(cli::contradiction("--hex", "--raw")),
-            false => draft.excludes("talk", &NO_TALK),
+            false => Ok(()),
         }
     }
 }
@@ -731,22 +713,6 @@ const TEXT: [&str; 22] = [
     "telnet",
     "memcached",
     "elasticsearch",
-];
-
-/// Options of the check that a conversation has no use for.
-const NO_TALK: [&str; 12] = [
-    "-z",
-    "--sni-compare",
-    "--pem",
-    "--http",
-    "--send",
-    "--expect",
-    "--wait",
-    "--every",
-    "-f",
-    "--jobs",
-    "--as-done",
-    "--csv",
 ];
 
 /// Bytes in each direction's buffer.

@@ -105,7 +105,7 @@ pub fn infer(probe: &Probe, target: &Target, policy: Policy) -> Verdict {
         finding.why.push(note.with("proxy", Untrusted::new(proxy.as_bytes())));
     }
     if matches!(finding.keyword, Keyword::TcpTimeout | Keyword::TcpRejected) {
-        let place = target.to_string() + &options(target, &BEHIND_THE_CONNECT);
+        let place = target.to_string() + &options(target, BEHIND_THE_CONNECT);
         finding.next.insert(0, Note::new("trace.next").with("place", place));
     }
     let (again, bare) = commands(&finding, target);
@@ -146,15 +146,15 @@ fn commands(finding: &Finding, target: &Target) -> (String, String) {
     match (finding.keyword.family(), &target.proxy) {
         // It is the proxy that has several addresses.
         (Family::Whole, Some(proxy)) if finding.keyword == Keyword::Partial => {
-            (proxy.place() + &options(target, &FOR_THE_TARGET), String::new())
+            (proxy.place() + &options(target, FOR_THE_TARGET), String::new())
         }
-        (Family::Proxy, Some(proxy)) => (same(), proxy.place() + &options(target, &FOR_THE_TARGET)),
+        (Family::Proxy, Some(proxy)) => (same(), proxy.place() + &options(target, FOR_THE_TARGET)),
         // The path was of the protocol that it is not.
         (Family::Reply, _) if finding.keyword == Keyword::ReplyProtocol => {
-            (same(), target.to_string() + &options(target, &BEHIND_THE_CONNECT))
+            (same(), target.to_string() + &options(target, BEHIND_THE_CONNECT))
         }
         (Family::Whole | Family::Tls | Family::Starttls | Family::Reply, _) => {
-            (same(), again(target, &FOR_TLS))
+            (same(), again(target, FOR_TLS))
         }
         _ => (same(), String::new()),
     }
@@ -183,29 +183,20 @@ fn replaced(keyword: Keyword) -> &'static [About] {
     }
 }
 
-/// What bears on nothing before a connection is open.
-const BEHIND_THE_CONNECT: [About; 6] = [
+/// What only the target needs, and not a proxy on the way; the first of these bear on nothing
+/// before a connection is open, and the first of those are for TLS alone.
+const FOR_THE_TARGET: &[About] = &[
     About::Tls,
     About::Name,
     About::Roots,
     About::ClientCertificate,
     About::TlsDetail,
     About::Question,
-];
-
-/// What only TLS needs, and what only the target needs but not a proxy on the way.
-const FOR_TLS: [About; 5] =
-    [About::Tls, About::Name, About::Roots, About::ClientCertificate, About::TlsDetail];
-const FOR_THE_TARGET: [About; 8] = [
-    About::Tls,
-    About::Name,
-    About::Roots,
-    About::ClientCertificate,
-    About::TlsDetail,
     About::Dial,
     About::Proxy,
-    About::Question,
 ];
+const BEHIND_THE_CONNECT: &[About] = FOR_THE_TARGET.split_at(6).0;
+const FOR_TLS: &[About] = BEHIND_THE_CONNECT.split_at(5).0;
 
 /// All addresses are fine: the first one speaks for all, with everybody's notes.
 fn merge(good: Vec<(&Path, Finding)>) -> Finding {

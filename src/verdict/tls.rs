@@ -79,7 +79,7 @@ pub(super) fn of_handshake(handshake: &Handshake, path: &Path, target: &Target) 
     if let Some((service, how)) =
         upgrade.filter(|_| plain).and_then(|s| Some((s.name, s.starttls?)))
     {
-        let bare = again(target, &FOR_TLS);
+        let bare = again(target, FOR_TLS);
         let note = Note::new("next.starttls").with("service", service);
         finding.next.push(note.with("bare", bare).with("seen", how));
     }

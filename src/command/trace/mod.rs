@@ -20,33 +20,24 @@ pub mod show;
 use crate::base::deadline::{Stopwatch, Timeouts, unix_now};
 use crate::base::text::{Lang, Note};
 use crate::cli::job::{Check, Form};
-use crate::cli::{self, Draft, Stop, Typed, Wrong};
+use crate::cli::{self, Stop, Wrong};
 use crate::command::trace::route::{Ask, Route, trace};
 use crate::report::{self, Output, Style};
 use crate::step::places;
 use crate::step::record::{Options, Path, Probe, Step};
 use crate::target::{self, Target};
 use crate::verdict::{self, Verdict};
-use lexopt::ValueExt;
+use lexopt::{Parser, ValueExt};
 use std::io;
 use std::net::SocketAddr;
 
 /// Reads the arguments and traces; the exit status is that of the connection without a limit.
-pub fn run(parser: lexopt::Parser, lang: Lang, limits: Timeouts) -> Result<u8, Stop> {
-    let (mut ask, mut draft) = (Ask::default(), Draft::new(limits));
-    let read = cli::arguments("trace", parser, lang, &mut |arg, parser| match arg {
-        Typed::Word(word) => Ok(draft.word(word)?),
-        Typed::Option(name) => ask.take(&name, parser, &mut draft),
-    })?;
-    if !read {
-        return Ok(0);
-    }
-    draft.excludes("trace", &NO_TRACE)?;
-    draft.contradictions()?;
+pub fn run(parser: Parser, lang: Lang, limits: Timeouts) -> Result<u8, Stop> {
+    let mut ask = Ask::default();
+    let take = &mut |name: &str, parser: &mut Parser| ask.take(name, parser);
+    let Some(draft) = cli::draft("trace", parser, lang, limits, take)? else { return Ok(0) };
     let check = draft.prepare(lang)?;
-    let [target] = check.targets.as_slice() else {
-        return Err(Note::new("usage.onetarget").with("command", "trace").into());
-    };
+    let target = cli::only(&check, "trace")?;
     let mut out = Output::new();
     let steps = check.form != Form::Json;
     if steps {
@@ -114,20 +105,16 @@ impl Found {
 }
 
 impl Ask {
-    fn take(
-        &mut self,
-        name: &str,
-        parser: &mut lexopt::Parser,
-        draft: &mut Draft,
-    ) -> Result<(), Wrong> {
+    /// Takes an option of its own; false: it is none.
+    fn take(&mut self, name: &str, parser: &mut Parser) -> Result<bool, Wrong> {
         let mut word = || parser.value()?.string();
         match name {
             "--against" => self.against = Some(target::parse_port(&word()?)?),
             "--hops" => self.hops = number(&word()?, "--hops", u8::MAX.into())? as u8,
             "--probes" => self.probes = number(&word()?, "--probes", PROBES_MAX)? as usize,
-            name => draft.take(name, parser)?,
+            _ => return Ok(false),
         }
-        Ok(())
+        Ok(true)
     }
 }
 
@@ -144,35 +131,6 @@ fn find(target: &Target, options: &Options) -> (Probe, Option<SocketAddr>) {
     let (started, elapsed) = (unix_now(), clock.elapsed());
     (Probe { started, lookup, beyond: None, paths: Vec::new(), elapsed }, addr)
 }
-
-/// Options of the check that mean nothing here: nothing is said on a connection.
-const NO_TRACE: [&str; 25] = [
-    "--trace",
-    "--tls",
-    "--no-tls",
-    "--starttls",
-    "--servername",
-    "--sni-compare",
-    "--alpn",
-    "--tls-version",
-    "--ca",
-    "--cert",
-    "--key",
-    "--no-verify",
-    "--pem",
-    "--http",
-    "--send",
-    "--expect",
-    "--send-proxy",
-    "--wait",
-    "--every",
-    "--count",
-    "-f",
-    "--jobs",
-    "--csv",
-    "-q",
-    "-v",
-];
 
 /// Exit statuses of a check behind which `--trace` says more: RST, silence, ICMP.
 pub const STATUSES: [u8; 3] = [20, 21, 22];
