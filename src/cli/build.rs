@@ -249,7 +249,8 @@ impl<'a> Common<'a> {
         let mut rest = self.draft.words.iter().map(String::as_str).peekable();
         while let Some(word) = rest.next().filter(|_| !all.is_full()) {
             let names = self.draft.dns_only || self.draft.may_ask_port;
-            let alone = list::expand(word, None, false);
+            let none = Keys::default;
+            let alone = list::rows(word, None, false, none());
             let mut ports = Vec::new();
             while let Some(port) = rest.next_if(|next| {
                 if self.draft.dns_only {
@@ -262,14 +263,12 @@ impl<'a> Common<'a> {
             }) {
                 ports.push(port);
             }
-            let targets = match ports.as_slice() {
-                [] if names => list::expand(word, None, true),
-                [] => alone,
-                ports => list::expand(word, Some(&ports.join(",")), false),
-            };
             let keys: Vec<&str> =
                 std::iter::from_fn(|| rest.next_if(|next| list::is_key(next))).collect();
-            let rows = targets.and_then(|targets| list::rows(targets, keys.into_iter()));
+            let rows = Keys::of(keys.into_iter()).and_then(|keys| match ports.as_slice() {
+                [] => list::rows(word, None, names, keys),
+                ports => list::rows(word, Some(&ports.join(",")), false, keys),
+            });
             if let Err(note) = rows.and_then(|rows| self.add(rows, all)) {
                 all.bad.push((format!("{}: ", text::typed(word)), note));
             }
@@ -301,16 +300,20 @@ impl<'a> Common<'a> {
 
     fn add(&self, rows: Vec<Row>, all: &mut Rows) -> Result<(), Note> {
         for row in rows {
-            let (target, tag) = self.apply(row)?;
-            all.targets.push(target);
-            all.tags.push(tag);
+            for target in row.targets() {
+                all.targets.push(self.apply(target, &row.keys)?);
+                all.tags.push(row.keys.tag.clone());
+                if all.is_full() {
+                    return Ok(());
+                }
+            }
         }
         Ok(())
     }
 
     /// The options that belong to each target; what its line says goes first.
-    fn apply(&self, row: Row) -> Result<(Target, Tag), Note> {
-        let (Row { mut target, keys }, draft) = (row, self.draft);
+    fn apply(&self, mut target: Target, keys: &Keys) -> Result<Target, Note> {
+        let draft = self.draft;
         let own = keys.timeout.map(|limit| Limits { all: Some(limit), ..Limits::default() });
         target.timeouts = own.unwrap_or(draft.limits).timeouts(draft.usual);
         target.dial = keys.dial.clone().or(self.dial.clone());
@@ -346,9 +349,9 @@ impl<'a> Common<'a> {
         if draft.dns_only {
             (target.port, target.tls, target.path) = (NO_PORT, TlsMode::Never, None);
         }
-        self.proxy_for(&mut target, &keys)?;
+        self.proxy_for(&mut target, keys)?;
         self.fits(&target)?;
-        Ok((target, keys.tag))
+        Ok(target)
     }
 
     /// The proxy to go through; without `--proxy`, the one that others would use, to be told.

@@ -11,10 +11,23 @@ use crate::verdict::expect::{Expect, Tag};
 use std::net::IpAddr;
 use std::time::Duration;
 
-/// One target of a list, and what its line says besides.
+/// One place of a list, its ports, and what its line says besides. It is not expanded before all
+/// of its line is known to be good: two numbers may mean 65,535 targets.
 pub struct Row {
-    pub target: Target,
+    target: Target,
+    /// From and to; none: that of the target.
+    ports: Vec<(u16, u16)>,
+    scheme: bool,
     pub keys: Keys,
+}
+
+impl Row {
+    /// One target for each port.
+    pub fn targets(&self) -> impl Iterator<Item = Target> {
+        let own = self.ports.is_empty().then(|| self.target.clone());
+        let ports = self.ports.iter().flat_map(|(from, to)| *from..=*to);
+        own.into_iter().chain(ports.map(|port| self.target.at_port(port, self.scheme)))
+    }
 }
 
 /// The `key=value` words of a line; they go before the options.
@@ -60,55 +73,52 @@ impl Keys {
     }
 }
 
-/// One row for each target, with the `key=value` words behind them.
-pub fn rows<'a>(
-    targets: Vec<Target>,
-    keys: impl Iterator<Item = &'a str>,
-) -> Result<Vec<Row>, Note> {
-    let mut all = Keys::default();
-    for word in keys {
-        let (key, value) = word.split_once('=').ok_or_else(|| no_key(word))?;
-        all.take(key, value)?;
+impl Keys {
+    /// The `key=value` words behind a target.
+    pub fn of<'a>(words: impl Iterator<Item = &'a str>) -> Result<Self, Note> {
+        let mut all = Self::default();
+        for word in words {
+            let (key, value) = word.split_once('=').ok_or_else(|| no_key(word))?;
+            all.take(key, value)?;
+        }
+        Ok(all)
     }
-    let row = |target| Row { target, keys: all.clone() };
-    Ok(targets.into_iter().map(row).collect())
 }
 
-/// One target, or one for each port of `host:80,443` and `host:8000-8010`, at most `ROWS_MAX`;
-/// the ports may be a word of their own. Of a paste, one for each place in it. `names`: a name
-/// needs no port.
-pub fn expand(word: &str, port: Option<&str>, names: bool) -> Result<Vec<Target>, Note> {
+/// One row, or of a paste one for each place in it; `host:80,443` and `host:8000-8010` are one
+/// with several ports, which may be a word of their own. `names`: a name needs no port.
+pub fn rows(word: &str, port: Option<&str>, names: bool, keys: Keys) -> Result<Vec<Row>, Note> {
     let (word, port) = (folded(word), port.map(folded));
     let name = |b: u8| b.is_ascii_alphabetic() || b == b'-' || b == b'_';
     if word.split_once('=').is_some_and(|(key, _)| key.bytes().all(name)) {
         return Err(no_key(&word));
     }
-    let mut targets = Vec::new();
-    for place in places(&word) {
-        match ports_of(&place, port.as_deref(), &mut targets) {
-            Err(note) if names && note.key == NO_PORT_KEY => {
-                let target = Target::parse(&place, Some("1"))?;
-                targets.push(Target { port: NO_PORT, tls: TlsMode::Never, ..target });
-            }
-            done => done?,
-        }
-    }
     // What an `@` follows in `jdbc:oracle:thin:@h` is no login.
     let login = word.split_once('@').is_some_and(|(login, _)| !login.ends_with(':'));
-    targets.iter_mut().for_each(|target| target.login = login);
-    Ok(targets)
+    let mut rows = Vec::new();
+    for place in places(&word) {
+        let (mut target, ports) = match with_ports(&place, port.as_deref()) {
+            Err(note) if names && note.key == NO_PORT_KEY => {
+                let target = Target::parse(&place, Some("1"))?;
+                (Target { port: NO_PORT, tls: TlsMode::Never, ..target }, Vec::new())
+            }
+            found => found?,
+        };
+        target.login = login;
+        let scheme = place.contains("://");
+        rows.push(Row { target, ports, scheme, keys: keys.clone() });
+    }
+    Ok(rows)
 }
 
-/// The targets of one place.
-fn ports_of(word: &str, port: Option<&str>, targets: &mut Vec<Target>) -> Result<(), Note> {
+/// One place, and its ports if these are a list: no more than `ROWS_MAX` of them.
+fn with_ports(word: &str, port: Option<&str>) -> Result<(Target, Vec<(u16, u16)>), Note> {
     let (host, list) = match (port, word.rsplit_once(':')) {
         (Some(list), _) => (word, list),
         (None, Some((host, list))) if is_list(list) && !word.contains("://") => (host, list),
-        _ => {
-            targets.push(Target::parse(word, None)?);
-            return Ok(());
-        }
+        _ => return Ok((Target::parse(word, None)?, Vec::new())),
     };
+    let (mut ports, mut count) = (Vec::new(), 0);
     for item in list.split(',').map(str::trim) {
         let (from, to) = match item.split_once('-') {
             Some((from, to)) if is_list(item) => (parse_port(from)?, parse_port(to)?),
@@ -117,14 +127,15 @@ fn ports_of(word: &str, port: Option<&str>, targets: &mut Vec<Target>) -> Result
         if from > to {
             return Err(Note::new("usage.port").with("port", text::typed(item)));
         }
-        for port in from..=to {
-            if targets.len() >= ROWS_MAX {
-                return Err(Note::new("usage.toomany").with("most", ROWS_MAX));
-            }
-            targets.push(Target::parse(host, Some(&port.to_string()))?);
+        count += usize::from(to - from) + 1;
+        if count > ROWS_MAX {
+            return Err(Note::new("usage.toomany").with("most", ROWS_MAX));
         }
+        ports.push((from, to));
     }
-    Ok(())
+    let first = ports.first().map_or(NO_PORT, |(from, _)| *from);
+    let target = Target::parse(host, Some(&first.to_string()))?;
+    Ok((target, if count > 1 { ports } else { Vec::new() }))
 }
 
 /// No row of a list has this. What stands behind the name of an unknown key may be a login.
@@ -209,8 +220,8 @@ impl Reader {
             return Ok(Vec::new());
         }
         one_meaning(port)?;
-        let targets = expand(host, Some(port).filter(|p| !p.is_empty()), self.names)?;
-        rows(targets, keys.iter().map(String::as_str))
+        let keys = Keys::of(keys.iter().map(String::as_str))?;
+        rows(host, Some(port).filter(|p| !p.is_empty()), self.names, keys)
     }
 
     /// A line of blank-separated words: the target, its port if it has none, `key=value`.
@@ -225,7 +236,7 @@ impl Reader {
         let mut words = words.iter().map(String::as_str).filter(|word| !word.is_empty()).peekable();
         let target = words.next().unwrap_or_default();
         let port = words.next_if(|word| !word.contains('='));
-        rows(expand(target, port, self.names)?, words)
+        rows(target, port, self.names, Keys::of(words)?)
     }
 }
 

@@ -155,6 +155,16 @@ impl Target {
         })
     }
 
+    /// The same place with another port, which says whether TLS is spoken unless a scheme did.
+    pub fn at_port(&self, port: u16, scheme: bool) -> Self {
+        let tls = match scheme {
+            true => self.tls,
+            false if TLS_PORTS.contains(&port) => TlsMode::Implicit,
+            false => TlsMode::Never,
+        };
+        Self { port, tls, ..self.clone() }
+    }
+
     /// The name for SNI; an address literal has none (RFC 6066 section 3).
     pub fn server_name(&self) -> Option<&str> {
         match (&self.sni, &self.host) {

@@ -241,6 +241,31 @@ fn endless_lists_of_ports_are_refused_soon_and_cost_little_memory() {
 }
 
 #[test]
+fn a_line_is_known_to_be_good_before_its_ports_become_targets() {
+    let many = "1-65535,".repeat(860);
+    for list in [
+        // A bad key behind a range of ports, and behind as many as a line can hold.
+        "127.0.0.1:1-65535 tls=x\n".repeat(200),
+        format!("127.0.0.1:{many}1 tls=x\n").repeat(1000),
+        // Ports that are too many are counted, not made.
+        format!("127.0.0.1:{many}1\n").repeat(1000),
+    ] {
+        let outcome = Run::new(["-f", "-"]).stdin(&list).run();
+        outcome
+            .status(2)
+            .within(Duration::from_secs(10))
+            .complains(&format!("bad lines or words: {};", list.lines().count()));
+    }
+    if emulated() {
+        return emulation_cannot(&test_name(), "the limit on memory is the emulator's too");
+    }
+    // One line with 90,000 ports is held once, as that many targets.
+    let line = "127.0.0.1:1-65535,1-24465\nh:1 tls=x\n";
+    let outcome = Run::shell("ulimit -d 90000; $REACH -f -").stdin(line).run();
+    outcome.status(2).complains("-:2: tls=x is no key");
+}
+
+#[test]
 fn a_list_that_is_missing_or_empty_is_a_usage_error() {
     Run::new(["-f", "/nonexistent"]).run().status(2).complains("/nonexistent");
     list("# nothing\n\n", &[]).status(2).complains("no target");

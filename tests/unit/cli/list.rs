@@ -9,10 +9,12 @@ fn read(list: &str) -> Vec<String> {
     let mut said = Vec::new();
     for line in list.lines() {
         match reader.line(line.as_bytes()) {
-            Ok(rows) => said.extend(rows.iter().map(|row| {
-                let path = row.target.path.as_deref().unwrap_or_default();
+            Ok(rows) => said.extend(rows.iter().flat_map(|row| {
                 let (name, expect) = (&row.keys.tag.name, &row.keys.tag.expect);
-                format!("{}{path} {name} {expect}", row.target)
+                row.targets().map(move |target| {
+                    let path = target.path.as_deref().unwrap_or_default();
+                    format!("{target}{path} {name} {expect}")
+                })
             })),
             Err(note) => said.push(note.key),
         }
