@@ -151,7 +151,7 @@ fn check_one(target: &Target, job: &Check, out: &Mutex<Output>) -> io::Result<Ve
         let file = Untrusted::new(path.as_os_str().as_encoded_bytes());
         files::private(path, false)
             .and_then(|mut file| file.write_all(pem.as_bytes()))
-            .map_err(|e| io::Error::new(e.kind(), format!("{file}: {e}")))?;
+            .map_err(|e| io::Error::new(e.kind(), format!("{file}: {}", base::errno::text(&e))))?;
     }
     Ok(verdict)
 }

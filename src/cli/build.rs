@@ -1,9 +1,9 @@
 //! In: a draft, and the files that it names. Out: the targets and how to check them.
 
 use crate::base::deadline::Timeouts;
-use crate::base::files;
 use crate::base::sys::{self, SocketOptions};
 use crate::base::text::{self, Lang, Note};
+use crate::base::{errno, files};
 use crate::cert::identity::ClientIdentity;
 use crate::cert::proof::NoVerify;
 use crate::cert::trust::Trust;
@@ -82,8 +82,9 @@ impl Draft {
     /// anything opens a socket, and before there is a thread.
     pub fn prepare(self, lang: Lang) -> Result<Check, Note> {
         if let Some(pid) = self.pid {
-            sys::enter_network_namespace(pid)
-                .map_err(|e| Note::new("usage.pid").with("pid", pid).with("error", e))?;
+            sys::enter_network_namespace(pid).map_err(|e| {
+                Note::new("usage.pid").with("pid", pid).with("error", errno::text(&e))
+            })?;
         }
         let sources = Sources::read(&self)?;
         self.build(sources, lang)
@@ -428,7 +429,7 @@ fn read_proxy(typed: &str) -> Result<String, Note> {
 
 fn unreadable(option: &str, file: &str, error: io::Error) -> Note {
     let note = Note::new("usage.file").with("option", option).with("file", text::typed(file));
-    note.with("error", error)
+    note.with("error", errno::text(&error))
 }
 
 /// A file, or standard input for `-`.

@@ -67,7 +67,7 @@ impl From<Note> for Stop {
 impl From<io::Error> for Stop {
     fn from(error: io::Error) -> Self {
         Self {
-            note: Note::new("usage.stdout").with("error", error),
+            note: Note::new("usage.stdout").with("error", crate::base::errno::text(&error)),
             status: Keyword::LocalOther.exit(),
         }
     }

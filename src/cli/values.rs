@@ -147,7 +147,7 @@ pub fn bad_file(bad: &BadFile, option: &'static str, file: &Path) -> Note {
     let file = text::typed(&file.to_string_lossy());
     let note = Note::new(key).with("option", option).with("file", file);
     match bad {
-        BadFile::Unreadable(error) => note.with("error", error),
+        BadFile::Unreadable(error) => note.with("error", crate::base::errno::text(error)),
         _ => note,
     }
 }

@@ -1,8 +1,8 @@
 //! `reach compare A.jsonl B.jsonl...`: which box sees a target differently, and from which step
 //! on. Reads what `--json` wrote there; the name of a file is the name of its box.
 
-use crate::base::files;
 use crate::base::text::{Lang, Note, shown, typed, width};
+use crate::base::{errno, files};
 use crate::cli::{self, Stop, Typed, Wrong};
 use crate::report::{self, Style};
 use std::ffi::OsString;
@@ -72,7 +72,10 @@ fn box_name(file: &Path, files: &[PathBuf]) -> String {
 fn read(path: &Path, at: usize, lang: Lang, checks: &mut Vec<Check>) -> Result<(), Note> {
     let file = typed(&path.to_string_lossy());
     let bad = |error: std::io::Error| {
-        Note::new("usage.file").with("option", "compare").with("file", &file).with("error", error)
+        Note::new("usage.file")
+            .with("option", "compare")
+            .with("file", &file)
+            .with("error", errno::text(&error))
     };
     let bytes = files::named(path, FILE_MAX).map_err(|error| match error.kind() {
         ErrorKind::FileTooLarge => Note::new("usage.comparesize").with("file", &file),

@@ -3,8 +3,8 @@
 //! nothing waits for the other direction, so neither a slow reader nor a slow writer blocks it.
 
 use crate::base::deadline::{Deadline, Timeouts, seconds};
-use crate::base::sys;
 use crate::base::text::{self, Lang, Note};
+use crate::base::{errno, sys};
 use crate::cli::job::{Check, Form};
 use crate::cli::{self, Stop, Wrong};
 use crate::format::framing::IAC;
@@ -314,7 +314,7 @@ impl<'a> Talk<'a> {
             Ok(_) => self.prepare(),
             Err(e) if sys::is_passing(&e) => {}
             Err(e) => {
-                let note = Note::new("talk.stdin").with("error", e);
+                let note = Note::new("talk.stdin").with("error", errno::text(&e));
                 return Err(Stop { note, status: Keyword::LocalOther.exit() });
             }
         }
@@ -431,7 +431,7 @@ impl<'a> Talk<'a> {
     fn fail(&mut self, error: io::Error) {
         let info = sys::tcp_info(self.peer.socket());
         if error.raw_os_error().is_some() && info.is_some_and(|info| info.state != TCP_CLOSE) {
-            return self.tell(&Note::new("talk.icmp").with("error", error));
+            return self.tell(&Note::new("talk.icmp").with("error", errno::text(&error)));
         }
         // The reply was complete: what is lost is our goodbye.
         let all_said = self.stdin.is_none() && self.to_peer.is_empty();
@@ -468,7 +468,7 @@ impl<'a> Talk<'a> {
         };
         let why = match tls::alert_in(&error) {
             Some(alert) => alert_name(alert).to_string(),
-            None if error.raw_os_error().is_some() => error.to_string(),
+            None if error.raw_os_error().is_some() => errno::text(&error),
             None => String::new(),
         };
         let note = Note::new(key).with("target", self.target).with("error", why);

@@ -102,6 +102,28 @@ impl Neighbour {
 }
 
 impl Tables {
+    /// The router on the way to an address, by the main table; `None`: the address is on a link.
+    pub fn next_hop(&self, to: IpAddr) -> Option<IpAddr> {
+        let bits = |ip: IpAddr| match ip {
+            IpAddr::V4(ip) => u128::from(ip.to_bits()) << 96,
+            IpAddr::V6(ip) => ip.to_bits(),
+        };
+        // IPv4 stands in the upper bits, as a prefix does.
+        let covers = |route: &&Route| {
+            let mask = u128::MAX.checked_shl(128 - u32::from(route.prefix)).unwrap_or(0);
+            let of = route.to.map_or(0, bits);
+            let same = route.to.is_none_or(|of| of.is_ipv4() == to.is_ipv4());
+            // Without a destination a route says of which family it is only by its next hop.
+            let same = same && route.via.is_none_or(|via| via.is_ipv4() == to.is_ipv4());
+            route.table == TABLE_MAIN
+                && route.kind == UNICAST
+                && same
+                && (bits(to) ^ of) & mask == 0
+        };
+        let best = |route: &&Route| (route.prefix, std::cmp::Reverse(route.metric));
+        self.routes.iter().filter(covers).max_by_key(best)?.via
+    }
+
     /// Takes messages as rtnetlink(7) lays them out; whether the last one was among them.
     pub fn take(&mut self, mut bytes: &[u8]) -> bool {
         while let (Some(length), Some(kind)) = (word(bytes, 0), half(bytes, 4)) {
@@ -244,4 +266,6 @@ pub const TENTATIVE: u32 = 0x40;
 
 /// include/uapi/linux/rtnetlink.h, neighbour.h
 pub const UNICAST: u8 = 1;
+/// RT_TABLE_MAIN
+const TABLE_MAIN: u32 = 254;
 const NDA_DST: u16 = 1;

@@ -119,6 +119,7 @@ fn json_lookup(lookup: &Lookup) -> String {
             .raw("addresses", array(addrs.iter().map(|ip| json_string(&ip.to_string()))))
             .raw("cname", array(a.cname.iter().map(|c| text::json(c.bytes()))))
             .raw("ttl", opt(a.ttl))
+            .raw("icmp", json_icmp(a.icmp))
             .ms("ms", a.elapsed)
             .end()
     };
@@ -232,7 +233,7 @@ fn json_attempt(attempt: &Attempt) -> String {
         Outcome::Refused => ("refused", None, None),
         Outcome::Icmp(icmp) => ("icmp", Some(icmp), None),
         Outcome::Silent => ("silent", None, None),
-        Outcome::NoNeighbour => ("noneighbour", None, None),
+        Outcome::NoNeighbour(_) => ("noneighbour", None, None),
         Outcome::Reset => ("reset", None, None),
         Outcome::Unsent => ("unsent", None, None),
         Outcome::ToItself => ("toitself", None, None),

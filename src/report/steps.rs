@@ -151,7 +151,14 @@ fn failure_text(answer: &Answer, failure: Failure, style: Style) -> String {
     let key = match failure {
         Failure::NxDomain => return "NXDOMAIN".to_string(),
         Failure::ServFail => return verdict::rcode_name(answer),
-        Failure::Unreachable => return verdict::os_error(answer.errno.unwrap_or_default()),
+        Failure::Unreachable => {
+            return match &answer.icmp {
+                Some(icmp) if !verdict::is_closed_port(answer) => {
+                    icmp_text(icmp).render(style.lang)
+                }
+                _ => verdict::os_error(answer.errno.unwrap_or_default()),
+            };
+        }
         Failure::Refused => return "REFUSED".to_string(),
         Failure::NoData => "row.nodata",
         Failure::Timeout => "row.noreply",
@@ -182,7 +189,10 @@ fn attempt_row(attempt: &Attempt, style: Style) -> String {
         Outcome::Refused => Some(Note::new("row.refused")),
         Outcome::Icmp(icmp) => Some(icmp_text(icmp)),
         Outcome::Silent => Some(Note::new("row.silent").with("syns", attempt.syns)),
-        Outcome::NoNeighbour => Some(Note::new("row.noneighbour")),
+        Outcome::NoNeighbour(hop) => {
+            let hop = hop.unwrap_or(attempt.addr.ip());
+            Some(Note::new("row.noneighbour").with("ip", hop))
+        }
         Outcome::NoRoute(_) => Some(Note::new("row.noroute")),
         Outcome::Reset => Some(Note::new("row.synreset")),
         Outcome::ToItself => Some(Note::new("why.toitself")),

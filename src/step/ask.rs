@@ -1,7 +1,7 @@
 //! In: a question and a name server. Out: what that server said, or what became of the question.
 
 use crate::base::deadline::Deadline;
-use crate::base::sys;
+use crate::base::sys::{self, Fault, Icmp, Progress, SocketOptions};
 use crate::base::text::Untrusted;
 use crate::format::dns::{self, Failure, Heard, Kind, Reply};
 use std::io::{self, ErrorKind, Read, Write};
@@ -31,6 +31,8 @@ pub struct Answer {
     pub ttl: Option<u32>,
     pub elapsed: Duration,
     pub errno: Option<i32>,
+    /// The ICMP error behind it.
+    pub icmp: Option<Icmp>,
     /// Ignored: datagrams that are no answer at all.
     pub garbage: u32,
 }
@@ -51,6 +53,7 @@ impl Answer {
             ttl: None,
             elapsed: Duration::ZERO,
             errno: None,
+            icmp: None,
             garbage: 0,
         }
     }
@@ -143,12 +146,14 @@ impl Question {
         let Some(socket) = self.socket.take() else {
             return Err(io::Error::from_raw_os_error(self.answer.errno.unwrap_or_default()));
         };
-        // Connected, so that the kernel drops other sources and reports a closed port.
+        // Connected, so that the kernel drops other sources and reports what ICMP says: with the
+        // error queue at once also what it takes for passing (net/ipv4/udp.c, __udp4_lib_err).
+        sys::keep_icmp(&*socket, &self.answer.server);
         socket.connect(self.answer.server)?;
         let pause = (left(self.clock) / SENDS).min(PAUSE_MAX);
         let mut buffer = vec![0; MESSAGE_MAX];
         while self.clock.remaining().is_some() {
-            socket.send(&self.query)?;
+            socket.send(&self.query).map_err(|e| self.refused(&socket, e))?;
             self.answer.sent += 1;
             let last = self.answer.sent == SENDS;
             let round = if last { self.clock } else { Deadline::after(pause) };
@@ -162,7 +167,7 @@ impl Question {
                     Ok(n) => self.hear(buffer.get(..n).unwrap_or_default()),
                     Err(e) if e.kind() == ErrorKind::WouldBlock => Came::Nothing,
                     Err(e) if e.kind() == ErrorKind::Interrupted => Came::Nothing,
-                    Err(e) => return Err(e),
+                    Err(e) => return Err(self.refused(&socket, e)),
                 };
                 if heard != Came::Nothing {
                     return Ok(heard);
@@ -172,11 +177,28 @@ impl Question {
         Err(ErrorKind::TimedOut.into())
     }
 
+    /// Notes who sent the ICMP error behind an error.
+    fn refused(&mut self, socket: &UdpSocket, error: io::Error) -> io::Error {
+        self.answer.icmp = sys::error_queue(socket);
+        error
+    }
+
     /// The same query with its length in front (RFC 1035 section 4.2.2).
     fn over_tcp(&mut self) -> io::Result<Came> {
-        let left = || self.clock.remaining().ok_or(ErrorKind::TimedOut);
-        let stream = TcpStream::connect_timeout(&self.answer.server, left()?)?;
-        stream.set_write_timeout(Some(left()?))?;
+        let fault = |fault: Fault| io::Error::from_raw_os_error(fault.errno);
+        let connecting =
+            sys::connect(self.answer.server, &SocketOptions::default()).map_err(fault)?;
+        match connecting.wait(&self.clock) {
+            Progress::Connected => {}
+            Progress::Pending => return Err(ErrorKind::TimedOut.into()),
+            Progress::Failed { errno, icmp } => {
+                self.answer.icmp = icmp;
+                return Err(io::Error::from_raw_os_error(errno));
+            }
+        }
+        let stream = connecting.into_stream();
+        stream.set_nonblocking(false)?;
+        stream.set_write_timeout(Some(self.clock.remaining().ok_or(ErrorKind::TimedOut)?))?;
         let length = u16::try_from(self.query.len()).unwrap_or_default().to_be_bytes();
         (&stream).write_all(&[length.as_slice(), &self.query].concat())?;
         let mut timed = Timed { stream, clock: self.clock };

@@ -2,12 +2,13 @@
 
 use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream, UdpSocket};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream, UdpSocket};
 use std::time::Duration;
 
 use crate::base::address::canonical;
 use crate::base::deadline::Deadline;
 use crate::base::sys::{self, Call, Connecting, Fault, Icmp, Progress, SocketOptions, TcpInfo};
+use crate::step::tables;
 
 /// One SYN and what came of it.
 #[derive(Clone, Debug)]
@@ -37,8 +38,8 @@ pub enum Outcome {
     /// No SYN after the first left this box: its own firewall or queue drops them.
     Unsent,
     /// The next hop, on this box's own link, answered no ARP or neighbour solicitation; or the
-    /// link took no packet. The SYN is still here.
-    NoNeighbour,
+    /// link took no packet. The SYN is still here. The next hop, where it is not the peer.
+    NoNeighbour(Option<IpAddr>),
     /// This box has no route, or no source address for one.
     NoRoute(i32),
     /// This box forbids it: a prohibit or blackhole route, a policy, its own firewall's ICMP.
@@ -130,9 +131,9 @@ pub fn ended(
     let outcome = match progress {
         Progress::Connected if canonical(local) == canonical(addr) => Outcome::ToItself,
         Progress::Connected => Outcome::Connected,
-        Progress::Failed { errno, icmp: Some(icmp) } => rejected(errno, icmp, local, elapsed),
+        Progress::Failed { errno, icmp: Some(icmp) } => rejected(errno, icmp, local, addr, elapsed),
         Progress::Failed { errno, icmp: None } => failed(errno),
-        Progress::Pending => unanswered(&info, connecting.is_held()),
+        Progress::Pending => unanswered(&info, connecting.is_held(), addr),
     };
     let syns = info.total_retrans.saturating_add(1);
     Attempt { addr, local: Some(local), outcome, syns, elapsed }
@@ -336,13 +337,23 @@ impl Write for Wire {
 
 /// Who sent the ICMP error decides. An own firewall's `reject`, and a neighbour that answers
 /// no ARP (net/ipv4/route.c, ipv4_link_failure), send it from this box to itself.
-fn rejected(errno: i32, icmp: Icmp, local: SocketAddr, elapsed: Duration) -> Outcome {
+fn rejected(
+    errno: i32,
+    icmp: Icmp,
+    local: SocketAddr,
+    peer: SocketAddr,
+    elapsed: Duration,
+) -> Outcome {
     let own = icmp.local || icmp.from.is_loopback() || icmp.from == local.ip().to_canonical();
     match own {
         false => Outcome::Icmp(icmp),
-        true if is_host_unreachable(&icmp) && elapsed > AT_ONCE => Outcome::NoNeighbour,
+        true if is_host_unreachable(&icmp) && elapsed > AT_ONCE => no_neighbour(peer),
         true => Outcome::Blocked { errno, icmp: Some(icmp) },
     }
+}
+
+fn no_neighbour(peer: SocketAddr) -> Outcome {
+    Outcome::NoNeighbour(tables::read().next_hop(peer.ip().to_canonical()))
 }
 
 /// What SO_ERROR means when no ICMP error explains it.
@@ -356,11 +367,11 @@ fn failed(errno: i32) -> Outcome {
 }
 
 /// Whether SYNs that nobody answered have left this box at all.
-fn unanswered(info: &TcpInfo, is_held: bool) -> Outcome {
+fn unanswered(info: &TcpInfo, is_held: bool, peer: SocketAddr) -> Outcome {
     match info.total_retrans {
         // A SYN that waits here is not sent again (net/ipv4/tcp_output.c, -EBUSY in
         // tcp_retransmit_skb): its neighbour does not answer, or its link takes nothing.
-        0 if is_held => Outcome::NoNeighbour,
+        0 if is_held => no_neighbour(peer),
         0 => Outcome::Silent,
         // Same place: tried, but netfilter or a queue of this box refused, so none in flight.
         _ if info.retrans == 0 => Outcome::Unsent,

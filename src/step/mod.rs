@@ -3,6 +3,7 @@
 //!   ask        a question to one name server -> its answer
 //!   resolver   the files of this box's resolver
 //!   resolve    name -> addresses, with what each name server said
+//!   tables     what the kernel knows of links, routes and neighbours
 //!   connect    address -> an open Wire, with what the network said
 //!   tunnel     the same Wire, through a proxy to the target
 //!   greet      what the service says first, and which service that is
@@ -12,7 +13,6 @@
 //!   tls        the handshake, recorded first and judged afterwards
 //!   reply      what the application says when it is asked
 //!   mysql      the login that a MySQL server must see, lest it locks this box out
-//!   tables     what the kernel knows of links, routes and neighbours
 //!   record     what every step may know, and what they leave behind
 //!   places     target -> the addresses to dial
 //!   second     what extra connections are asked after a step that failed
@@ -20,6 +20,7 @@
 pub mod ask;
 pub mod resolver;
 pub mod resolve;
+pub mod tables;
 pub mod connect;
 pub mod tunnel;
 pub mod greet;
@@ -29,7 +30,6 @@ pub mod hello;
 pub mod tls;
 pub mod reply;
 pub mod mysql;
-pub mod tables;
 pub mod record;
 pub mod places;
 pub mod second;

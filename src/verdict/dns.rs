@@ -2,7 +2,7 @@
 
 use crate::base::text::Note;
 use crate::step::resolve::{self, Failure, Lookup};
-use crate::verdict::finding::Finding;
+use crate::verdict::finding::{Finding, icmp_code, icmp_note, icmp_variant, is_rejection};
 use crate::verdict::keyword::Keyword;
 use crate::verdict::names::{os_error, rcode_name, show_server};
 use std::net::IpAddr;
@@ -27,7 +27,8 @@ pub(super) fn of_lookup(lookup: &Lookup) -> Finding {
     let (mut by, mut kinds) = (Vec::new(), Vec::new());
     let (mut count, mut slowest) = (0, Duration::ZERO);
     for answer in &lookup.answers {
-        let same = first.is_none_or(|f| (f.tcp, f.errno) == (answer.tcp, answer.errno));
+        let same = first
+            .is_none_or(|f| (f.tcp, f.errno, f.icmp) == (answer.tcp, answer.errno, answer.icmp));
         if if slow { answer.rcode.is_some() } else { failed(&answer) && same } {
             by.push(show_server(answer.server));
             kinds.push(answer.kind.to_string());
@@ -46,11 +47,16 @@ pub(super) fn of_lookup(lookup: &Lookup) -> Finding {
         let whole = answer.name.len() <= lookup.name.bytes().len() + 1;
         let alias = answer.cname.last().filter(|_| whole);
         let said = || answer.errno.map_or("FIN".to_string(), os_error);
-        let closed = answer.errno == Some(libc::ECONNREFUSED);
+        let rejected = answer.icmp.filter(|_| !is_closed_port(answer));
         finding.variant = match failure {
             Failure::Timeout if slow => SLOW,
             Failure::Timeout if answer.tcp => "tcp",
-            Failure::Unreachable if !closed => "route",
+            Failure::Unreachable if let Some(icmp) = &rejected => match icmp_variant(icmp) {
+                _ if is_rejection(icmp) => "filtered",
+                "loop" => "loop",
+                _ => "lost",
+            },
+            Failure::Unreachable if !is_closed_port(answer) => "route",
             Failure::Unreachable if answer.tcp => "tcp",
             Failure::ServFail if answer.rcode != Some(2) => "rcode",
             Failure::NxDomain | Failure::NoData if alias.is_some() => "alias",
@@ -58,10 +64,15 @@ pub(super) fn of_lookup(lookup: &Lookup) -> Finding {
         };
         detail = match failure {
             Failure::Timeout if slow => answer.name.clone(),
+            Failure::Unreachable if let Some(icmp) = &rejected => icmp_code(icmp),
             Failure::Timeout | Failure::Unreachable => said(),
             Failure::ServFail => rcode_name(answer),
             _ => detail,
         };
+        if let Some(icmp) = rejected {
+            finding.why.push(icmp_note("why.icmpquery", &icmp));
+            finding = finding.arg("from", icmp.from);
+        }
         finding = finding.arg("ports", format!("{ports}/{}", answer.server.port()));
         finding = finding.arg("alias", alias.map_or(String::new(), ToString::to_string));
     }
@@ -70,6 +81,13 @@ pub(super) fn of_lookup(lookup: &Lookup) -> Finding {
         finding.why.push(note.with("ms", slowest.as_millis()));
     }
     finding.arg("by", named(by)).arg("host", &lookup.name).arg("detail", detail)
+}
+
+/// Whether the name server's own kernel said that nobody has the port. The same ICMP error from
+/// anybody else is a filter's.
+pub fn is_closed_port(answer: &resolve::Answer) -> bool {
+    answer.errno == Some(libc::ECONNREFUSED)
+        && answer.icmp.is_none_or(|icmp| icmp.from == answer.server.ip().to_canonical())
 }
 
 /// The stable keyword of a name server's answer.

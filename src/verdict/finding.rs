@@ -135,6 +135,16 @@ pub(super) fn icmp_code(icmp: &Icmp) -> String {
     format!("ICMP {}/{}", icmp.kind, icmp.code)
 }
 
+/// Which texts fit an ICMP error that neither a filter nor a router without a way sends: the
+/// packet went round until its hop limit was used up, or its header was not understood.
+pub(super) fn icmp_variant(icmp: &Icmp) -> &'static str {
+    match (icmp.from.is_ipv4(), icmp.kind, icmp.code) {
+        (true, 11, 0) | (false, 3, 0) => "loop",
+        (true, 12, _) | (false, 4, _) => "header",
+        _ => "",
+    }
+}
+
 /// Codes by which a filter says no, as opposed to a router that has no way (RFC 792, RFC 1812
 /// section 5.2.7.1; RFC 4443 section 3.1).
 pub(super) fn is_rejection(icmp: &Icmp) -> bool {

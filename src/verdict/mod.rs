@@ -34,7 +34,7 @@ pub mod tally;
 
 pub use alike::{Case, Digest, alike};
 pub use cert::{flaw_keyword, forgiven, names_of};
-pub use dns::dns_keyword;
+pub use dns::{dns_keyword, is_closed_port};
 pub use finding::Finding;
 pub use keyword::{Family, Keyword};
 pub use names::{answer_text, broken, icmp_name, os_error, rcode_name, show_server};

@@ -1,5 +1,6 @@
 //! Names that are the same in every language: errno, ICMP, response codes, versions of TLS.
 
+use crate::base::errno;
 use crate::base::sys::Icmp;
 use crate::format::banner;
 use crate::format::client_hello;
@@ -7,6 +8,7 @@ use crate::format::tls::{alert_name, suite_name, version_name};
 use crate::step::connect::End;
 use crate::step::hello;
 use crate::step::resolve;
+use std::io::Error;
 use std::net::SocketAddr;
 
 /// The name of a response code (RFC 1035 section 4.1.1); the field's term in every language.
@@ -26,9 +28,9 @@ pub fn icmp_name(icmp: &Icmp) -> &'static str {
     found.map_or("ICMP error", |(_, _, name)| name)
 }
 
-/// The system's own words for an errno.
+/// The system's own words for an errno, and its name.
 pub fn os_error(errno: i32) -> String {
-    std::io::Error::from_raw_os_error(errno).to_string()
+    errno::text(&Error::from_raw_os_error(errno))
 }
 
 /// The answer to a hand-made ClientHello in the field's terms, the same in every language.
@@ -87,7 +89,7 @@ const BROKEN: [(&str, u8, &str); 7] = [
 const OTHER: (&str, u8, &str) = ("other", 80, "why.broken.other");
 
 /// Type, code and name (RFC 792, RFC 1122 section 3.2.2.1, RFC 1812 section 5.2.7.1).
-const ICMP4: [(u8, u8, &str); 14] = [
+const ICMP4: [(u8, u8, &str); 22] = [
     (3, 0, "network unreachable"),
     (3, 1, "host unreachable"),
     (3, 2, "protocol unreachable"),
@@ -96,16 +98,24 @@ const ICMP4: [(u8, u8, &str); 14] = [
     (3, 5, "source route failed"),
     (3, 6, "network unknown"),
     (3, 7, "host unknown"),
+    (3, 8, "source host isolated"),
     (3, 9, "network administratively prohibited"),
     (3, 10, "host administratively prohibited"),
+    (3, 11, "network unreachable for this type of service"),
+    (3, 12, "host unreachable for this type of service"),
     (3, 13, "administratively prohibited"),
+    (3, 14, "host precedence violation"),
+    (3, 15, "precedence cutoff in effect"),
+    (4, 0, "source quench"),
     (11, 0, "TTL exceeded in transit"),
     (11, 1, "fragment reassembly time exceeded"),
     (12, 0, "parameter problem"),
+    (12, 1, "required option missing"),
+    (12, 2, "bad length"),
 ];
 
 /// Type, code and name (RFC 4443 section 3).
-const ICMP6: [(u8, u8, &str); 9] = [
+const ICMP6: [(u8, u8, &str); 14] = [
     (1, 0, "no route to destination"),
     (1, 1, "administratively prohibited"),
     (1, 2, "beyond scope of source address"),
@@ -113,6 +123,11 @@ const ICMP6: [(u8, u8, &str); 9] = [
     (1, 4, "port unreachable"),
     (1, 5, "source address failed policy"),
     (1, 6, "reject route to destination"),
+    (1, 7, "error in source routing header"),
     (2, 0, "packet too big"),
     (3, 0, "hop limit exceeded in transit"),
+    (3, 1, "fragment reassembly time exceeded"),
+    (4, 0, "erroneous header field"),
+    (4, 1, "unrecognized next header"),
+    (4, 2, "unrecognized IPv6 option"),
 ];

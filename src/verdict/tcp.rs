@@ -4,7 +4,7 @@ use crate::base::deadline::seconds;
 use crate::base::sys::Icmp;
 use crate::base::text::{self, Note};
 use crate::step::connect::{self, Attempt};
-use crate::verdict::finding::{Finding, icmp_code, icmp_note, is_rejection};
+use crate::verdict::finding::{Finding, icmp_code, icmp_note, icmp_variant, is_rejection};
 use crate::verdict::keyword::Keyword;
 use crate::verdict::local::of_fault;
 use crate::verdict::names::os_error;
@@ -31,10 +31,12 @@ pub(super) fn of_attempt(attempt: &Attempt) -> Option<Finding> {
             Finding::new(Keyword::TcpTimeout).why(note.with("seconds", seconds))
         }
         Outcome::Unsent => Finding::new(Keyword::TcpBlocked).why(Note::new("why.unsent")),
-        Outcome::NoNeighbour => Finding::new(Keyword::TcpUnreachable)
-            .arg("by", attempt.local.map_or(String::new(), |l| l.ip().to_string()))
-            .arg("detail", "ARP/NDP")
-            .why(Note::new("why.arp").with("ip", ip).with("ms", ms)),
+        Outcome::NoNeighbour(hop) => {
+            let mut finding = Finding::new(Keyword::TcpUnreachable);
+            finding.variant = if hop.is_some() { "gateway" } else { "arp" };
+            let hop = hop.unwrap_or(ip);
+            finding.arg("by", hop).why(Note::new("why.arp").with("ip", hop).with("ms", ms))
+        }
         Outcome::NoRoute(errno) => Finding::new(Keyword::TcpNoRoute)
             .why(Note::new("why.noroute").with("ip", ip))
             .why(said(*errno)),
@@ -57,7 +59,9 @@ pub(super) fn of_attempt(attempt: &Attempt) -> Option<Finding> {
 fn of_icmp(icmp: &Icmp, asked: IpAddr) -> Finding {
     let keyword = if is_rejection(icmp) { Keyword::TcpRejected } else { Keyword::TcpUnreachable };
     let whose = if icmp.from == asked { "why.itself" } else { "why.notasked" };
-    Finding::new(keyword)
+    let mut finding = Finding::new(keyword);
+    finding.variant = icmp_variant(icmp);
+    finding
         .arg("by", icmp.from)
         .arg("detail", icmp_code(icmp))
         .why(icmp_note("why.icmp", icmp))

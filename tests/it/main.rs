@@ -34,6 +34,8 @@ mod habits;
 mod hardening;
 /// Why a handshake fails, and which name gets which certificate.
 mod hello;
+/// What routers say in ICMP about a SYN and about a question to a name server.
+mod icmp;
 /// The layout that keeps the tree readable.
 mod layout;
 mod layout_messages;

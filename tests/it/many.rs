@@ -532,7 +532,7 @@ fn a_box_without_descriptors_for_a_question_blames_no_name_server() {
     let servers: String = names.iter().map(|n| format!(" --dns {}", n.addr())).collect();
     // One descriptor is left, for which six questions compete.
     let script = format!("ulimit -n 4; $REACH drop.zoo.test:80 --timeout 500ms{servers}");
-    Run::shell(&script).run().status(70).verdict("local.files").says("(os error 24)");
+    Run::shell(&script).run().status(70).verdict("local.files").says("(EMFILE)");
 }
 
 #[test]

@@ -17,7 +17,8 @@ const SCHEMAS: &[(&str, &str)] = &[
     ("dns", "source:s name:b addresses:*s answers:*(answer) ms:n"),
     (
         "answer",
-        "server:s name:s kind:s transport:s result:s rcode:?n addresses:*s cname:*b ttl:?n ms:n",
+        "server:s name:s kind:s transport:s result:s rcode:?n addresses:*s cname:*b ttl:?n \
+         icmp:?o(icmp) ms:n",
     ),
     (
         "path",
@@ -308,8 +309,9 @@ tcp.refused  127.0.0.1:PORT refused the connection (RST).
   guess nothing listens: service down, other port, or only on 127.0.0.1; a firewall's RST looks the
         same
   next  on 127.0.0.1: reach watch --once listen :PORT
-        no line there: owner of 127.0.0.1, start the service on port PORT
-        a line: network team: 127.0.0.1 -> 127.0.0.1 tcp/PORT is reset on the way
+        no line with 127.0.0.1, 0.0.0.0 or [::]: owner of 127.0.0.1, start the service on that
+        address, port PORT
+        such a line: network team: 127.0.0.1 -> 127.0.0.1 tcp/PORT is reset on the way
 exit 20"
     );
     let ja = Run::new(["--lang", "ja", &target]).run();
@@ -325,8 +327,9 @@ tcp.refused  127.0.0.1:PORT に接続を拒否されました(RST)。
   根拠  127.0.0.1:PORT から SYN への RST が 0 ms で返った
   推定  待ち受けなし(停止、ポート違い、127.0.0.1 のみ)。FW が代わりに返す RST とは区別できない
   次    127.0.0.1 で実行: reach watch --once listen :PORT
-        行が無ければ 127.0.0.1 の管理者へ: port PORT のサービスを起動
-        行があればネットワーク担当へ: 127.0.0.1 -> 127.0.0.1 tcp/PORT が途中で RST される
+        127.0.0.1、0.0.0.0、[::] の行が無ければ 127.0.0.1 の管理者へ: そのアドレスの port PORT でサ
+        ービスを起動
+        あればネットワーク担当へ: 127.0.0.1 -> 127.0.0.1 tcp/PORT が途中で RST される
 exit 20"
     );
 }

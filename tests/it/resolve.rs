@@ -274,7 +274,7 @@ fn a_closed_port_of_a_name_server_is_not_silence() {
     let run = Run::new(["a.test:1", "--dns", &format!("127.0.0.1:{closed}")]).run();
     run.status(10)
         .verdict("dns.unreachable")
-        .says("Connection refused (os error 111)")
+        .says("Connection refused (ECONNREFUSED)")
         .within(SOON);
 }
 
@@ -290,7 +290,7 @@ fn a_second_server_given_by_option_answers_for_the_first() {
     ];
     let outcome = Run::new(args).run();
     outcome.verdict("tcp.refused").within(SOON);
-    outcome.says(&format!("127.0.0.1:{closed}: Connection refused (os error 111)"));
+    outcome.says(&format!("127.0.0.1:{closed}: Connection refused (ECONNREFUSED)"));
     outcome.says(&format!("{}: no reply yet", silent.addr()));
     outcome.says(&format!("{} answered 127.0.0.1", good.addr()));
     outcome.says("says otherwise: dns.unreachable");
@@ -438,7 +438,7 @@ fn every_name_server_of_resolv_conf_has_its_line() {
     let outcome = Run::new(["good.test:1"]).within(&world).run();
     outcome.verdict("tcp.refused").within(SOON);
     outcome.says("127.0.0.1: no reply yet for good.test.");
-    outcome.says("127.0.0.2: Connection refused (os error 111) for good.test.");
+    outcome.says("127.0.0.2: Connection refused (ECONNREFUSED) for good.test.");
     outcome.says("127.0.0.3 answered 127.0.0.1 for good.test.");
     // Others wait for the first: what is quick here is slow there.
     outcome

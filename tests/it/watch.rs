@@ -449,7 +449,7 @@ fn a_process_is_named_and_its_name_cannot_move_the_cursor() {
     outcome.status(0).says("/e\\x1b[31m").harmless();
     let json = world.run(HERE, Run::new(["watch", "--once", "--json", ":4007"]));
     json.harmless();
-    assert!(json.object()["process"].as_str().unwrap().starts_with("e\u{1b}[31m"), "{json}");
+    assert!(json.json()[0]["process"].as_str().unwrap().starts_with("e\u{1b}[31m"), "{json}");
     drop(evil);
 }
 

@@ -80,6 +80,7 @@ pub fn answer(failure: Failure, rcode: Option<u16>, errno: Option<i32>) -> Answe
         ttl: None,
         elapsed: MS * 20,
         errno,
+        icmp: None,
         garbage: 0,
     }
 }

@@ -119,13 +119,7 @@ pub fn connect(addr: SocketAddr, options: &SocketOptions) -> Result<Connecting, 
     let addr = plain(addr);
     let fault = |call| move |e: Error| Fault { call, errno: errno(&e) };
     let stream = socket(&addr).map_err(fault(Call::Socket))?;
-    // include/uapi/linux/in.h, in6.h: the same option under each family's own numbers.
-    let (level, recverr) = match addr {
-        SocketAddr::V4(_) => (libc::IPPROTO_IP, libc::IP_RECVERR),
-        SocketAddr::V6(_) => (libc::IPPROTO_IPV6, libc::IPV6_RECVERR),
-    };
-    // Where it cannot be had (emulators), errno alone has to do.
-    let _ = set(&stream, level, recverr, &1_i32.to_ne_bytes());
+    let level = keep_icmp(&stream, &addr);
     if options.hops > 0 {
         limit_hops(&stream, level, options.hops).map_err(fault(Call::HopLimit))?;
     }
@@ -373,12 +367,25 @@ fn bind_to_device(stream: &TcpStream, name: &str) -> io::Result<()> {
     set(stream, libc::SOL_SOCKET, libc::SO_BINDTODEVICE, name.as_bytes())
 }
 
-fn set(stream: &TcpStream, level: c_int, name: c_int, value: &[u8]) -> io::Result<()> {
+fn set(socket: &impl AsFd, level: c_int, name: c_int, value: &[u8]) -> io::Result<()> {
     let size = value.len().try_into().map_err(|_| ErrorKind::InvalidInput)?;
     // SAFETY: `value` is `size` bytes that the kernel only reads.
-    let done =
-        unsafe { libc::setsockopt(stream.as_raw_fd(), level, name, value.as_ptr().cast(), size) };
+    let done = unsafe {
+        libc::setsockopt(socket.as_fd().as_raw_fd(), level, name, value.as_ptr().cast(), size)
+    };
     checked(done).map(drop)
+}
+
+/// Has the kernel keep the ICMP errors that come for a socket; the level of the family's options.
+pub fn keep_icmp(socket: &impl AsFd, peer: &SocketAddr) -> c_int {
+    // include/uapi/linux/in.h, in6.h: the same option under each family's own numbers.
+    let (level, recverr) = match peer {
+        SocketAddr::V4(_) => (libc::IPPROTO_IP, libc::IP_RECVERR),
+        SocketAddr::V6(_) => (libc::IPPROTO_IPV6, libc::IPV6_RECVERR),
+    };
+    // Where it cannot be had (emulators), errno alone has to do.
+    let _ = set(socket, level, recverr, &1_i32.to_ne_bytes());
+    level
 }
 
 /// A socket option as the kernel lays it out; what an older kernel does not write stays zero.

@@ -57,8 +57,9 @@ pub fn run(parser: lexopt::Parser, lang: Lang) -> Result<u8, Stop> {
     }
     let mut root = PathBuf::from("/");
     if let Some(pid) = ask.pid {
-        sys::enter_network_namespace(pid)
-            .map_err(|e| Note::new("usage.pid").with("pid", pid).with("error", e))?;
+        sys::enter_network_namespace(pid).map_err(|e| {
+            Note::new("usage.pid").with("pid", pid).with("error", crate::base::errno::text(&e))
+        })?;
         root = format!("/proc/{pid}/root").into();
     }
     let style = cli::style(lang, false);

@@ -82,7 +82,9 @@ impl Server {
             watched.push((client.stream.as_fd(), client.interest(&self.plan)));
         }
         let happened = sys::poll(&watched, Some(self.timeout())).map_err(|error| Stop {
-            note: Note::new("listen.fault").with("addr", "poll").with("error", error),
+            note: Note::new("listen.fault")
+                .with("addr", "poll")
+                .with("error", crate::base::errno::text(&error)),
             status: Keyword::LocalOther.exit(),
         })?;
         drop(watched);

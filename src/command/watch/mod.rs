@@ -122,6 +122,8 @@ fn once(ask: &Ask, style: Style) -> Result<u8, Stop> {
         page += &if ask.json { watch.object(event) } else { watch.columns(event) };
         page.push('\n');
     }
+    // What one look is enough for, such as a listener that nobody outside can reach.
+    watch.troubles(watch.now(), &mut page);
     if watch.owners.skipped && !ask.json {
         page += &format!("{}\n", Note::new("watch.skipped").render(style.lang));
     }

@@ -100,7 +100,7 @@ impl<'a> Table<'a> {
                 Err(e) if v6 && e.kind() == io::ErrorKind::NotFound => {}
                 Err(e) => {
                     let note = Note::new("usage.proc").with("file", file.display());
-                    return Err(note.with("error", e));
+                    return Err(note.with("error", crate::base::errno::text(&e)));
                 }
                 Ok(_) => {}
             }

@@ -224,6 +224,7 @@ fn short(outcome: &Outcome) -> String {
         Outcome::Blocked { icmp: Some(i), .. } => format!("blocked {}/{}", i.kind, i.code),
         Outcome::Blocked { errno, .. } => format!("blocked {}", errno_name(*errno)),
         Outcome::NoRoute(errno) => format!("noroute {}", errno_name(*errno)),
+        Outcome::NoNeighbour(_) => "noneighbour".to_owned(),
         other => format!("{other:?}").to_lowercase(),
     }
 }
