@@ -2,7 +2,7 @@
 
 use crate::base::text::Untrusted;
 use crate::format::der::{
-    BIT_STRING, BOOLEAN, Der, INTEGER, OCTET_STRING, SEQUENCE, dotted, named, number_text,
+    BIT_STRING, Der, INTEGER, OCTET_STRING, SEQUENCE, dotted, named, number_text,
 };
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -57,7 +57,7 @@ impl Extensions {
                 return None;
             }
             seen.push(oid);
-            let critical = extension.optional(BOOLEAN).is_some_and(|b| b.byte() != Some(0));
+            let critical = extension.flag()?;
             let value = extension.alone(OCTET_STRING)?;
             let read = found.take(oid, value)?;
             // What OpenSSL knows (X509_supported_extension): key identifiers, for one, are not
@@ -93,8 +93,7 @@ impl Extensions {
             ALTERNATIVE_NAMES => self.alternative_names(value.alone(SEQUENCE)?)?,
             BASIC_CONSTRAINTS => {
                 let mut limits = value.alone(SEQUENCE)?;
-                let flag = limits.optional(BOOLEAN);
-                self.is_ca = Some(flag.is_some_and(|f| f.byte() != Some(0)));
+                self.is_ca = Some(limits.flag()?);
                 let length = limits.optional(INTEGER).map(|n| n.count().ok_or(()));
                 self.path_length = length.transpose().ok().filter(|_| limits.0.is_empty())?;
             }

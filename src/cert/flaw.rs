@@ -74,6 +74,9 @@ pub enum Weak {
     KeyId {
         issuer: Untrusted,
     },
+    /// By its names it is its own issuer, no key identifier says otherwise, and its key did not
+    /// make the signature.
+    SelfNamed,
     /// The library refuses it, and no rule is known to be broken.
     Rule,
 }
@@ -119,6 +122,7 @@ impl Weak {
             Self::Constraint { name, tree } => format!("nameConstraints {tree}: {name}"),
             Self::NameForm { issuer } => format!("issuer name not byte for byte: {issuer}"),
             Self::KeyId { issuer } => format!("authorityKeyIdentifier, not the key of {issuer}"),
+            Self::SelfNamed => "self-issued without authorityKeyIdentifier".to_string(),
             Self::Rule => "X.509".to_string(),
         }
     }
@@ -212,6 +216,7 @@ pub fn rules(path: &[Link<'_>], root: Option<&Certificate>) -> Vec<Flaw> {
         let old = c.version < 3 && c.self_issued();
         let ca = c.extensions.is_ca.or(c.extensions.signs_certificates).unwrap_or(old);
         let checks = [
+            (cert.is_some() && c.self_signed() && !is_root(c), Weak::SelfNamed),
             (c.extensions.path_length.is_some_and(|most| below > most), Weak::PathLength { below }),
             (c.extensions.server_auth == Some(false), Weak::NotForServers),
             // The others have told of themselves.

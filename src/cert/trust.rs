@@ -426,7 +426,10 @@ impl Store {
         if path.len() == DEPTH_MAX {
             return None;
         }
-        for issuer in chain.iter().enumerate().filter(|(_, c)| c.may_issue(top)) {
+        // One that is its own issuer as far as it says leads no further: for OpenSSL and GnuTLS it
+        // is a root, whoever signed it.
+        let goes_on = |c: &Certificate| c.may_issue(top) && !c.self_signed();
+        for issuer in chain.iter().enumerate().filter(|(_, c)| goes_on(c)) {
             if path.iter().any(|(used, _)| *used == issuer.0) {
                 continue;
             }

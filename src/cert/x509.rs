@@ -126,10 +126,14 @@ impl Certificate {
         self.raw_subject == self.raw_issuer
     }
 
-    /// Self-issued, and no key identifier says that another key signed it. A CA and a leaf
-    /// that share one name are told apart by these identifiers (RFC 5280 section 4.2.1.1).
+    /// Self-issued, and neither a key identifier nor the kind of signature says that another key
+    /// signed it. A CA and a leaf that share one name are told apart by these identifiers (RFC
+    /// 5280 section 4.2.1.1).
     pub fn self_signed(&self) -> bool {
-        self.self_issued() && self.may_issue(self)
+        // Kinds of keys and signatures without a name are shown as numbers.
+        let (kind, signature) = (self.key.algorithm.get(..2), self.signature.get(..2));
+        let named = self.signature.starts_with(|c: char| c.is_ascii_alphabetic());
+        self.self_issued() && self.may_issue(self) && (kind == signature || !named)
     }
 
     /// Whether this could be the certificate of `other`'s issuer, by name and key identifier.

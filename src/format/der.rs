@@ -84,6 +84,12 @@ impl<'a> Der<'a> {
         }
     }
 
+    /// A BOOLEAN, FALSE when it is absent. Any byte but 0 is TRUE, as for OpenSSL, though DER has
+    /// only one (X.690 section 11.1).
+    pub fn flag(&mut self) -> Option<bool> {
+        self.optional(BOOLEAN).map_or(Some(0), Der::byte).map(|byte| byte != 0)
+    }
+
     /// The contents as a number below 256.
     pub fn byte(self) -> Option<u8> {
         if let [byte] = self.0 { Some(*byte) } else { None }
@@ -137,7 +143,8 @@ pub fn time(validity: &mut Der<'_>) -> Option<(i64, bool)> {
     let (hour, minute) = (part(0, 23)?, part(0, 59)?);
     let second = if rest.len() == 8 { 0 } else { part(0, 60)? };
     let moment = days(year, month, day) * DAY + hour * 3600 + minute * 60 + second;
-    let exists = days(year, month, day) < days(year + month / 12, month % 12 + 1, 1);
+    // A leap second and 30 February are read as what follows them.
+    let exists = days(year, month, day) < days(year + month / 12, month % 12 + 1, 1) && second < 60;
     Some((moment - offset(zone)?, zone == b"Z" && rest.len() == 10 && exists))
 }
 

@@ -201,6 +201,7 @@ fn weak_note(why: &Weak, rule: String) -> Note {
     match why {
         Weak::NameForm { issuer } => Note::new("why.nameform").with("value", issuer),
         Weak::KeyId { issuer } => Note::new("why.keyid").with("value", issuer),
+        Weak::SelfNamed => Note::new("why.selfnamed"),
         _ => Note::new("why.weak").with("rule", rule),
     }
 }

@@ -43,6 +43,7 @@ pub fn weak(why: &Weak) -> &'static str {
         Weak::Constraint { .. } => "constraint",
         Weak::NameForm { .. } => "nameform",
         Weak::KeyId { .. } => "keyid",
+        Weak::SelfNamed => "selfnamed",
         Weak::Rule => "rule",
     }
 }

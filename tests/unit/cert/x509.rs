@@ -216,6 +216,32 @@ fn thousands_of_names_are_all_looked_at() {
 }
 
 #[test]
+fn a_boolean_is_one_byte() {
+    let mut params = params(&["a.example"]);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let der = made(&params);
+    // basicConstraints, critical.
+    let yes = b"\x55\x1d\x13\x01\x01\xff\x04\x05\x30\x03\x01\x01\xff";
+    let at = der.windows(yes.len()).position(|part| part == yes).expect("it is there");
+    let with = |offset: usize, byte: u8| {
+        let mut other = der.clone();
+        other[at + offset] = byte;
+        parse(&other).map(|c| c.extensions.is_ca)
+    };
+    for (byte, is_ca) in [(0xff, true), (1, true), (0, false)] {
+        assert_eq!(with(yes.len() - 1, byte), Some(Some(is_ca)));
+        assert_eq!(with(5, byte), Some(Some(true)));
+    }
+    // One of four bytes, and a value as much shorter: an empty sequence.
+    let long = b"\x01\x04\xff\xff\xff\xff\x04\x02\x30\x00";
+    let other = [&der[..at + 3], long, &der[at + 3 + long.len()..]].concat();
+    assert_eq!(parse(&other).map(|c| c.extensions.is_ca), None);
+    let short = b"\x04\x08\x30\x06\x01\x01\x00\x02\x01\x00";
+    let other = [&der[..at + 3], short, &der[at + 3 + short.len()..]].concat();
+    assert_eq!(parse(&other).map(|c| c.extensions.is_ca), Some(Some(false)));
+}
+
+#[test]
 fn every_truncation_and_every_trailing_byte_is_refused() {
     let der = made(&params(&["a.example"]));
     for length in 0..der.len() {

@@ -1,31 +1,51 @@
 //! Where reach and openssl differ, and why that is no fault of reach.
 
 use super::draft::{Case, Store};
-use super::openssl;
 use super::spec::NOW;
+use super::{Answer, openssl};
 use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Why openssl refuses what is good. Each is proven by asking it again.
-pub fn of_openssl(case: &Case, question: usize, dir: &Path) -> Option<&'static str> {
-    // RFC 5280 section 4.1.2.5: notAfter itself is still in the period; for openssl it is not.
-    if case.tags.contains("this second") && openssl::accepts(case, question, NOW - 1, dir) {
-        return Some("the last second");
-    }
-    // Letters, digits and hyphens are all that its star stands for. Go, curl and browsers take an underscore, which is common
-    // in names of hosts.
-    if case.tags.contains("host names") && case.questions[question].1.contains('_') {
-        return Some("an underscore under a star");
+pub fn of_openssl(case: &Case, answer: &Answer, dir: &Path) -> Option<&'static str> {
+    let (store, name) = case.questions[answer.question];
+    let why = answer.openssl.as_deref()?;
+    // Its star stands for letters, digits and hyphens; Go and browsers take underscores too.
+    if why == "62" && name.contains('_') {
+        let hyphen = name.replace('_', "-");
+        let same = openssl::accepts(case, store, &openssl::for_server(&hyphen, NOW), dir);
+        return same.then_some("an underscore behind a star");
     }
     // A path is good if openssl accepts it when it is alone. Of several certificates of one name
     // it follows one, and does not come back when that leads nowhere.
-    let alone = paths(case, question);
-    let good = alone.iter().any(|one| openssl::accepts(one, question, NOW, dir));
-    good.then_some("no way back")
+    let how = openssl::for_server(name, NOW);
+    // RFC 5280 section 4.1.2.5: notAfter itself is still in the period; for openssl it is not.
+    let earlier = openssl::for_server(name, NOW - 1);
+    if case.tags.contains("this second") && openssl::accepts(case, store, &earlier, dir) {
+        return Some("the last second");
+    }
+    if paths(case, store).iter().any(|one| openssl::accepts(one, store, &how, dir)) {
+        return Some("no way back");
+    }
+    // The rest is about what it says when it has found no path, or the wrong one.
+    if !why.split(' ').all(|number| ["7", "10", "19", "20"].contains(&number)) {
+        return None;
+    }
+    // So it is when a CA has certified a new key under its old name. Then the path up to that
+    // certificate is good, and that certificate is.
+    let pieces = (1..case.chain.len()).any(|at| {
+        let mut lower = case.clone();
+        lower.stores[store].1 = vec![case.chain[at].clone()];
+        let mut upper = case.clone();
+        upper.chain.swap(0, at);
+        openssl::accepts(&lower, store, &how, dir)
+            && openssl::accepts(&upper, store, &openssl::for_anything(), dir)
+    });
+    pieces.then_some("no way back in two pieces")
 }
 
 /// The same question with at most one certificate of each name.
-fn paths(case: &Case, question: usize) -> Vec<Case> {
+fn paths(case: &Case, store: usize) -> Vec<Case> {
     let mut names: BTreeMap<&[u8], Vec<usize>> = BTreeMap::new();
     for (at, subject) in case.subjects.iter().enumerate().skip(1) {
         names.entry(subject).or_default().push(at);
@@ -40,7 +60,6 @@ fn paths(case: &Case, question: usize) -> Vec<Case> {
         };
         choices = choices.iter().flat_map(with).take(PATHS_MAX).collect();
     }
-    let store = case.questions[question].0;
     let mut all = Vec::new();
     for kept in choices {
         for anchor in &case.stores[store].1 {

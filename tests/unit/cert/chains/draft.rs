@@ -100,7 +100,7 @@ impl<'a> Draft<'a> {
             let mut one = draft.blank(random, subject, issuer, used[level], signer);
             match level {
                 0 => leaf_extensions(&mut one, random),
-                _ => ca_extensions(&mut one, random, keys),
+                _ => ca_extensions(&mut one, random),
             }
             key_ids(&mut one, random, keys, if level == 0 { 50 } else { 85 }, level == root);
             draft.path.push(one);
@@ -160,6 +160,7 @@ impl<'a> Draft<'a> {
             issuer,
             from: NOW - DAY * (10 + random.below(300) as i64),
             to: NOW + DAY * (10 + random.below(9000) as i64),
+            period: None,
             key,
             signer,
             way: super::keys::Way::Usual,
@@ -174,7 +175,7 @@ impl<'a> Draft<'a> {
     /// A CA certificate that signs itself.
     pub fn self_made(&self, random: &mut Random, subject: Node, key: usize) -> Spec {
         let mut one = self.blank(random, subject.clone(), subject, key, key);
-        ca_extensions(&mut one, random, self.keys);
+        ca_extensions(&mut one, random);
         key_ids(&mut one, random, self.keys, 85, true);
         one
     }
@@ -312,7 +313,7 @@ fn leaf_extensions(one: &mut Spec, random: &mut Random) {
 }
 
 /// What makes a CA of a certificate.
-pub fn ca_extensions(one: &mut Spec, random: &mut Random, _keys: &Keys) {
+pub fn ca_extensions(one: &mut Spec, random: &mut Random) {
     one.set(BASIC_CONSTRAINTS, random.chance(90), basic_constraints(true, None));
     if random.chance(85) {
         one.set(KEY_USAGE, random.chance(90), key_usage(CERT_SIGN | CRL_SIGN));

@@ -25,7 +25,7 @@ pub fn verdicts(cases: &[Case], dir: &Path) -> BTreeMap<(u64, usize), Verdict> {
     let mut all = BTreeMap::new();
     for ((store, name), group) in groups {
         let members: Vec<&Case> = group.iter().map(|(case, _)| *case).collect();
-        let told = ask(&members, store, &arguments(name, NOW), dir);
+        let told = ask(&members, store, &for_server(name, NOW), dir);
         for ((case, at), verdict) in group.iter().zip(told) {
             all.insert((case.number, *at), verdict);
         }
@@ -33,11 +33,10 @@ pub fn verdicts(cases: &[Case], dir: &Path) -> BTreeMap<(u64, usize), Verdict> {
     all
 }
 
-/// Whether it accepts this one, at this moment.
-pub fn accepts(case: &Case, question: usize, now: i64, dir: &Path) -> bool {
-    let (store, name) = case.questions[question];
+/// Whether it accepts this one, with these arguments and this store.
+pub fn accepts(case: &Case, store: usize, how: &[String], dir: &Path) -> bool {
     std::fs::write(dir.join(leaf(case)), pem(&case.chain[0])).unwrap();
-    ask(&[case], store, &arguments(name, now), dir)[0].is_none()
+    ask(&[case], store, how, dir)[0].is_none()
 }
 
 fn leaf(case: &Case) -> String {
@@ -91,12 +90,21 @@ fn call(cases: &[&Case], how: &[String], sent: bool, dir: &Path) -> Result<Vec<V
     all.ok_or_else(|| bad.into_owned())
 }
 
-/// Everything but the files with the certificates.
-pub fn arguments(name: &str, now: i64) -> Vec<String> {
+/// Everything but the files with the certificates, for a server of this name.
+pub fn for_server(name: &str, now: i64) -> Vec<String> {
     let check = if name.parse::<std::net::IpAddr>().is_ok() { "ip" } else { "hostname" };
+    let all = format!("-purpose sslserver -auth_level 2 -verify_{check} {name}");
+    arguments(&all, now)
+}
+
+/// The same for a certificate of any kind.
+pub fn for_anything() -> Vec<String> {
+    arguments("-purpose any -auth_level 2", NOW)
+}
+
+fn arguments(what: &str, now: i64) -> Vec<String> {
     let all = format!(
-        "verify -purpose sslserver -auth_level 2 -partial_chain -no-CApath -no-CAstore \
-         -attime {now} -verify_{check} {name} -CAfile store.pem"
+        "verify {what} -partial_chain -no-CApath -no-CAstore -attime {now} -CAfile store.pem"
     );
     all.split_whitespace().map(str::to_owned).collect()
 }

@@ -19,6 +19,8 @@ pub struct Spec {
     pub issuer: Node,
     pub from: i64,
     pub to: i64,
+    /// Written instead of these two.
+    pub period: Option<[Node; 2]>,
     pub key: usize,
     pub signer: usize,
     pub way: Way,
@@ -137,7 +139,7 @@ impl Spec {
             bytes(0x02, &self.serial),
             inside,
             self.issuer.clone(),
-            sequence(vec![time(self.from), time(self.to)]),
+            sequence(self.period.clone().unwrap_or([time(self.from), time(self.to)]).into()),
             self.subject.clone(),
             verbatim(keys.get(self.key).info.clone()),
         ]);

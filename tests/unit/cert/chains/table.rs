@@ -99,7 +99,7 @@ fn table_what_gnutls_refuses_is_said_or_named() {
     let scratch = tempfile::tempdir().unwrap();
     let run = Run {
         seed: setting("REACH_CHAINS_SEED", 1),
-        count: 0,
+        end: 0,
         keys: Keys::new(scratch.path()),
         next: AtomicU64::new(0),
         tally: Mutex::new(Tally::default()),
