@@ -323,6 +323,7 @@ impl<'a> Common<'a> {
         }
         target.send_proxy = draft.send_proxy;
         target.need = keys.need.or(draft.need);
+        target.ask = keys.ask.or(draft.ask);
         target.given = match keys.given.as_slice() {
             [] => self.given.clone(),
             own => own.iter().chain(self.given.iter()).cloned().collect(),

@@ -2,7 +2,8 @@
 
 use crate::base::deadline::parse_duration;
 use crate::base::text::{self, Note};
-use crate::cli::values::{parse_need, parse_sni, parse_starttls};
+use crate::cli::values::{parse_ask, parse_need, parse_sni, parse_starttls};
+use crate::format::query::Query;
 use crate::target::level::Level;
 use crate::target::pasted::{folded, places};
 use crate::target::retype::{Given, quoted};
@@ -41,6 +42,7 @@ pub struct Keys {
     pub proxy: Option<Proxy>,
     pub timeout: Option<Duration>,
     pub need: Option<Level>,
+    pub ask: Option<&'static Query>,
     /// Those that say what an option says.
     pub given: Vec<Given>,
 }
@@ -57,6 +59,7 @@ impl Keys {
             "sni" => self.sni = Some(parse_sni(value)?),
             "starttls" => self.starttls = Some(parse_starttls(value)?),
             "need" => self.need = Some(parse_need(value)?),
+            "ask" => self.ask = Some(parse_ask(value)?),
             "tls" if value == "yes" => self.tls = Some(true),
             "tls" if value == "no" => self.tls = Some(false),
             "connect-to" => self.dial = Some(Dial::parse(value)?),
@@ -409,5 +412,5 @@ const HEADINGS: [(&str, &str); 5] = [
     ("name", " name |名"),
 ];
 
-const KEYS: [&str; 9] =
-    ["name", "expect", "sni", "starttls", "tls", "connect-to", "proxy", "timeout", "need"];
+const KEYS: [&str; 10] =
+    ["name", "expect", "sni", "starttls", "tls", "connect-to", "proxy", "timeout", "need", "ask"];

@@ -5,10 +5,11 @@ use crate::base::deadline::Timeouts;
 use crate::base::text::Note;
 use crate::cli::list::is_key;
 use crate::cli::values::{
-    contradiction, limit, number, parse_alpn, parse_header, parse_names, parse_need, parse_server,
-    parse_sni, parse_source, parse_starttls, parse_text, parse_versions, slash,
+    contradiction, limit, number, parse_alpn, parse_ask, parse_header, parse_names, parse_need,
+    parse_server, parse_sni, parse_source, parse_starttls, parse_text, parse_versions, slash,
 };
 use crate::cli::{Wrong, take_language};
+use crate::format::query::Query;
 use crate::format::secrets::is_open;
 use crate::step::resolve::Family;
 use crate::step::tls::Versions;
@@ -57,6 +58,7 @@ pub struct Draft {
     pub expect: Option<Vec<u8>>,
     pub strict: bool,
     pub need: Option<Level>,
+    pub ask: Option<&'static Query>,
     pub limits: Limits,
     /// The limits of steps for which none is given.
     pub usual: Timeouts,
@@ -207,6 +209,7 @@ impl Draft {
             "--send" => self.send = Some(parse_text(&word()?, "--send")?),
             "--expect" => self.expect = Some(parse_text(&word()?, "--expect")?),
             "--need" => self.need = Some(parse_need(&word()?)?),
+            "--ask" => self.ask = Some(parse_ask(&word()?)?),
             "-f" => self.lists.push(parser.value()?.into()),
             "--jobs" => self.jobs = Some(number(&word()?, "--jobs")? as usize),
             "--count" => self.count = Some(number(&word()?, "--count")?),
@@ -300,10 +303,10 @@ pub const TLS_ASKED: usize = 4;
 /// Options that check more than one target, or one more than once.
 const MANY: [&str; 5] = ["--wait", "--every", "-f", "--jobs", "--csv"];
 
-const ASKS: [&str; 3] = ["--http", "--send", "--expect"];
+const ASKS: [&str; 4] = ["--http", "--send", "--expect", "--ask"];
 
 /// An option or a command, and the options that cannot be meant beside it.
-const EXCLUDES: [(&str, &[&str]); 22] = [
+const EXCLUDES: [(&str, &[&str]); 23] = [
     ("talk", &["-z", "--sni-compare", "--pem", "--as-done"]),
     ("talk", &ASKS),
     ("talk", &MANY),
@@ -320,6 +323,7 @@ const EXCLUDES: [(&str, &[&str]); 22] = [
     ("-z", &ASKS),
     ("-z", &["--send-proxy"]),
     ("--http", &["--send"]),
+    ("--ask", &["--http", "--send"]),
     ("--no-tls", &TLS),
     ("--sni-compare", &["--servername", "--pem", "-f", "--wait", "--every", "--csv"]),
     ("--sni-compare", &ASKS),

@@ -11,6 +11,7 @@
 //!   secrets       where a login may stand in what is asked and answered
 //!   tls           records, alerts, ServerHellos and the names of their numbers
 //!   client_hello  ClientHellos, made by hand and read
+//!   query         what a service can be asked without a login, and its answers
 
 pub mod dns;
 pub mod netlink;
@@ -23,3 +24,4 @@ pub mod http;
 pub mod secrets;
 pub mod tls;
 pub mod client_hello;
+pub mod query;

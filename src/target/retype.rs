@@ -48,7 +48,12 @@ pub fn again(target: &Target, without: &[About]) -> String {
     let place = match (&target.path, target.service.filter(|_| !bare)) {
         (Some(_), _) if bare || target.tls == TlsMode::Never => url("http", target),
         (Some(_), _) => url("https", target),
-        (None, Some(service)) => format!("{}://{target}", service.name),
+        (None, Some(service)) if target.resource.is_empty() => {
+            format!("{}://{target}", service.name)
+        }
+        (None, Some(service)) => {
+            quoted(&format!("{}://{target}/{}", service.name, encode(&target.resource)))
+        }
         (None, None) => target.to_string(),
     };
     place + &options(target, without)
@@ -104,7 +109,7 @@ pub fn encode(path: &str) -> String {
 
 /// Options that bear on what comes of a check. What a target can say is not here: the path of
 /// `--http`, and the proxy, whose login must not be shown.
-const KEPT: [(&str, About); 24] = [
+const KEPT: [(&str, About); 25] = [
     ("-4", About::Way),
     ("-6", About::Way),
     ("--interface", About::Way),
@@ -125,6 +130,7 @@ const KEPT: [(&str, About); 24] = [
     ("--alpn", About::TlsDetail),
     ("--tls-version", About::TlsDetail),
     ("--no-verify", About::TlsDetail),
+    ("--ask", About::Question),
     ("--send", About::Question),
     ("--expect", About::Question),
     ("--send-proxy", About::Question),

@@ -2,3 +2,4 @@ mod der;
 pub mod dns;
 pub mod http;
 mod mysql;
+mod query;
