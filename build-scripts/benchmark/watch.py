@@ -23,12 +23,12 @@ WATCH_SECONDS = 5
 
 # What is compared, the peer, and the largest ratio of processor time.
 GOALS = [
-    ("once", "ss", 3.0),
-    ("once", "netstat", 1.5),
-    ("round", "ss", 2.5),
-    ("round", "netstat", 1.2),
-    ("round :1", "ss", 1.6),
-    ("round :1", "netstat", 0.9),
+    ("once", "ss", 1.0),
+    ("once", "netstat", 0.6),
+    ("round", "ss", 0.7),
+    ("round", "netstat", 0.4),
+    ("round :1", "ss", 0.3),
+    ("round :1", "netstat", 0.2),
 ]
 
 

@@ -3,6 +3,7 @@
 //!   dns           messages from and to name servers
 //!   netlink       the kernel's tables of the network
 //!   socket_table  a row of /proc/net/tcp, and the names of the states
+//!   inet_diag     the same rows in messages of netlink
 //!   der           elements of BER and DER, numbers, times, OIDs
 //!   framing       where a line or message of the other protocols ends
 //!   mysql         packets of MySQL: greetings and errors
@@ -16,6 +17,7 @@
 pub mod dns;
 pub mod netlink;
 pub mod socket_table;
+pub mod inet_diag;
 pub mod der;
 pub mod framing;
 pub mod mysql;

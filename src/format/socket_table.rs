@@ -1,5 +1,6 @@
 //! The rows of /proc/net/tcp and tcp6, and what the kernel's numbers are called.
 
+use std::fmt::Write as _;
 use std::net::Ipv6Addr;
 
 /// One end of a socket; an IPv4 address is kept as ::ffff:a.b.c.d.
@@ -52,12 +53,38 @@ impl End {
 
     /// As ss writes it: a port that does not exist is a star.
     pub fn show(self, v6: bool) -> String {
-        let ip = match v6 {
-            true => format!("[{}]", Ipv6Addr::from(self.ip)),
-            false => std::net::Ipv4Addr::from(self.ip as u32).to_string(),
-        };
-        if self.port == 0 { ip + ":*" } else { format!("{ip}:{}", self.port) }
+        let mut out = String::new();
+        self.write(v6, &mut out);
+        out
     }
+
+    /// The same behind what is there; without `format!`, which takes most of the time of a
+    /// table with many sockets.
+    pub fn write(self, v6: bool, out: &mut String) {
+        if v6 {
+            let _ = write!(out, "[{}]", Ipv6Addr::from(self.ip));
+        } else {
+            for (at, octet) in (self.ip as u32).to_be_bytes().into_iter().enumerate() {
+                if at > 0 {
+                    out.push('.');
+                }
+                number_text(octet.into(), out);
+            }
+        }
+        out.push(':');
+        match self.port {
+            0 => out.push('*'),
+            port => number_text(port.into(), out),
+        }
+    }
+}
+
+/// A number in decimal, behind what is there.
+pub fn number_text(value: u32, out: &mut String) {
+    if value > 9 {
+        number_text(value / 10, out);
+    }
+    out.push(char::from(b'0' + (value % 10) as u8));
 }
 
 /// Reads a line as tcp4_seq_show (net/ipv4/tcp_ipv4.c) and tcp6_seq_show (net/ipv6/tcp_ipv6.c)
@@ -152,3 +179,8 @@ pub const STATE_MAX: u8 = 11;
 
 /// ::ffff:0:0, the prefix of IPv4 addresses among IPv6 ones (RFC 4291 section 2.5.5.2).
 const MAPPED: u128 = 0xffff_0000_0000;
+
+/// `timer_active` of get_tcp4_sock.
+pub const TIMER_RETRANSMIT: u8 = 1;
+pub const TIMER_KEEPALIVE: u8 = 2;
+pub const TIMER_PROBE: u8 = 4;

@@ -13,6 +13,7 @@
 //!   tls        the handshake, recorded first and judged afterwards
 //!   reply      what the application says when it is asked
 //!   mysql      the login that a MySQL server must see, lest it locks this box out
+//!   sockets    all TCP sockets of this network
 //!   record     what every step may know, and what they leave behind
 //!   places     target -> the addresses to dial
 //!   second     what extra connections are asked after a step that failed
@@ -30,6 +31,7 @@ pub mod hello;
 pub mod tls;
 pub mod reply;
 pub mod mysql;
+pub mod sockets;
 pub mod record;
 pub mod places;
 pub mod second;

@@ -19,7 +19,7 @@ pub fn read() -> Tables {
 
 /// Asks for one table, and takes what comes, as far as `TABLE_MAX`.
 fn ask(tables: &mut Tables, kind: u16) -> io::Result<()> {
-    let mut socket = sys::netlink()?;
+    let mut socket = sys::netlink(libc::NETLINK_ROUTE)?;
     let deadline = Deadline::after(TABLE_LIMIT);
     let flags = (libc::NLM_F_REQUEST | libc::NLM_F_DUMP) as u16;
     // A length, what is wanted, number 1, from whom the kernel likes; and of the header behind

@@ -181,13 +181,42 @@ fn once_prints_the_same_rows_as_ss() {
     let queued: Vec<_> =
         (0..3).map(|_| world.connect(HERE, full.local_addr().unwrap(), SHORT)).collect();
 
-    let run = Run::shell("ss -Htan && echo -- && $REACH watch --once && echo -- && ss -Htan");
-    let outcome = world.run(HERE, run);
+    // The kernel is asked; the files of /proc are read where --pid names a process whose network
+    // may not be entered; a filter of places and states is the kernel's.
+    let port = to(&v6).port();
+    let looks = [
+        "ss -Htan".to_owned(),
+        "$REACH watch --once".to_owned(),
+        "$REACH watch --once --pid $$".to_owned(),
+        format!("$REACH watch --once :{port} [::1]:1 state:established state:listen"),
+        format!("$REACH watch --once ::1 127.0.0.1:{port}"),
+        "ss -Htan".to_owned(),
+    ];
+    let outcome = world.run(HERE, Run::shell(&looks.join(" && echo -- && ")));
     outcome.status(0).silent_on_stderr();
     let mut parts = outcome.stdout.split("--\n");
     let before = ss_rows(parts.next().unwrap());
     let ours = own_rows(parts.next().unwrap());
+    let files = own_rows(parts.next().unwrap());
+    let filtered = [parts.next(), parts.next()].map(|part| own_rows(part.unwrap()));
     let after = ss_rows(parts.next().unwrap());
+    let without_backlog = |row: &Row| {
+        let mut row = row.clone();
+        if row.0 == "LISTEN" {
+            row.2 = "-".to_owned();
+        }
+        row
+    };
+    assert!(files == ours.iter().map(without_backlog).collect(), "/proc differs\n{outcome}");
+    let at = |row: &Row, end: &str| row.3.ends_with(end) || row.4.ends_with(end);
+    let port = format!(":{port}");
+    let wanted = |row: &&Row| at(row, &port) && ["LISTEN", "ESTAB"].contains(&&*row.0);
+    assert!(filtered[0] == ours.iter().filter(wanted).cloned().collect(), "{outcome}");
+    let (v4, mapped) = (format!("127.0.0.1{port}"), format!("[::ffff:127.0.0.1]{port}"));
+    let is_six = |row: &Row| row.3.starts_with("[::1]:") || row.4.starts_with("[::1]:");
+    let wanted = |row: &&Row| is_six(row) || at(row, &v4) || at(row, &mapped);
+    assert!(filtered[1] == ours.iter().filter(wanted).cloned().collect(), "{outcome}");
+    assert!(filtered.iter().all(|rows| rows.len() > 1), "{outcome}");
     assert!(before == after, "the sockets changed meanwhile\n{outcome}");
     assert!(
         ours == before,
@@ -496,7 +525,7 @@ fn text(finding: &Value) -> &str {
 /// State, Recv-Q, Send-Q, local and remote end.
 type Row = (String, String, String, String, String);
 
-/// ss writes `*` for `[::]` where the socket takes IPv4 as well, and knows backlogs.
+/// ss writes `*` for `[::]` where the socket takes IPv4 as well.
 fn ss_rows(text: &str) -> BTreeSet<Row> {
     let any = |end: &str| match end.strip_prefix("*:") {
         Some(port) => format!("[::]:{port}"),
@@ -504,7 +533,7 @@ fn ss_rows(text: &str) -> BTreeSet<Row> {
     };
     let row = |line: &str| {
         let words: Vec<&str> = line.split_whitespace().collect();
-        let tx = if words[0] == "LISTEN" { "-" } else { words[2] };
+        let tx = if words[0] == "LISTEN" && words[2] == "0" { "-" } else { words[2] };
         (
             words[0].replace('-', ""),
             words[1].to_owned(),

@@ -306,11 +306,12 @@ pub fn nap(limit: Duration) {
     std::thread::sleep(limit.min(NAP));
 }
 
-/// A socket to the kernel's tables of the network (rtnetlink(7)), which everybody may read.
-pub fn netlink() -> io::Result<File> {
+/// A socket to the kernel's tables of the network (rtnetlink(7), sock_diag(7)), which everybody
+/// may read.
+pub fn netlink(protocol: c_int) -> io::Result<File> {
     let kind = libc::SOCK_RAW | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
     // SAFETY: no pointers.
-    let fd = checked(unsafe { libc::socket(libc::AF_NETLINK, kind, libc::NETLINK_ROUTE) })?;
+    let fd = checked(unsafe { libc::socket(libc::AF_NETLINK, kind, protocol) })?;
     // SAFETY: the descriptor is new, so nobody else owns it.
     Ok(File::from(unsafe { OwnedFd::from_raw_fd(fd) }))
 }

@@ -3,6 +3,7 @@
 use crate::base::address::mapped;
 use crate::base::text::{self, Note};
 use crate::cli;
+use crate::format::inet_diag::Place;
 use crate::format::socket_table::{ESTABLISHED, End, LISTEN, Row, STATES, SYN_RECV};
 use crate::step::resolve::{self, Family};
 use crate::target::{self, Host};
@@ -17,12 +18,6 @@ pub struct Filter {
     pub places: Vec<Place>,
     pub states: Vec<u8>,
     pub pids: Vec<u32>,
-}
-
-/// An address, a port, or both, at either end of a socket.
-pub struct Place {
-    pub ip: Option<u128>,
-    pub port: Option<u16>,
 }
 
 impl Filter {
@@ -44,8 +39,7 @@ impl Filter {
                 return Ok(());
             }
             let ips = addresses(host, root)?;
-            self.places
-                .extend(ips.into_iter().map(|ip| Place { ip: Some(mapped(ip).to_bits()), port }));
+            self.places.extend(ips.into_iter().map(|ip| Place { ip: Some(mapped(ip)), port }));
         }
         Ok(())
     }
@@ -53,7 +47,8 @@ impl Filter {
     /// Whether one end of the socket is at one of the places.
     pub fn is_place(&self, row: &Row) -> bool {
         let at = |place: &Place, end: &End| {
-            place.ip.is_none_or(|ip| ip == end.ip) && place.port.is_none_or(|p| p == end.port)
+            place.ip.is_none_or(|ip| ip.to_bits() == end.ip)
+                && place.port.is_none_or(|p| p == end.port)
         };
         self.places.is_empty()
             || self.places.iter().any(|place| at(place, &row.local) || at(place, &row.remote))

@@ -1,6 +1,7 @@
 //! `reach watch`: what the TCP sockets of this box do while somebody tries to connect.
 //!
-//! Looks at /proc/net/tcp and tcp6 several times a second and tells only what changed: a new
+//! Asks the kernel for its sockets (where it does not answer, reads /proc/net/tcp and tcp6)
+//! several times a second and tells only what changed: a new
 //! socket, another state, one more retransmission, a socket that is gone; and, after a second or
 //! two in one state, what that means.
 //!
@@ -31,7 +32,8 @@ use crate::base::sys;
 use crate::base::text::{Lang, Note};
 use crate::cli::{self, Stop, Typed, Wrong};
 use crate::format::socket_table::End;
-use crate::report::{self, Output, Style};
+use crate::report::{Output, Style};
+use crate::step::sockets::Sockets;
 use crate::verdict::Keyword;
 use filter::{Filter, state_number};
 use lexopt::ValueExt;
@@ -85,16 +87,17 @@ pub fn run(parser: lexopt::Parser, lang: Lang) -> Result<u8, Stop> {
         }
     }
     // Names are looked up as in there, or, where that is not permitted, as here.
-    let root = match ask.pid {
-        Some(pid) if sys::enter_network_namespace(pid).is_ok() => format!("/proc/{pid}/root"),
-        _ => "/".to_owned(),
-    };
+    let there = ask.pid.filter(|pid| sys::enter_network_namespace(*pid).is_ok());
+    let root = there.map_or("/".to_owned(), |pid| format!("/proc/{pid}/root"));
     let root = Path::new(&root);
+    // Where that is not permitted, the files of the process may be read all the same.
+    let sockets = if ask.pid == there { Sockets::open().ok() } else { None };
     for word in words {
         ask.filter.add(word, root)?;
     }
     let style = cli::style(lang, false);
-    if ask.once { once(&ask, style) } else { Watch::new(&ask, style).run() }
+    let watch = Watch::new(&ask, style, sockets);
+    if ask.once { once(watch) } else { watch.run() }
 }
 
 impl Ask {
@@ -114,20 +117,30 @@ impl Ask {
 }
 
 /// `--once`: the table as it is now.
-fn once(ask: &Ask, style: Style) -> Result<u8, Stop> {
-    let mut watch = Watch::new(ask, style);
+fn once(mut watch: Watch<'_>) -> Result<u8, Stop> {
+    let (ask, style) = (watch.ask, watch.style);
+    watch.table.only(&ask.filter.states);
     let events = watch.look().map_err(|note| Stop { note, status: Keyword::LocalOther.exit() })?;
+    let mut out = Output::new();
     let mut page = if ask.json { String::new() } else { tell::HEADS.to_string() };
     for event in events.iter().filter(|event| watch.wants(event)) {
-        page += &if ask.json { watch.object(event) } else { watch.columns(event) };
+        match ask.json {
+            true => page += &watch.object(event),
+            false => watch.columns(event, &mut page),
+        }
         page.push('\n');
+        if page.len() > PAGE {
+            out.write(&page);
+            page.clear();
+        }
     }
     // What one look is enough for, such as a listener that nobody outside can reach.
     watch.troubles(watch.now(), &mut page);
     if watch.owners.skipped && !ask.json {
         page += &format!("{}\n", Note::new("watch.skipped").render(style.lang));
     }
-    Ok(report::print(&page).map(|()| 0)?)
+    out.write(&page);
+    Ok(out.error().map_or(Ok(0), Err)?)
 }
 
 /// One watch, from the first look to the summary.
@@ -164,12 +177,12 @@ struct Attempt {
 }
 
 impl<'a> Watch<'a> {
-    fn new(ask: &'a Ask, style: Style) -> Self {
-        let folder = ask.pid.map_or("/proc/net".into(), |pid| format!("/proc/{pid}/net").into());
+    fn new(ask: &'a Ask, style: Style, sockets: Option<Sockets>) -> Self {
+        let folder = ask.pid.map_or(table::HERE.into(), |pid| format!("/proc/{pid}/net").into());
         Self {
             ask,
             style,
-            table: Table::new(&ask.filter, folder),
+            table: Table::new(&ask.filter, folder, sockets),
             owners: Owners::default(),
             clock: Stopwatch::start(),
             epoch: unix_millis(),
@@ -278,6 +291,9 @@ impl<'a> Watch<'a> {
 fn ms(duration: Duration) -> u64 {
     duration.as_millis() as u64
 }
+
+/// Bytes of the table that are written at once.
+const PAGE: usize = 64 << 10;
 
 /// Between two looks, unless `--interval` says otherwise: short beside the first retransmission
 /// of a SYN, which comes after a second (RFC 6298).

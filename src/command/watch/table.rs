@@ -4,7 +4,8 @@ use super::filter::Filter;
 use super::trouble::Trouble;
 use crate::base::sys;
 use crate::base::text::Note;
-use crate::format::socket_table::{ESTABLISHED, LISTEN, Row, SYN_RECV, parse};
+use crate::format::socket_table::{ESTABLISHED, LISTEN, Row, STATE_MAX, SYN_RECV, parse};
+use crate::step::sockets::Sockets;
 use std::fs::File;
 use std::io::{self, BufRead, Read};
 use std::path::PathBuf;
@@ -55,12 +56,21 @@ pub enum What {
 pub struct Table<'a> {
     pub filter: &'a Filter,
     pub folder: PathBuf,
+    /// Where the kernel can be asked; else the files of `folder` are read.
+    pub sockets: Option<Sockets>,
+    /// The states that are asked for, a bit for each.
+    pub states: u32,
     pub buffer: Vec<u8>,
     pub entries: Vec<Entry>,
     /// Positions in `entries` plus one, by hash; open addressing, at most half full.
     pub slots: Vec<u32>,
     pub seed: u64,
     pub look: u32,
+    /// How many sockets are watched at most, and how many more a look had: the most of
+    /// all looks, and this one's.
+    pub room: usize,
+    pub unwatched: usize,
+    beyond: usize,
     /// Every listener of this look, matching or not.
     pub listeners: Vec<Row>,
     /// Some entry has not been asked for its process.
@@ -70,27 +80,75 @@ pub struct Table<'a> {
 }
 
 impl<'a> Table<'a> {
-    /// For the files `tcp` and `tcp6` in `folder`.
-    pub fn new(filter: &'a Filter, folder: PathBuf) -> Self {
+    /// For what `sockets` answers, or for the files `tcp` and `tcp6` in `folder`.
+    pub fn new(filter: &'a Filter, folder: PathBuf, sockets: Option<Sockets>) -> Self {
         Self {
             filter,
             folder,
+            sockets,
+            states: ALL_STATES,
             buffer: Vec::new(),
             entries: Vec::new(),
             slots: vec![0; SLOTS_MIN],
             seed: sys::seed(),
             look: 0,
+            room: WATCHED_MAX,
+            unwatched: 0,
+            beyond: 0,
             listeners: Vec::new(),
             unasked: false,
             due: Vec::new(),
         }
     }
 
-    /// Reads both files once; what is different from the look before.
+    /// One look, for all sockets in these states; for all, if there are none.
+    pub fn only(&mut self, states: &[u8]) {
+        self.room = usize::MAX;
+        if !states.is_empty() {
+            self.states = states.iter().fold(0, |bits, state| bits | 1 << state);
+        }
+    }
+
+    /// Takes every socket once; what is different from the look before.
     pub fn look(&mut self, now: u64) -> Result<Vec<Event>, Note> {
         self.look += 1;
         self.listeners.clear();
+        self.beyond = 0;
         let mut events = Vec::new();
+        if self.ask(now, &mut events).is_none() {
+            self.listeners.clear();
+            self.beyond = 0;
+            self.read(now, &mut events)?;
+        }
+        self.unwatched = self.unwatched.max(self.beyond);
+        // Gone since the look before, so told before what is new in this one.
+        let mut all = self.sweep(now);
+        all.append(&mut events);
+        Ok(all)
+    }
+
+    /// Asks the kernel for every listener, and for the other sockets at the filter's places.
+    /// `None` if it does not answer: then it is not asked again.
+    fn ask(&mut self, now: u64, events: &mut Vec<Event>) -> Option<()> {
+        let mut sockets = self.sockets.take()?;
+        // The network of a process that has ended may live on; the watch shall not.
+        if self.folder.as_os_str() != HERE && File::open(self.folder.join("tcp")).is_err() {
+            return None;
+        }
+        let filter = self.filter;
+        let others = self.states & !LISTENERS;
+        let mut take = |row: Row| self.take(row, now, events);
+        let together = if filter.places.is_empty() { others } else { 0 };
+        sockets.each(LISTENERS | together, &[], &mut take).ok()?;
+        if others != together {
+            sockets.each(others, &filter.places, &mut take).ok()?;
+        }
+        self.sockets = Some(sockets);
+        Some(())
+    }
+
+    /// Reads both files.
+    fn read(&mut self, now: u64, events: &mut Vec<Event>) -> Result<(), Note> {
         for (v6, name) in [(false, "tcp"), (true, "tcp6")] {
             let mut buffer = std::mem::take(&mut self.buffer);
             buffer.clear();
@@ -109,15 +167,12 @@ impl<'a> Table<'a> {
                 let line = rest;
                 let _ = rest.skip_until(b'\n');
                 if let Some(row) = parse(line, v6) {
-                    self.take(row, now, &mut events);
+                    self.take(row, now, events);
                 }
             }
             self.buffer = buffer;
         }
-        // Gone since the look before, so told before what is new in this one.
-        let mut all = self.sweep(now);
-        all.append(&mut events);
-        Ok(all)
+        Ok(())
     }
 
     /// Compares one row with what was known of its socket.
@@ -129,7 +184,13 @@ impl<'a> Table<'a> {
             return;
         }
         let (slot, found) = self.find(&row);
-        let Some(index) = found else { return self.insert(slot, row, now, events) };
+        let Some(index) = found else {
+            match self.entries.len() < self.room {
+                true => self.insert(slot, row, now, events),
+                false => self.beyond += 1,
+            }
+            return;
+        };
         let Some(entry) = self.entries.get_mut(index) else { return };
         let replaced = entry.row.inode != 0 && row.inode != 0 && entry.row.inode != row.inode;
         if replaced && entry.seen == self.look {
@@ -274,6 +335,17 @@ impl Event {
         Self { at, what, row, was: row.state, held: 0, entry, owner: None }
     }
 }
+
+/// The bits of states: from 1 to `STATE_MAX`.
+const ALL_STATES: u32 = (2 << STATE_MAX) - 2;
+const LISTENERS: u32 = 1 << LISTEN;
+
+/// The files of this network itself.
+pub const HERE: &str = "/proc/net";
+
+/// Sockets that are watched, in some 15 MB: a box that opens and closes many keeps each for a
+/// minute in TIME_WAIT.
+const WATCHED_MAX: usize = 50_000;
 
 /// Slots of the smallest table.
 const SLOTS_MIN: usize = 64;

@@ -5,8 +5,11 @@ use super::trouble::KNOWN_MAX;
 use super::{Attempt, INTERVAL, Watch, ms};
 use crate::base::deadline::seconds;
 use crate::base::text::{self, Note, Untrusted};
-use crate::format::socket_table::{ESTABLISHED, LISTEN, Row, STATE_MAX, SYN_SENT, state_name};
+use crate::format::socket_table::{
+    ESTABLISHED, LISTEN, Row, STATE_MAX, SYN_SENT, number_text, state_name,
+};
 use crate::report::{self, Object};
+use std::fmt::Write as _;
 use std::io::{self, IsTerminal};
 use std::time::Duration;
 
@@ -72,10 +75,12 @@ impl Watch<'_> {
             What::Changed => '*',
             What::Gone => '-',
         };
-        *text += &match self.ask.json {
-            true => self.object(event),
-            false => format!("{} {mark} {}", self.stamp(event.at), self.columns(event)),
-        };
+        if self.ask.json {
+            *text += &self.object(event);
+        } else {
+            let _ = write!(text, "{} {mark} ", self.stamp(event.at));
+            self.columns(event, text);
+        }
         text.push('\n');
     }
 
@@ -89,36 +94,41 @@ impl Watch<'_> {
     }
 
     /// The columns of netstat.
-    pub fn columns(&self, event: &Event) -> String {
+    pub fn columns(&self, event: &Event, out: &mut String) {
         let row = &event.row;
-        let proto = if row.v6 { "tcp6" } else { "tcp" };
-        // /proc does not tell the backlog of a listener, which ss has from netlink.
-        let tx = if row.state == LISTEN { "-".to_string() } else { row.tx.to_string() };
-        let held = || format!("{} {} s -> ", state_name(event.was), tenths(event.held));
-        let state = match event.what {
-            What::Changed if event.was != row.state => held() + state_name(row.state),
-            What::Gone => {
-                held() + &text::message(self.style.lang, "watch.gone").unwrap_or_default()
-            }
-            _ => state_name(row.state).to_string(),
-        };
-        let timer = match (event.what, TIMERS.get(usize::from(row.timer))) {
-            (What::Gone, _) | (_, Some(&"off")) => String::new(),
-            (_, name) => format!(
-                "{} ({}.{:02}/{}/{})",
-                name.unwrap_or(&"?"),
-                row.when / 100,
-                row.when % 100,
-                row.retrans,
-                row.probes
-            ),
-        };
-        let (local, remote) = (row.local.show(row.v6), row.remote.show(row.v6));
-        let (rx, owner) = (row.rx, self.owners.show(self.owner(event)));
-        let line = format!(
-            "{proto:<5} {rx:>6} {tx:>6} {local:<21} {remote:<21} {state:<11} {owner:<16} {timer}"
-        );
-        line.trim_end().to_string()
+        let start = out.len();
+        out.push_str(if row.v6 { "tcp6 " } else { "tcp  " });
+        right(row.rx, out);
+        // The files of /proc do not tell the backlog of a listener.
+        match row.tx {
+            0 if row.state == LISTEN => out.push_str("      -"),
+            tx => right(tx, out),
+        }
+        out.push(' ');
+        row.local.write(row.v6, out);
+        pad(start + 42, out);
+        row.remote.write(row.v6, out);
+        pad(start + 64, out);
+        let before = out.len();
+        if event.was != row.state || event.what == What::Gone {
+            let _ = write!(out, "{} {} s -> ", state_name(event.was), tenths(event.held));
+        }
+        match event.what {
+            What::Gone => *out += &text::message(self.style.lang, "watch.gone").unwrap_or_default(),
+            _ => out.push_str(state_name(row.state)),
+        }
+        pad(before + 12, out);
+        let before = out.len();
+        match self.owner(event) {
+            0 => out.push('-'),
+            pid => *out += &self.owners.show(pid),
+        }
+        pad(before + 17, out);
+        if event.what != What::Gone && row.timer != 0 {
+            let (name, whole, part) = (timer(row.timer), row.when / 100, row.when % 100);
+            let _ = write!(out, "{name} ({whole}.{part:02}/{}/{})", row.retrans, row.probes);
+        }
+        out.truncate(out.trim_end().len());
     }
 
     /// The members that every object begins with.
@@ -140,10 +150,10 @@ impl Watch<'_> {
         if matches!(what, What::Changed | What::Gone) {
             object = object.text("was", state_name(event.was)).number("held_ms", event.held);
         }
-        if row.state != LISTEN {
+        if row.state != LISTEN || row.tx > 0 {
             object = object.number("send_q", row.tx);
         }
-        let timer = TIMERS.get(usize::from(row.timer)).unwrap_or(&"?");
+        let timer = timer(row.timer);
         object = object
             .number("recv_q", row.rx)
             .text("timer", timer)
@@ -251,6 +261,7 @@ impl Watch<'_> {
             let object = self.head(now, "end").text("reason", reason).number("ms", now);
             let object = object.number("looks", self.table.look).number("changes", self.changes);
             let object = object.number("apart_ms", self.apart).raw("counters", counters.end());
+            let object = object.number("unwatched", self.table.unwatched as u64);
             return self.out.write(&(object.end() + "\n"));
         }
         let note = Note::new("watch.end")
@@ -262,6 +273,10 @@ impl Watch<'_> {
         if reason == "gone" {
             text += &format!("{}\n", Note::new("watch.process").render(lang));
         }
+        if self.table.unwatched > 0 {
+            let note = Note::new("watch.unwatched").with("count", self.table.unwatched);
+            text += &format!("{}\n", note.render(lang));
+        }
         for (index, (name, delta)) in self.delta().enumerate() {
             if index == 0 {
                 text += &format!("{}\n", Note::new("watch.counters").render(lang));
@@ -271,6 +286,25 @@ impl Watch<'_> {
         }
         self.out.write(&text);
     }
+}
+
+/// A column of seven for a number, on its right.
+fn right(value: u32, out: &mut String) {
+    let digits = value.checked_ilog10().unwrap_or(0) as usize + 1;
+    pad(out.len() + 7_usize.saturating_sub(digits), out);
+    number_text(value, out);
+}
+
+/// Blanks up to here, and at least one.
+fn pad(to: usize, out: &mut String) {
+    out.push(' ');
+    while out.len() < to {
+        out.push(' ');
+    }
+}
+
+fn timer(number: u8) -> &'static str {
+    TIMERS.get(usize::from(number)).unwrap_or(&"?")
 }
 
 /// The members that name a socket.

@@ -5,7 +5,8 @@ use super::table::Entry;
 use super::tell::{FINDING, tenths};
 use crate::base::text::Note;
 use crate::format::socket_table::{
-    CLOSE_WAIT, ESTABLISHED, End, LISTEN, Row, SYN_RECV, SYN_SENT, TIME_WAIT,
+    CLOSE_WAIT, ESTABLISHED, End, LISTEN, Row, SYN_RECV, SYN_SENT, TIME_WAIT, TIMER_PROBE,
+    TIMER_RETRANSMIT,
 };
 
 /// What a row may mean if it stays so.
@@ -163,10 +164,6 @@ impl Watch<'_> {
         }
     }
 }
-
-const TIMER_RETRANSMIT: u8 = 1;
-
-const TIMER_PROBE: u8 = 4;
 
 /// Retransmissions without an acknowledgement that are no longer a hiccup: about 1.4 s.
 const STUCK: u32 = 3;

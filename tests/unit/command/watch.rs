@@ -114,7 +114,7 @@ fn mutated_rows_neither_panic_nor_leave_their_ranges() {
 fn changes_are_told_once_and_a_socket_is_gone_when_two_looks_lack_it() {
     let folder = tempfile::tempdir().unwrap();
     let filter = Filter::default();
-    let mut table = Table::new(&filter, folder.path().to_owned());
+    let mut table = Table::new(&filter, folder.path().to_owned(), None);
     let line = |port: u16, state: u8, inode: u64| {
         format!(
             "   0: 0100007F:1F90 0100007F:{port:04X} {state:02X} 00000000:00000000 00:00000000 \

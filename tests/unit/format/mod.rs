@@ -1,5 +1,6 @@
 mod der;
 pub mod dns;
 pub mod http;
+mod inet_diag;
 mod mysql;
 mod query;
