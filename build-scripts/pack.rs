@@ -1,11 +1,13 @@
 //! Packs src/text/*.txt into what base/text.rs reads: a dictionary of pairs, and an index by the hash of each key.
 //!
 //! Byte-pair encoding: the most frequent pair of neighbouring symbols becomes a symbol of its own, again and again, as
-//! long as its entry in the dictionary is shorter than what it saves. The texts shrink to half, each message can be read
-//! by itself, and the reader is a few lines (the alternative, a compressed block, would have to be unpacked as a whole).
+//! long as its entry in the dictionary is shorter than what it saves. The symbols are written in Huffman's code, the most
+//! used ones in the fewest bits. The texts shrink to two sevenths (xz makes a little more of them), each message can be
+//! read by itself, and the reader is a few lines (a compressed block would have to be unpacked as a whole).
 //!
-//! Written to OUT_DIR/texts.rs: SYMBOLS, a symbol being two others or a character; HASHES in ascending order; STARTS, where
-//! in TEXTS each entry begins. An entry is its English text and its Japanese one, the first behind its length.
+//! Written to OUT_DIR/texts.rs: SYMBOLS by use, a symbol being two others or a character; COUNTS, how many of them have
+//! codes of 1, 2, 3 ... bits; HASHES in ascending order; STARTS, where in TEXTS the English text of each key begins and
+//! then the Japanese one. Codes are canonical: those of one length are consecutive numbers, and less than any longer one.
 
 #![allow(
     clippy::expect_used,
@@ -19,14 +21,11 @@ use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet};
 use std::fmt::Write as _;
 use std::path::Path;
 
-/// Symbols below this take one byte, the others two.
-const SHORT: usize = 236;
+/// Each half of a symbol takes 12 bits. From here on a first half holds the high 4 bits of a character, the second the rest.
+const CHARACTER: u16 = 0xff0;
 
-/// Bytes of a symbol in the dictionary.
-const ENTRY: usize = 4;
-
-/// In `Symbol`: the other half is a character.
-const CHARACTER: u16 = 0xffff;
+/// A pair that occurs less often takes more bits in the dictionary than it saves: found by trying.
+const FEWEST: usize = 4;
 
 fn main() {
     println!("cargo:rerun-if-changed=src/text");
@@ -93,8 +92,8 @@ fn pack(texts: &[&str]) -> (Vec<Symbol>, Vec<Vec<u16>>) {
     let mut known: HashMap<char, u16> = HashMap::new();
     let mut code = |c: char| {
         *known.entry(c).or_insert_with(|| {
-            let half = u16::try_from(u32::from(c)).expect("no character beyond the first plane");
-            symbols.push((CHARACTER, half));
+            let c = u16::try_from(u32::from(c)).expect("no character beyond the first plane");
+            symbols.push((CHARACTER | c >> 12, c & 0xfff));
             u16::try_from(symbols.len() - 1).expect("few characters")
         })
     };
@@ -116,11 +115,10 @@ fn join(symbols: &mut Vec<Symbol>, packed: &mut [Vec<u16>]) {
         text.windows(2).for_each(|pair| pairs.add(at, (pair[0], pair[1])));
     }
     while let Some((count, pair)) = pairs.most() {
-        // What a symbol takes in the end is not known yet: between one byte and two.
-        if count * 3 / 2 <= ENTRY + 2 || symbols.len() >= (256 - SHORT) * 256 {
+        let new = u16::try_from(symbols.len()).expect("few symbols");
+        if count < FEWEST || new >= CHARACTER {
             break;
         }
-        let new = u16::try_from(symbols.len()).expect("few symbols");
         symbols.push(pair);
         for at in pairs.places.remove(&pair).unwrap_or_default() {
             // Only the pairs around each place change.
@@ -190,7 +188,7 @@ impl Pairs {
     }
 }
 
-/// The same with the most used symbols first, since these take one byte.
+/// The same with the most used symbols first, as their codes are given out.
 fn by_use(symbols: &[Symbol], mut packed: Vec<Vec<u16>>) -> (Vec<Symbol>, Vec<Vec<u16>>) {
     let mut uses = vec![0_usize; symbols.len()];
     packed.iter().flatten().for_each(|code| uses[usize::from(*code)] += 1);
@@ -203,24 +201,59 @@ fn by_use(symbols: &[Symbol], mut packed: Vec<Vec<u16>>) -> (Vec<Symbol>, Vec<Ve
         .for_each(|(new, old)| renamed[*old] = u16::try_from(new).expect("few symbols"));
     packed.iter_mut().flatten().for_each(|code| *code = renamed[usize::from(*code)]);
     let symbol = |old: &usize| match symbols[*old] {
-        (CHARACTER, c) => (CHARACTER, c),
+        character @ (CHARACTER.., _) => character,
         (left, right) => (renamed[usize::from(left)], renamed[usize::from(right)]),
     };
     (order.iter().map(symbol).collect(), packed)
 }
 
-fn bytes(codes: &[u16]) -> Vec<u8> {
-    let mut out = Vec::new();
-    for code in codes.iter().map(|code| usize::from(*code)) {
-        match code.checked_sub(SHORT) {
-            None => out.push(u8::try_from(code).expect("below SHORT")),
-            Some(rest) => out.extend([
-                u8::try_from(SHORT + rest / 256).expect("few symbols"),
-                (rest % 256) as u8,
-            ]),
+/// How many symbols get a code of each length, from 1 bit: Huffman's, of which only the lengths matter.
+fn lengths(packed: &[Vec<u16>]) -> Vec<u16> {
+    let mut uses: BTreeMap<u16, usize> = BTreeMap::new();
+    packed.iter().flatten().for_each(|code| *uses.entry(*code).or_default() += 1);
+    // A tree is how deep each of its leaves is. The two rarest are joined until one is left.
+    let mut trees: BinaryHeap<Reverse<(usize, Vec<usize>)>> =
+        uses.values().map(|count| Reverse((*count, vec![0]))).collect();
+    while let (Some(Reverse((less, left))), Some(Reverse((more, right)))) =
+        (trees.pop(), trees.pop())
+    {
+        trees.push(Reverse((
+            less + more,
+            left.iter().chain(&right).map(|depth| depth + 1).collect(),
+        )));
+        if trees.len() == 1 {
+            break;
         }
     }
-    out
+    let depths = trees.pop().map(|Reverse((_, depths))| depths).unwrap_or_default();
+    let mut counts = vec![0; depths.iter().copied().max().unwrap_or_default()];
+    depths.iter().for_each(|depth| counts[depth - 1] += 1);
+    // The reader knows the end of a text by its last byte: fewer than 8 ones after it must be no code.
+    assert!(counts.len() >= 8 && counts.len() < 32);
+    counts
+}
+
+/// The code of each symbol, and its bits.
+fn codes(counts: &[u16]) -> Vec<(u32, usize)> {
+    let (mut codes, mut code) = (Vec::new(), 0);
+    for (count, bits) in counts.iter().zip(1..) {
+        code *= 2;
+        for _ in 0..*count {
+            codes.push((code, bits));
+            code += 1;
+        }
+    }
+    codes
+}
+
+/// The text in codes, filled up with ones.
+fn bytes(text: &[u16], codes: &[(u32, usize)]) -> Vec<u8> {
+    let coded = text.iter().map(|symbol| codes[usize::from(*symbol)]);
+    let mut bits: Vec<bool> = coded
+        .flat_map(|(code, bits)| (0..bits).rev().map(move |bit| code >> bit & 1 == 1))
+        .collect();
+    bits.resize(bits.len().next_multiple_of(8), true);
+    bits.chunks(8).map(|byte| byte.iter().fold(0, |sum, bit| sum << 1 | u8::from(*bit))).collect()
 }
 
 /// FNV-1a, as in base/text.rs.
@@ -244,24 +277,27 @@ fn source(
             pair[1].1
         );
     }
+    let counts = lengths(packed);
+    let codes = codes(&counts);
     let (mut starts, mut texts) = (Vec::new(), Vec::new());
-    for (_, _, at) in &index {
+    for text in index.iter().flat_map(|(_, _, at)| [&packed[at * 2], &packed[at * 2 + 1]]) {
         starts.push(texts.len());
-        let english = bytes(&packed[at * 2]);
-        texts.extend(
-            u16::try_from(english.len()).expect("a page has less than 64 KiB").to_be_bytes(),
-        );
-        texts.extend(english);
-        texts.extend(bytes(&packed[at * 2 + 1]));
+        texts.extend(bytes(text, &codes));
     }
     starts.push(texts.len());
+    assert!(texts.len() < 1 << 16, "STARTS needs larger numbers");
     let hashes: Vec<u32> = index.iter().map(|(hash, ..)| *hash).collect();
-    let mut out = String::new();
-    let _ =
-        writeln!(out, "pub const SHORT: u8 = {SHORT};\npub const CHARACTER: u16 = {CHARACTER};");
-    let _ = writeln!(out, "pub static SYMBOLS: [(u16, u16); {}] = {symbols:?};", symbols.len());
+    let symbols: Vec<[u8; 3]> = symbols.iter().map(entry).collect();
+    let mut out = format!("pub const CHARACTER: u32 = {CHARACTER} << 12;\n");
+    let _ = writeln!(out, "pub static SYMBOLS: [[u8; 3]; {}] = {symbols:?};", symbols.len());
+    let _ = writeln!(out, "pub static COUNTS: [u16; {}] = {counts:?};", counts.len());
     let _ = writeln!(out, "pub static HASHES: [u32; {}] = {hashes:?};", hashes.len());
-    let _ = writeln!(out, "pub static STARTS: [u32; {}] = {starts:?};", starts.len());
+    let _ = writeln!(out, "pub static STARTS: [u16; {}] = {starts:?};", starts.len());
     let _ = writeln!(out, "pub static TEXTS: [u8; {}] = {texts:?};", texts.len());
     out
+}
+
+/// The two halves of a symbol, 12 bits each.
+fn entry((left, right): &Symbol) -> [u8; 3] {
+    [(left >> 4) as u8, (left << 4 | right >> 8) as u8, *right as u8]
 }

@@ -188,27 +188,30 @@ fn word(lang: Lang, name: &str) -> String {
     message(lang, key).unwrap_or_default()
 }
 
-/// Looks a message up; `None` is a key that no file has. The parts of two languages stand in one
-/// entry, in symbols that build-scripts/pack.rs made.
+/// Looks a message up; `None` is a key that no file has. Texts are in Huffman codes of symbols,
+/// which build-scripts/pack.rs made.
 pub fn message(lang: Lang, key: &str) -> Option<String> {
     let hash = key.bytes().fold(0x811c_9dc5, |hash: u32, byte| {
         (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193) // FNV-1a
     });
-    let at = HASHES.binary_search(&hash).ok()?;
-    let place = |at: usize| usize::try_from(*STARTS.get(at)?).ok();
-    let [high, low, entry @ ..] = TEXTS.get(place(at)?..place(at + 1)?)? else { return None };
-    let (english, japanese) =
-        entry.split_at_checked(usize::from(u16::from_be_bytes([*high, *low])))?;
-    let mut text = String::new();
-    let mut symbols = if lang == Lang::En { english } else { japanese };
-    while let [first, rest @ ..] = symbols {
-        (symbols, _) = match (first.checked_sub(SHORT), rest) {
-            (Some(page), [low, rest @ ..]) => {
-                let symbol = u16::from(SHORT) + u16::from_be_bytes([page, *low]);
-                (rest, expand(symbol, &mut text))
+    let at = HASHES.binary_search(&hash).ok()? * 2 + usize::from(lang == Lang::Ja);
+    let place = |at: usize| STARTS.get(at).copied().map(usize::from);
+    let packed = TEXTS.get(place(at)?..place(at + 1)?)?;
+    let mut text = String::with_capacity(packed.len() * 4);
+    // How far the bits read so far are behind the first code of their length, and its symbol.
+    let (mut behind, mut symbol, mut counts) = (0, 0, COUNTS.iter());
+    for byte in packed {
+        for shift in (0..8).rev() {
+            behind = behind << 1 | u16::from(byte >> shift & 1);
+            let count = *counts.next()?;
+            if behind < count {
+                expand(symbol + behind, &mut text);
+                (behind, symbol, counts) = (0, 0, COUNTS.iter());
+            } else {
+                behind -= count;
+                symbol += count;
             }
-            _ => (rest, expand(u16::from(*first), &mut text)),
-        };
+        }
     }
     Some(text)
 }
@@ -220,13 +223,13 @@ pub fn has_message(key: &str) -> bool {
 
 /// Appends what a symbol stands for: two others, or a character.
 fn expand(symbol: u16, text: &mut String) {
-    match SYMBOLS.get(usize::from(symbol)) {
-        Some((CHARACTER, character)) => text.extend(char::from_u32((*character).into())),
-        Some((left, right)) => {
-            expand(*left, text);
-            expand(*right, text);
-        }
-        None => {}
+    let Some([high, middle, low]) = SYMBOLS.get(usize::from(symbol)) else { return };
+    let pair = u32::from_be_bytes([0, *high, *middle, *low]);
+    if pair >= CHARACTER {
+        text.extend(char::from_u32(pair - CHARACTER));
+    } else {
+        expand((pair >> 12) as u16, text);
+        expand((pair & 0xfff) as u16, text);
     }
 }
 
