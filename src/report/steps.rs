@@ -193,6 +193,7 @@ fn attempt_row(attempt: &Attempt, style: Style) -> String {
             let hop = hop.unwrap_or(attempt.addr.ip());
             Some(Note::new("row.noneighbour").with("ip", hop))
         }
+        Outcome::NoRoute(libc::EAFNOSUPPORT) => Some(Note::new("row.noipv6")),
         Outcome::NoRoute(_) => Some(Note::new("row.noroute")),
         Outcome::Reset => Some(Note::new("row.synreset")),
         Outcome::ToItself => Some(Note::new("why.toitself")),

@@ -381,8 +381,11 @@ fn unanswered(info: &TcpInfo, is_held: bool, peer: SocketAddr) -> Outcome {
 
 /// What it means that no SYN left (connect(2), and net/ipv4/fib_semantics.c for the routes).
 fn not_sent(addr: SocketAddr, fault: Fault) -> Outcome {
-    let Fault { call: Call::Connect, errno } = fault else {
-        return Outcome::Local(fault);
+    let errno = match (fault.call, fault.errno) {
+        (Call::Connect, errno) => errno,
+        // A kernel that was built or started without IPv6 (ipv6.disable=1).
+        (Call::Socket, libc::EAFNOSUPPORT) => return Outcome::NoRoute(fault.errno),
+        _ => return Outcome::Local(fault),
     };
     match errno {
         libc::ENETUNREACH | libc::EHOSTUNREACH => Outcome::NoRoute(errno),

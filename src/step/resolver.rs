@@ -26,8 +26,8 @@ impl Settings {
             search: Vec::new(),
             ndots: 1,
         };
-        let text = read_file(root, "etc/resolv.conf").unwrap_or_default();
-        text.lines().for_each(|line| settings.read_line(line));
+        let path = root.join("etc/resolv.conf");
+        let _ = files::lines(root, &path, &mut |line| settings.read_line(line));
         if settings.servers.is_empty() {
             // resolv.conf(5); musl does the same.
             settings.servers.push((Ipv4Addr::LOCALHOST, DNS_PORT).into());
@@ -72,14 +72,16 @@ impl Settings {
 pub fn hosts(root: &Path, name: &str) -> Vec<IpAddr> {
     let line = |line: &str| {
         let mut words = line.split('#').next()?.split_whitespace();
-        let addr = words.next()?.split('%').next()?.parse().ok()?;
+        let addr: IpAddr = words.next()?.split('%').next()?.parse().ok()?;
         let same = |w: &str| w.strip_suffix('.').unwrap_or(w).eq_ignore_ascii_case(name);
         words.any(same).then_some(addr)
     };
-    read_file(root, "etc/hosts").unwrap_or_default().lines().filter_map(line).collect()
+    let mut found = Vec::new();
+    let _ = files::lines(root, &root.join("etc/hosts"), &mut |text| found.extend(line(text)));
+    found
 }
 
-/// What a file of the resolver says; `None` if it cannot be read.
+/// What a file of the resolver says, for whoever shows it; `None` if it cannot be read.
 pub fn read_file(root: &Path, name: &str) -> Option<String> {
     let bytes = files::beginning(root, &root.join(name), FILE_MAX).ok()?;
     Some(String::from_utf8_lossy(&bytes).into_owned())
@@ -98,7 +100,7 @@ fn name_server(word: &str) -> Option<SocketAddr> {
 }
 
 pub const DNS_PORT: u16 = 53;
-/// Bytes of a resolver file; large block lists in hosts files are of this size.
+/// Bytes of a resolver file that are shown.
 const FILE_MAX: u64 = 1 << 20;
 /// glibc's limit (resolv.conf(5)).
 const NDOTS_MAX: usize = 15;

@@ -54,7 +54,7 @@ use local::of_shortage;
 use reply::{of_reply, with_reply};
 use service::{far_end, odd_greeting, of_greeting, of_tunnel, of_upgrade};
 use std::net::{IpAddr, SocketAddr};
-use tcp::of_attempt;
+use tcp::{is_off, of_attempt};
 use tls::of_handshake;
 
 /// The answer for one target.
@@ -79,8 +79,9 @@ pub fn infer(probe: &Probe, target: &Target, policy: Policy) -> Verdict {
     let paths: Vec<(&Path, Finding)> =
         probe.paths.iter().map(|p| (p, of_path(p, target, probe.started, policy))).collect();
     let each = paths.iter().map(|(p, f)| (p.attempt.addr, f.keyword)).collect();
-    let (good, bad): (Vec<_>, Vec<_>) =
+    let (good, mut bad): (Vec<_>, Vec<_>) =
         paths.into_iter().partition(|(_, f)| f.keyword == Keyword::Ok);
+    let untried = untried(&good, &mut bad);
     let mut finding = match (good.is_empty(), bad.is_empty()) {
         (true, true) => of_names(probe, target),
         (false, true) => merge(good),
@@ -88,6 +89,7 @@ pub fn infer(probe: &Probe, target: &Target, policy: Policy) -> Verdict {
         (false, false) => partial(good, bad),
     };
     finding = weighed(finding, target);
+    finding.why.extend(untried.iter().map(|ip| Note::new("why.noipv6").with("ip", ip)));
     finding.why.extend(disagreements(&probe.lookup));
     if probe.lookup.addrs.iter().any(IpAddr::is_unspecified) {
         finding.why.push(Note::new("why.unspecified"));
@@ -129,6 +131,16 @@ pub fn infer(probe: &Probe, target: &Target, policy: Policy) -> Verdict {
     }
     finding.args = args;
     Verdict { found: finding, exit, paths: each }
+}
+
+/// Takes away the addresses that no program of this box tries, since it has no IPv6: they are no
+/// part of an answer, unless they are all there is.
+fn untried(good: &[(&Path, Finding)], bad: &mut Vec<(&Path, Finding)>) -> Vec<IpAddr> {
+    let off = |(path, _): &(&Path, Finding)| is_off(&path.attempt.outcome);
+    if good.is_empty() && bad.iter().all(off) {
+        return Vec::new();
+    }
+    bad.extract_if(.., |path| off(path)).map(|(path, _)| path.attempt.addr.ip()).collect()
 }
 
 /// `{target}` and `{bare}`: what to type for the same check, and for the place alone.

@@ -37,6 +37,10 @@ pub(super) fn of_attempt(attempt: &Attempt) -> Option<Finding> {
             let hop = hop.unwrap_or(ip);
             finding.arg("by", hop).why(Note::new("why.arp").with("ip", hop).with("ms", ms))
         }
+        outcome if is_off(outcome) => {
+            let finding = Finding::new(Keyword::TcpNoRoute).why(said(libc::EAFNOSUPPORT));
+            Finding { variant: "off", ..finding.arg("ip", ip) }
+        }
         Outcome::NoRoute(errno) => Finding::new(Keyword::TcpNoRoute)
             .why(Note::new("why.noroute").with("ip", ip))
             .why(said(*errno)),
@@ -53,6 +57,11 @@ pub(super) fn of_attempt(attempt: &Attempt) -> Option<Finding> {
             Finding::new(Keyword::TcpUnreachable).arg("detail", os_error(*errno)).why(said(*errno))
         }
     })
+}
+
+/// The box has no IPv6 at all, so that nobody who uses it misses an address of that kind.
+pub(super) fn is_off(outcome: &connect::Outcome) -> bool {
+    *outcome == connect::Outcome::NoRoute(libc::EAFNOSUPPORT)
 }
 
 /// An ICMP error in reply to the SYN: a firewall that says no, or a router without a way.

@@ -2,7 +2,9 @@
 //! it lacked. No end is without a word.
 
 use crate::support::net::{Setup, World};
-use crate::support::run::{Outcome, Run, emulated, emulation_cannot, test_name};
+use crate::support::run::{Outcome, Run, binary, emulated, emulation_cannot, skip, test_name};
+use crate::support::servers::is_root;
+use crate::support::sys::elf_segment;
 use crate::support::zoo;
 use std::time::Duration;
 
@@ -137,4 +139,185 @@ fn one_line(outcome: &Outcome, words: &[&str]) {
     for word in words.iter().chain(&["reach: "]) {
         assert!(last.contains(word), "no {word:?} in {last:?}");
     }
+}
+
+/// The selftest below this command, and how it must end.
+#[track_caller]
+fn selftest(script: &str) -> Outcome {
+    let outcome = Run::shell(script).run();
+    outcome.status(0).says("13 of 13 verdicts are as expected").silent_on_stderr();
+    outcome
+}
+
+/// A folder that everybody may enter, with the program in it.
+const COPY: &str = "d=$(mktemp -d); trap 'rm -rf $d' EXIT; chmod 755 $d; cp $REACH $d/reach;";
+
+#[test]
+fn the_selftest_passes_with_little_of_everything() {
+    let limits = [
+        "--nofile=12",
+        "--nofile=16",
+        "--data=$((8 << 20))",
+        "--stack=$((256 << 10))",
+        "--stack=unlimited",
+        "--as=$((64 << 20))",
+        "--core=0 --fsize=0 --memlock=0 --sigpending=0 --msgqueue=0 --rttime=1000000",
+    ];
+    for limit in limits.iter().filter(|_| has_own_calls()) {
+        selftest(&format!("prlimit {limit} $REACH selftest"));
+    }
+}
+
+#[test]
+fn the_selftest_passes_for_a_user_with_nothing_and_five_processes() {
+    if !is_root() {
+        return skip(&test_name(), "only root may become somebody else");
+    }
+    if has_own_calls() {
+        let user = 1_000_000 + std::process::id();
+        let user = format!("setpriv --reuid={user} --regid=65534 --clear-groups");
+        let bare = "--bounding-set=-all --inh-caps=-all --no-new-privs";
+        selftest(&format!("{COPY} prlimit --nproc=5 {user} {bare} $d/reach selftest"));
+        let nobody = "setpriv --reuid=65534 --regid=65534 --clear-groups";
+        selftest(&format!("{COPY} cd /; env -i {nobody} {bare} $d/reach selftest"));
+    }
+}
+
+#[test]
+fn the_selftest_needs_no_files_at_all() {
+    if binary_is_dynamic() {
+        return skip(&test_name(), "the file that is tested needs the libraries of this box");
+    }
+    if has_own_calls() {
+        let inside = "unshare --user --map-root-user --mount chroot $d /reach";
+        let outcome = selftest(&format!("{COPY} {inside} selftest <&-"));
+        outcome.says("tcp.refused");
+        let closed = Run::shell(&format!("{COPY} {inside} 127.0.0.1:1")).run();
+        closed.status(20).verdict("tcp.refused").silent_on_stderr();
+        let watch = Run::shell(&format!("{COPY} {inside} watch --once")).run();
+        watch.complains("/proc/").harmless();
+        assert!(watch.status == 2 || watch.status == 70, "{watch}");
+        let name = Run::shell(&format!("{COPY} {inside} --timeout 300ms name.test:1")).run();
+        name.says("dns.").harmless().within(Duration::from_secs(3));
+    }
+}
+
+#[test]
+fn nothing_is_written_so_a_root_that_is_read_only_will_do() {
+    let Some(world) = Setup::new().script("mount -o remount,bind,ro /").start() else { return };
+    let outcome = Run::new(["selftest"]).within(&world).run();
+    outcome.status(0).silent_on_stderr();
+    let pem = Run::new(["127.0.0.1:1", "--pem", "/reach.pem"]).within(&world).run();
+    pem.status(20);
+}
+
+#[test]
+fn the_selftest_says_that_loopback_is_down_and_uses_the_loopback_that_is_there() {
+    let Some(down) = Setup::new().script("ip link set lo down").start() else { return };
+    for (lang, said) in [("en", "loopback is down"), ("ja", "ループバックが停止")] {
+        let outcome = Run::new(["selftest", "--lang", lang]).within(&down).run();
+        outcome.status(70).complains(said).complains("ip link set lo up");
+    }
+    let Some(only6) = World::new("ip addr del 127.0.0.1/8 dev lo") else { return };
+    let outcome = Run::new(["selftest"]).within(&only6).run();
+    outcome.status(0).says("reach [::1]:").says("13 of 13").says_not("127.0.0.1");
+    let Some(only4) = World::new("ip addr del ::1/128 dev lo") else { return };
+    Run::new(["selftest"]).within(&only4).run().status(0).says("13 of 13");
+    if has_own_calls() {
+        Run::new(["selftest"]).without_ipv6().run().status(0).says("13 of 13");
+    }
+}
+
+#[test]
+fn ipv6_that_is_off_is_said_and_is_no_fault_of_a_name() {
+    let both = "127.0.0.1 both.test\n::1 both.test six.test\n";
+    let Some(world) = Setup::new().etc("hosts", both).start().filter(|_| has_own_calls()) else {
+        return;
+    };
+    let listener = world.tcp("", "127.0.0.1:0");
+    let port = listener.local_addr().unwrap().port();
+    let _server = zoo::mute().serve_on(listener).may_be_unvisited();
+    let run = |host: &str, options: &[&str]| {
+        let place = format!("{host}:{port}");
+        Run::new([&place]).args(options).without_ipv6().within(&world).run()
+    };
+    for host in ["[::1]", "six.test"] {
+        let outcome = run(host, &[]);
+        outcome.status(22).verdict("tcp.noroute").says("IPv6 is off here").says("ipv6.disable=1");
+        run(host, &["--lang", "ja"]).status(22).says("IPv6 が無効");
+    }
+    run("both.test", &[]).status(0).verdict("ok").says("IPv6 is off here, so ::1 was not tried");
+    run("both.test", &["--lang", "ja"]).status(0).says("::1 は試していない");
+    run("both.test", &["--strict"]).status(0);
+    let verdict = &run("both.test", &["--json"]).object()["verdict"];
+    assert_eq!(verdict["keyword"], "ok");
+    assert!(verdict["why"].as_array().unwrap().iter().any(|why| why["code"] == "why.noipv6"));
+    // What is really wrong is told beside it.
+    let Some(other) = Setup::new().etc("hosts", both).start() else { return };
+    let refused = Run::new(["both.test:1"]).without_ipv6().within(&other).run();
+    refused.status(20).verdict("tcp.refused").says("IPv6 is off here");
+}
+
+#[test]
+fn a_resolver_file_of_any_kind_and_length_is_read_to_its_end() {
+    let filler = "# nothing that anybody asks for, and much of it\n".repeat(70_000);
+    let binary: String =
+        (0..300_000_u32).map(|n| char::from((n.wrapping_mul(37) >> 3) as u8)).collect();
+    let long = format!("{}\n", "x".repeat(3 << 20));
+    for before in ["", "\n\n", &filler, &binary, &long] {
+        let hosts = format!("{before}\n127.0.0.1 last.test");
+        let resolv = format!("{before}\nnameserver 127.0.0.1\nsearch last.suffix.test");
+        let setup = Setup::new().etc("hosts", &hosts).etc("resolv.conf", &resolv);
+        let Some(world) = setup.start() else { return };
+        let run = |place: &str| Run::new([place, "--timeout", "1s"]).within(&world).run();
+        run("last.test:1").status(20).verdict("tcp.refused").within(Duration::from_secs(2));
+        run("missing:1").status(10).says("missing.last.suffix.test").harmless();
+    }
+    let setup = Setup::new().etc("resolv.conf", "").without_etc("hosts");
+    let Some(world) = setup.start() else { return };
+    Run::new(["name.test:1"]).within(&world).run().status(10).verdict("dns.noserver");
+}
+
+#[test]
+fn a_locale_that_makes_no_sense_is_english() {
+    let long = "x".repeat(100_000);
+    for locale in
+        ["", "\u{fffd}", "../../etc/passwd", "ja\n", "%s%n", "jA_", long.as_str(), "ja\u{1b}[2J"]
+    {
+        let outcome = Run::new(["127.0.0.1:1"]).env("LC_ALL", locale).env("LANG", locale).run();
+        outcome.status(20).verdict("tcp.refused").silent_on_stderr().harmless();
+    }
+}
+
+#[test]
+fn a_clock_that_is_wrong_by_decades_is_said_and_breaks_nothing() {
+    if !binary_is_dynamic() {
+        return skip(&test_name(), "faketime moves the clock of a dynamic program only");
+    }
+    for (date, keyword) in
+        [("1970-01-01 00:00:01", "cert.clock"), ("2100-01-01 00:00:00", "cert.expired")]
+    {
+        let outcome = selftest(&format!("faketime -f '@{date}' $REACH selftest"));
+        outcome.says(&format!("\n      {keyword}  "));
+        Run::shell(&format!("faketime -f '@{date}' $REACH 127.0.0.1:1 --json")).run().status(20);
+    }
+}
+
+#[test]
+fn processors_without_aes_and_avx_will_do() {
+    let machine = std::env::consts::ARCH;
+    let emulator = format!("qemu-{machine}-static");
+    let model = if machine == "x86_64" { "qemu64" } else { "cortex-a53" };
+    if emulated() || Run::shell(&format!("command -v {emulator}")).run().status != 0 {
+        return skip(&test_name(), "no emulator for this machine");
+    }
+    let run = format!("{emulator} -L / -cpu {model} $REACH selftest");
+    let outcome = Run::shell(&run).run();
+    outcome.status(0).says("13 of 13 verdicts are as expected");
+}
+
+/// Whether the file names an interpreter (PT_INTERP).
+fn binary_is_dynamic() -> bool {
+    let elf = std::fs::read(binary().pop().unwrap()).unwrap();
+    elf_segment(&elf, 3).is_some()
 }

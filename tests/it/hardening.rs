@@ -1,6 +1,7 @@
 //! What the file that is tested is protected by.
 
 use crate::support::run::{Run, binary, emulated, emulation_cannot, test_name};
+use crate::support::sys::elf_segment;
 use std::fs;
 
 /// The mappings of the program's own file, as /proc/PID/maps has them: from, to, rights.
@@ -16,15 +17,6 @@ fn mappings(pid: u32, file: &str) -> Vec<(u64, u64, String)> {
     own.map(parse).collect()
 }
 
-/// Where a segment of this type is in memory, from where the file is (elf(5)): PT_LOAD is 1.
-fn segment(elf: &[u8], kind: u32) -> Option<(u64, u64)> {
-    let word = |at: usize| u64::from_le_bytes(elf[at..at + 8].try_into().unwrap());
-    let half = |at: usize| u16::from_le_bytes(elf[at..at + 2].try_into().unwrap());
-    let heads = (0..usize::from(half(56))).map(|n| word(32) as usize + 56 * n);
-    let mut of_kind = heads.filter(|at| elf[*at..*at + 4] == kind.to_le_bytes());
-    of_kind.next().map(|at| (word(at + 16), word(at + 40)))
-}
-
 #[test]
 fn what_only_the_start_had_to_write_is_read_only() {
     if emulated() {
@@ -35,8 +27,8 @@ fn what_only_the_start_had_to_write_is_read_only() {
     let running = Run::new(["listen", "127.0.0.1:0"]).start();
     running.says_soon("listening on");
     let maps = mappings(running.pid(), file.to_str().unwrap());
-    let base = maps[0].0 - segment(&elf, 1).unwrap().0;
-    let (start, size) = segment(&elf, 0x6474_e552).expect("the file has no PT_GNU_RELRO");
+    let base = maps[0].0 - elf_segment(&elf, 1).unwrap().0;
+    let (start, size) = elf_segment(&elf, 0x6474_e552).expect("the file has no PT_GNU_RELRO");
     assert!(size > 0x4000, "{size:#x} bytes are read-only after the start");
     // Whole pages: the last one may hold what is written, too.
     let inside =

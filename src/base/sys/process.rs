@@ -12,14 +12,14 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::thread;
+use std::thread::{self, JoinHandle};
 
 use crate::base::sys::{checked, errno};
 
 /// Does some work in a thread of its own, with so many bytes of stack. `Err`: this box has no
 /// thread left. Boxed, since the file would hold what starts a thread for each kind of work.
-pub fn in_background(stack: usize, work: Box<dyn FnOnce() + Send>) -> io::Result<()> {
-    thread::Builder::new().stack_size(stack).spawn(work).map(drop)
+pub fn in_background(stack: usize, work: Box<dyn FnOnce() + Send>) -> io::Result<JoinHandle<()>> {
+    thread::Builder::new().stack_size(stack).spawn(work)
 }
 
 /// What a mutex guards. With panic=abort nobody leaves it half done.

@@ -57,6 +57,15 @@ pub fn in_sandbox(command: &mut Command, calls: Vec<Forbidden>) {
     unsafe { command.pre_exec(enter) };
 }
 
+/// Where a segment of this type is in memory, from where the file is (elf(5)): PT_LOAD is 1.
+pub fn elf_segment(elf: &[u8], kind: u32) -> Option<(u64, u64)> {
+    let word = |at: usize| u64::from_le_bytes(elf[at..at + 8].try_into().unwrap());
+    let half = |at: usize| u16::from_le_bytes(elf[at..at + 2].try_into().unwrap());
+    let heads = (0..usize::from(half(56))).map(|n| word(32) as usize + 56 * n);
+    let mut of_kind = heads.filter(|at| elf[*at..*at + 4] == kind.to_le_bytes());
+    of_kind.next().map(|at| (word(at + 16), word(at + 40)))
+}
+
 /// Has a function called when the process ends by itself.
 pub fn at_exit(last: extern "C" fn()) {
     // SAFETY: a plain function that lives as long as the program.
