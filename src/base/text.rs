@@ -151,14 +151,24 @@ impl Note {
 
     /// The sentence. A value is never searched for placeholders of its own.
     pub fn render(&self, lang: Lang) -> String {
-        self.fill(&message(lang, &self.key).unwrap_or_else(|| self.key.clone()), lang)
+        self.lines(lang).join(" | ")
     }
 
     /// The parts between the bars of a message, such as actions; a bar in a value, which may
-    /// come from a peer, begins no part.
+    /// come from a peer, begins no part. An action that adds options and thereby comes to what was
+    /// `typed` is none.
     pub fn lines(&self, lang: Lang) -> Vec<String> {
         let text = message(lang, &self.key).unwrap_or_else(|| self.key.clone());
-        text.split(" | ").map(|part| self.fill(part, lang)).collect()
+        let typed = self.args.iter().find(|(name, _)| *name == TYPED);
+        let part = |part: &str| {
+            let line = self.fill(part, lang);
+            let same = typed.filter(|_| part.contains("} -")).is_some_and(|(_, typed)| {
+                let command = line.split_once(REACH).map_or("", |(_, command)| command);
+                sorted(command) == sorted(typed)
+            });
+            (!same).then_some(line)
+        };
+        text.split(" | ").filter_map(part).collect()
     }
 
     fn fill(&self, mut rest: &str, lang: Lang) -> String {
@@ -177,6 +187,17 @@ impl Note {
         out
     }
 }
+
+/// The words of a command: options have no order.
+fn sorted(command: &str) -> Vec<&str> {
+    let mut words: Vec<&str> = command.split(' ').collect();
+    words.sort_unstable();
+    words
+}
+
+/// The value that is the command line of this check, and what stands before one in a text.
+pub const TYPED: &str = "typed";
+const REACH: &str = "reach ";
 
 /// What stands for a value that there is none of.
 fn word(lang: Lang, name: &str) -> String {

@@ -27,6 +27,8 @@ pub enum About {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Given {
     pub about: About,
+    /// Its first name in `KEPT`.
+    option: &'static str,
     /// As a shell takes it.
     pub words: String,
 }
@@ -37,13 +39,49 @@ impl Given {
     pub fn new(name: &str, words: String) -> Option<Self> {
         let bare = |name: &'static str| name.trim_start_matches('-');
         let known = KEPT.iter().find(|(option, _)| bare(option) == name.trim_start_matches('-'));
-        known.map(|(_, about)| Self { about: *about, words })
+        known.map(|(option, about)| Self { about: *about, option, words })
     }
 }
+
+impl Given {
+    /// Whether both say the same, as options, in other words.
+    fn replaces(&self, before: &Self) -> bool {
+        let typed = |given: &Self| given.words.starts_with('-');
+        self.option == before.option && typed(self) && typed(before) && self.option != "--dns"
+    }
+
+    /// Whether this cannot be typed beside an option that an advice adds, or says the same.
+    fn is_in_the_way_of(&self, added: &str) -> bool {
+        let known = KEPT.iter().find(|(option, _)| *option == added).map(|(_, about)| *about);
+        let about = match added {
+            "--pem" => About::TlsDetail,
+            "--http" => About::Question,
+            _ => known.unwrap_or(About::Way),
+        };
+        let off = matches!(self.option, "--no-tls" | "-z") || self.words == "tls=no";
+        let single = !matches!(about, About::Way | About::TlsDetail | About::Question);
+        match added {
+            _ if added == self.option || single && about == self.about => true,
+            "--no-tls" => OF_TLS.contains(&self.about),
+            "--http" | "--send" if matches!(self.option, "--send" | "--http") => true,
+            _ if OF_TLS.contains(&about) => off,
+            _ => about == About::Question && self.option == "-z",
+        }
+    }
+}
+
+/// What only TLS needs.
+pub const OF_TLS: &[About] =
+    &[About::Tls, About::Name, About::Roots, About::ClientCertificate, About::TlsDetail];
 
 /// The target as it is typed to check it again on the same way: all that was given, but no
 /// login, and nothing that the advice replaces. With another mode of TLS the scheme goes too.
 pub fn again(target: &Target, without: &[About]) -> String {
+    again_with(target, without, &[])
+}
+
+/// The same where the advice adds options of its own: what says the same or the contrary goes.
+pub fn again_with(target: &Target, without: &[About], added: &[&str]) -> String {
     let bare = without.contains(&About::Tls);
     let place = match (&target.path, target.service.filter(|_| !bare)) {
         (Some(_), _) if bare || target.tls == TlsMode::Never => url("http", target),
@@ -56,16 +94,26 @@ pub fn again(target: &Target, without: &[About]) -> String {
         }
         (None, None) => target.to_string(),
     };
-    place + &options(target, without)
+    place + &options_with(target, without, added)
 }
 
 /// The options alone, each behind a blank.
 pub fn options(target: &Target, without: &[About]) -> String {
-    let proxy = target.proxy.as_ref().filter(|_| !without.contains(&About::Proxy));
+    options_with(target, without, &[])
+}
+
+pub fn options_with(target: &Target, without: &[About], added: &[&str]) -> String {
+    let other = added.contains(&"--proxy") || without.contains(&About::Proxy);
+    let proxy = target.proxy.as_ref().filter(|_| !other);
     let mut words = proxy.map_or(String::new(), |proxy| format!(" --proxy {proxy}"));
-    for given in target.given.iter().filter(|given| !without.contains(&given.about)) {
-        words.push(' ');
-        words += &given.words;
+    for (at, given) in target.given.iter().enumerate() {
+        // Of an option that was given twice, the last counts; and its value may be the other's.
+        let later = target.given.iter().skip(at + 1).any(|next| next.replaces(given));
+        let said = added.iter().any(|option| given.is_in_the_way_of(option));
+        if !(later || said || without.contains(&given.about)) {
+            words.push(' ');
+            words += &given.words;
+        }
     }
     words
 }

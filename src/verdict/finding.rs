@@ -100,6 +100,12 @@ impl Finding {
         Some(own).filter(known).or_else(|| Some(format!("{}{part}", self.keyword)).filter(known))
     }
 
+    /// The text of a part, with its placeholders: the options in it are the same in every language.
+    pub(super) fn template(&self, part: &str) -> String {
+        let key = self.text_key(&format!(".{part}"));
+        key.and_then(|key| text::message(text::Lang::En, &key)).unwrap_or_default()
+    }
+
     /// What the texts have to say about the keyword besides: `guess` or `next`, if any.
     pub fn about(&self, part: &str) -> Option<Note> {
         let key = self.text_key(&format!(".{part}"))?;

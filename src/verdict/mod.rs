@@ -45,7 +45,7 @@ use crate::step::connect;
 use crate::step::record::{Path, Probe};
 use crate::step::resolve;
 use crate::target::proxy::authority;
-use crate::target::retype::{About, again, options};
+use crate::target::retype::{About, OF_TLS, again_with, options};
 use crate::target::{NO_PORT, Target};
 use cert::{handshake_notes, of_certificate};
 use dns::{SLOW, disagreements, of_lookup};
@@ -122,6 +122,7 @@ pub fn infer(probe: &Probe, target: &Target, policy: Policy) -> Verdict {
         ("target", again),
         ("bare", bare),
         ("client", cert::s_client(target)),
+        (text::TYPED, again_with(target, &[], &[])),
     ];
     args.reserve_exact(finding.args.len() + common.len());
     for (name, value) in finding.args.into_iter().chain(common) {
@@ -154,7 +155,10 @@ fn commands(finding: &Finding, target: &Target) -> (String, String) {
         "alpn" | "h2" | "intolerant" => &[About::TlsDetail],
         _ => replaced(finding.keyword),
     };
-    let same = || again(target, if whole { &[] } else { without });
+    let template = finding.template("next");
+    let same =
+        || again_with(target, if whole { &[] } else { without }, &added(&template, "{target}"));
+    let bare = || again_with(target, OF_TLS, &added(&template, "{bare}"));
     match (finding.keyword.family(), &target.proxy) {
         // It is the proxy that has several addresses.
         (Family::Whole, Some(proxy)) if finding.keyword == Keyword::Partial => {
@@ -165,11 +169,15 @@ fn commands(finding: &Finding, target: &Target) -> (String, String) {
         (Family::Reply, _) if finding.keyword == Keyword::ReplyProtocol => {
             (same(), target.to_string() + &options(target, BEHIND_THE_CONNECT))
         }
-        (Family::Whole | Family::Tls | Family::Starttls | Family::Reply, _) => {
-            (same(), again(target, FOR_TLS))
-        }
+        (Family::Whole | Family::Tls | Family::Starttls | Family::Reply, _) => (same(), bare()),
         _ => (same(), String::new()),
     }
+}
+
+/// The options that a text of advice has behind this place.
+fn added<'a>(template: &'a str, place: &str) -> Vec<&'a str> {
+    let behind = template.split(" | ").filter_map(|line| Some(line.split_once(place)?.1));
+    behind.flat_map(|line| line.split(' ')).filter(|word| word.starts_with("-")).collect()
 }
 
 /// What the advice of a keyword says anew, or says for another place: see `retype::again`.
@@ -196,7 +204,7 @@ fn replaced(keyword: Keyword) -> &'static [About] {
 }
 
 /// What only the target needs, and not a proxy on the way; the first of these bear on nothing
-/// before a connection is open, and the first of those are for TLS alone.
+/// before a connection is open.
 const FOR_THE_TARGET: &[About] = &[
     About::Tls,
     About::Name,
@@ -208,7 +216,6 @@ const FOR_THE_TARGET: &[About] = &[
     About::Proxy,
 ];
 const BEHIND_THE_CONNECT: &[About] = FOR_THE_TARGET.split_at(6).0;
-const FOR_TLS: &[About] = BEHIND_THE_CONNECT.split_at(5).0;
 
 /// All addresses are fine: the first one speaks for all, with everybody's notes.
 fn merge(good: Vec<(&Path, Finding)>) -> Finding {

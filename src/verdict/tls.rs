@@ -9,9 +9,8 @@ use crate::step::connect::End;
 use crate::step::hello::{HelloAnswer, Question};
 use crate::step::record::Path;
 use crate::step::tls::{self, ClientAuth, Demand, Handshake};
-use crate::target::retype::again;
+use crate::target::retype::{OF_TLS, again};
 use crate::target::{Target, TlsMode, service, usual_service};
-use crate::verdict::FOR_TLS;
 use crate::verdict::finding::Finding;
 use crate::verdict::keyword::Keyword;
 use crate::verdict::names::{broken, end_name};
@@ -79,7 +78,7 @@ pub(super) fn of_handshake(handshake: &Handshake, path: &Path, target: &Target) 
     if let Some((service, how)) =
         upgrade.filter(|_| plain).and_then(|s| Some((s.name, s.starttls?)))
     {
-        let bare = again(target, FOR_TLS);
+        let bare = again(target, OF_TLS);
         let note = Note::new("next.starttls").with("service", service);
         finding.next.push(note.with("bare", bare).with("seen", how));
     }

@@ -21,11 +21,11 @@ use crate::verdict::{Keyword, Policy, Verdict, infer};
 use std::time::Duration;
 
 /// Records, and what must come of them: the keyword, and notes by the end of their keys.
-struct Seen {
-    keyword: Keyword,
+pub struct Seen {
+    pub keyword: Keyword,
     notes: &'static [&'static str],
-    probe: Probe,
-    target: Target,
+    pub probe: Probe,
+    pub target: Target,
 }
 
 fn seen(keyword: Keyword, notes: &'static [&'static str], typed: &str, path: Path) -> Seen {
@@ -489,7 +489,7 @@ fn of_replies() -> Vec<Seen> {
     ]
 }
 
-fn all() -> Vec<Seen> {
+pub fn all() -> Vec<Seen> {
     let groups: [fn() -> Vec<Seen>; 10] = [
         of_this_box,
         of_names,

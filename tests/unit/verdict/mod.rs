@@ -1,3 +1,4 @@
+mod advice;
 mod alike;
 mod inference;
 mod keyword;
