@@ -248,7 +248,8 @@ impl<'a> Common<'a> {
     /// The words: one of digits behind a word without a port is its port, as with nc.
     fn typed(&self, all: &mut Rows) {
         let mut rest = self.draft.words.iter().map(String::as_str).peekable();
-        while let Some(word) = rest.next().filter(|_| !all.is_full()) {
+        let mut found = Vec::new();
+        while let Some(word) = rest.next() {
             let names = self.draft.dns_only || self.draft.may_ask_port;
             let none = Keys::default;
             let alone = list::rows(word, None, false, none());
@@ -270,7 +271,22 @@ impl<'a> Common<'a> {
                 [] => list::rows(word, None, names, keys),
                 ports => list::rows(word, Some(&ports.join(",")), false, keys),
             });
-            if let Err(note) = rows.and_then(|rows| self.add(rows, all)) {
+            match rows {
+                Ok(rows) => found.push((word, rows)),
+                Err(note) => all.bad.push((format!("{}: ", text::typed(word)), note)),
+            }
+        }
+        let alone = match found.as_slice() {
+            [(_, rows)] if self.draft.lists.is_empty() => {
+                rows.iter().flat_map(Row::targets).nth(1).is_none()
+            }
+            _ => false,
+        };
+        for (word, rows) in found {
+            if all.is_full() {
+                break;
+            }
+            if let Err(note) = self.add(rows, alone, all) {
                 all.bad.push((format!("{}: ", text::typed(word)), note));
             }
         }
@@ -293,16 +309,17 @@ impl<'a> Common<'a> {
             if all.is_full() {
                 break;
             }
-            if let Err(note) = reader.line(line).and_then(|rows| self.add(rows, all)) {
+            if let Err(note) = reader.line(line).and_then(|rows| self.add(rows, false, all)) {
                 all.bad.push((format!("{file}:{}: ", at + 1), note));
             }
         }
     }
 
-    fn add(&self, rows: Vec<Row>, all: &mut Rows) -> Result<(), Note> {
+    /// `alone`: there is no other row.
+    fn add(&self, rows: Vec<Row>, alone: bool, all: &mut Rows) -> Result<(), Note> {
         for row in rows {
             for target in row.targets() {
-                all.targets.push(self.apply(target, &row.keys)?);
+                all.targets.push(self.apply(target, &row.keys, alone)?);
                 all.tags.push(row.keys.tag.clone());
                 if all.is_full() {
                     return Ok(());
@@ -313,7 +330,7 @@ impl<'a> Common<'a> {
     }
 
     /// The options that belong to each target; what its line says goes first.
-    fn apply(&self, mut target: Target, keys: &Keys) -> Result<Target, Note> {
+    fn apply(&self, mut target: Target, keys: &Keys, alone: bool) -> Result<Target, Note> {
         let draft = self.draft;
         let own = keys.timeout.map(|limit| Limits { all: Some(limit), ..Limits::default() });
         target.timeouts = own.unwrap_or(draft.limits).timeouts(draft.usual);
@@ -337,8 +354,9 @@ impl<'a> Common<'a> {
         let upgrade = keys.starttls.or(draft.starttls);
         let upgrade = upgrade.or(target.service.and_then(|s| s.starttls));
         let own = keys.tls.or((keys.starttls.is_some() || keys.sni.is_some()).then_some(true));
-        // A scheme without TLS goes before options that only say how TLS is to be done.
-        let plain = target.service.is_some_and(|s| !s.tls);
+        // A scheme without TLS goes before options that only say how TLS is to be done; and of
+        // several rows each speaks it for a reason of its own.
+        let plain = !alone || target.service.is_some_and(|s| !s.tls);
         let wants = if plain { self.asks_tls } else { self.wants_tls };
         let wanted = own.or(wants.then_some(true)).or(draft.tls);
         match (wanted, upgrade) {

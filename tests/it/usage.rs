@@ -1,9 +1,10 @@
 //! What cannot be meant: one sentence that says what to type instead, exit 2, and no packet sent.
 //! And what is typed by habit, which must work; and the help, which must be complete.
 
+use crate::support::dns;
 use crate::support::pki::{Leaf, Pki};
 use crate::support::run::{Outcome, Run, each, skip, test_name};
-use crate::support::{dns, zoo};
+use crate::support::zoo::{self, Tls};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::TcpListener;
 use std::path::Path;
@@ -395,6 +396,34 @@ fn every_keyword_has_a_sentence_and_a_next_step() {
         .filter(|part| lacks(part))
         .collect();
     assert!(missing.is_empty(), "{missing:?}");
+}
+
+#[test]
+fn of_several_rows_each_speaks_tls_for_a_reason_of_its_own() {
+    let pki = Pki::new();
+    let ca = pki.ca_file();
+    let ca = ca.to_string_lossy();
+    let (ssh, http) = (zoo::ssh().serve(), zoo::http("HTTP/1.1 200 OK\r\n\r\n").serve());
+    let good = zoo::tls(Tls::with(&pki.good(&["localhost", "127.0.0.1"])).build()).serve();
+    let list = format!("{ssh}\n{} tls=yes\nhttp://{}/\n", good.addr(), http.addr());
+    for options in [
+        &["--ca", &*ca][..],
+        &["--ca", &*ca, "--no-verify"],
+        &["--ca", &*ca, "--alpn", "http/1.1"],
+        &["--ca", &*ca, "--tls-version", "1.3"],
+    ] {
+        let outcome = Run::new(["-f", "-", "--json"]).args(options).stdin(&*list).run();
+        let rows = outcome.status(0).json();
+        let modes: Vec<_> = rows.iter().map(|row| row["tls_mode"].as_str().unwrap()).collect();
+        assert_eq!(modes, ["no", "yes", "no"], "{outcome}");
+        let (ssh, good) = (ssh.addr().to_string(), good.addr().to_string());
+        let typed = Run::new([&*ssh, &*good, "tls=yes", "--json"]).args(options).run();
+        assert_eq!(typed.status(0).json()[0]["tls_mode"], "no");
+        // To ask for TLS is another matter; and one row alone is meant by what is given.
+        let all = Run::new([&*ssh, &*good, "--tls", "--json"]).args(options).run();
+        assert_eq!(all.status(1).json()[0]["tls_mode"], "yes");
+        Run::new([&*ssh]).args(options).run().verdict("tls.plaintext");
+    }
 }
 
 #[test]
