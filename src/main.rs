@@ -72,7 +72,8 @@ fn main() -> ExitCode {
     let args: Vec<OsString> = std::env::args_os().skip(1).collect();
     // Where that cannot be done a list of processes shows them, as it does for other programs.
     let _ = sys::overwrite_arguments(secrets::in_argument);
-    let lang = cli::language(&args);
+    let (lang, why) = cli::language(&args);
+    why.iter().for_each(|note| report::remark(note, cli::style(lang, false)));
     sys::last_words(LAST_WORDS.map(|key| Note::new(key).render(lang)));
     match run(args, lang) {
         Ok(status) => ExitCode::from(status),

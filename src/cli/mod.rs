@@ -73,21 +73,32 @@ impl From<io::Error> for Stop {
     }
 }
 
+/// The language, and why it is English where the locale names another one that is ours: its bytes
+/// would not be read as UTF-8, or its terminal has no such letters.
+///
 /// The language of the locale: `LC_ALL`, `LC_MESSAGES`, `LANG`, the first that is set
 /// (POSIX, section 8.2); `--lang` anywhere on the command line overrules it.
-pub fn language(args: &[OsString]) -> Lang {
+pub fn language(args: &[OsString]) -> (Lang, Option<Note>) {
     let named = |v: &OsString| v.to_str().and_then(parse_language);
     let mut typed = args.iter().skip_while(|a| *a != "--lang");
     let joined =
         args.iter().find_map(|a| a.to_str()?.strip_prefix("--lang=").and_then(parse_language));
     if let Some(lang) = joined.or_else(|| typed.nth(1).and_then(named)) {
-        return lang;
+        return (lang, None);
     }
     let locale = ["LC_ALL", "LC_MESSAGES", "LANG"].iter().filter_map(std::env::var_os);
     let first = locale.into_iter().find(|v| !v.is_empty());
-    match first.as_ref().and_then(|v| v.to_str()) {
-        Some(v) if v.starts_with("ja") => Lang::Ja,
-        _ => Lang::En,
+    let first = first.as_ref().and_then(|v| v.to_str()).unwrap_or_default();
+    if !first.starts_with("ja") {
+        return (Lang::En, None);
+    }
+    let utf8 = ["utf-8", "utf8"].iter().any(|name| first.to_ascii_lowercase().contains(name));
+    let console = std::env::var_os("TERM").is_some_and(|term| term == "linux")
+        && (io::stdout().is_terminal() || io::stderr().is_terminal());
+    match (utf8, console) {
+        (true, false) => (Lang::Ja, None),
+        (false, _) => (Lang::En, Some(Note::new("usage.locale").with("typed", text::typed(first)))),
+        (_, true) => (Lang::En, Some(Note::new("usage.console"))),
     }
 }
 

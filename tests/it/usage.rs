@@ -8,6 +8,7 @@ use crate::support::zoo::{self, Tls};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::TcpListener;
 use std::path::Path;
+use std::process::Command;
 
 /// Arguments, separated by blanks (`''` is an empty one, `{}` a server that waits for visitors),
 /// and what the sentence must hold.
@@ -321,8 +322,11 @@ fn the_language_is_taken_from_the_locale_or_anywhere_on_the_command_line() {
     for (env, args, wanted) in [
         (&[][..], &[][..], english),
         (&[("LANG", "ja_JP.UTF-8")], &[], japanese),
-        (&[("LC_MESSAGES", "ja_JP.eucJP")], &[], japanese),
-        (&[("LC_ALL", "ja")], &[], japanese),
+        (&[("LC_MESSAGES", "ja_JP.utf8")], &[], japanese),
+        (&[("LC_MESSAGES", "ja_JP.eucJP")], &[], english),
+        (&[("LC_ALL", "ja_JP.SJIS")], &[], english),
+        (&[("LC_ALL", "ja")], &[], english),
+        (&[("LC_ALL", "ja_JP.eucJP")], &["--lang", "ja"], japanese),
         (&[("LC_ALL", "C"), ("LANG", "ja_JP.UTF-8")], &[], english),
         (&[("LC_ALL", ""), ("LANG", "ja_JP.UTF-8")], &[], japanese),
         (&[("LANG", "de_DE.UTF-8")], &[], english),
@@ -333,6 +337,44 @@ fn the_language_is_taken_from_the_locale_or_anywhere_on_the_command_line() {
         assert!(said.contains(wanted), "{env:?} {args:?}: {said}");
     }
     Run::new(["--lang", "ja", "selftest", "now"]).run().status(2).complains("引数は");
+}
+
+#[test]
+fn a_locale_that_is_not_utf8_gets_english_and_one_line_that_says_why() {
+    let run = |locale: &str, args: &[&str]| {
+        Run::new(["127.0.0.1:1"]).args(args).env("LC_ALL", locale).run()
+    };
+    for locale in ["ja_JP.eucJP", "ja_JP.SJIS", "ja_JP"] {
+        let outcome = run(locale, &[]);
+        outcome.status(20).says("refused the connection").harmless();
+        assert_eq!(
+            outcome.stderr,
+            format!(
+                "reach: in English, since the locale {locale} is not UTF-8; \
+                 for Japanese in UTF-8: --lang ja\n"
+            )
+        );
+        run(locale, &["--lang", "ja"]).says("拒否").silent_on_stderr();
+        run(locale, &["--lang=en"]).says("refused").silent_on_stderr();
+    }
+    run("ja_JP.UTF-8", &[]).says("拒否").silent_on_stderr();
+    run("de_DE.ISO-8859-1", &[]).says("refused").silent_on_stderr();
+}
+
+#[test]
+fn the_console_of_the_kernel_has_no_japanese_letters() {
+    if Command::new("script").arg("--version").output().is_err() {
+        return skip(&test_name(), "no script(1) to make a terminal");
+    }
+    let on = |term: &str| {
+        let reach = "script -qec \"$REACH 127.0.0.1:1\" /dev/null </dev/null";
+        Run::shell(reach).env("LC_ALL", "ja_JP.UTF-8").env("TERM", term).run()
+    };
+    on("linux").says("in English, since this console (TERM=linux)").says("refused the connection");
+    on("xterm").says("拒否").says_not("in English");
+    // What goes into a pipe is read elsewhere.
+    let piped = Run::new(["127.0.0.1:1"]).env("LC_ALL", "ja_JP.UTF-8").env("TERM", "linux").run();
+    piped.says("拒否").silent_on_stderr();
 }
 
 #[test]

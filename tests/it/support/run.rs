@@ -304,6 +304,9 @@ impl Running {
         };
         assert!(status != HUNG, "still running after {:?}, killed\n{outcome}", self.limit);
         outcome.obeys_the_schemas(self.json);
+        // Errors of the system have a name and words, which can be looked up.
+        assert!(!outcome.stdout.contains("(os error"), "{outcome}");
+        assert!(!outcome.stderr.contains("(os error"), "{outcome}");
         outcome
     }
 }
