@@ -62,6 +62,8 @@ pub const NAMES: [&str; 7] = [
 #[derive(Clone)]
 pub struct Case {
     pub number: u64,
+    /// The leaf's, among `Keys`.
+    pub key: usize,
     pub words: Vec<String>,
     pub tags: BTreeSet<&'static str>,
     /// As sent, leaf first.
@@ -244,6 +246,7 @@ impl<'a> Draft<'a> {
         self.say(asked);
         Case {
             number: self.number,
+            key: self.path[0].key,
             words: self.words,
             tags: self.tags,
             chain,

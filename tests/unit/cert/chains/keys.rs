@@ -33,7 +33,8 @@ pub struct Key {
     /// SHA-1 of the key, as key identifiers usually are (RFC 5280 section 4.2.1.2).
     pub id: Vec<u8>,
     pair: Pair,
-    file: PathBuf,
+    /// It, for openssl.
+    pub file: PathBuf,
 }
 
 enum Pair {

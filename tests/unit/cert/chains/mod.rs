@@ -4,6 +4,7 @@
 //! differences named in `differences`. build-scripts/differential runs it with other numbers.
 
 mod changes;
+mod curl;
 mod der;
 mod differences;
 mod draft;
@@ -11,6 +12,7 @@ mod keys;
 mod openssl;
 mod random;
 mod spec;
+mod summary;
 mod table;
 mod told;
 

@@ -15,7 +15,7 @@ use std::sync::atomic::AtomicU64;
 
 /// What judges a chain of `dir` at the moment for which it was made; certtool has no option for
 /// that.
-fn then(command: &str, dir: &Path) -> Command {
+pub fn then(command: &str, dir: &Path) -> Command {
     let mut then = Command::new("faketime");
     then.args(["2027-01-15 08:00:00"]).args(command.split(' '));
     then.current_dir(dir).env("LC_ALL", "C").env("TZ", "UTC");
@@ -36,7 +36,7 @@ fn gnutls(name: &str, dir: &Path) -> Option<String> {
 }
 
 /// Whether it is good for reach, the flaws, and what it remarks.
-fn reach(case: &Case, name: &str, dir: &Path) -> (bool, String, usize) {
+pub fn reach(case: &Case, name: &str, dir: &Path) -> (bool, String, usize) {
     let (mut good, mut flaws, mut remarks) = (false, "malformed".to_owned(), 0);
     let chain: Vec<_> = case.chain.iter().map(|der| parse(der)).collect();
     let trust = Trust::load(Some(&dir.join("roots.pem")), Path::new("/"));
