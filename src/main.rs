@@ -48,7 +48,7 @@ use std::time::Duration;
 use step::connect::{self, Wire};
 use step::record::{Opened, Options, Path, Probe, Step, Watch};
 use step::reply::{self, End, Protocol, Reply};
-use step::second::{Again, Inquiry, has_wrong_name};
+use step::second::{Again, Inquiry, has_wrong_name, shadowed};
 use step::tls::{self, Handshake, Sealed};
 use step::{greet, hello, mysql, places, starttls, tunnel};
 use target::{NO_PORT, Target, TlsMode};
@@ -166,6 +166,7 @@ fn walk_all(target: &Target, options: &Options, watch: Watch<'_>) -> Probe {
         Walk { addr: *addr, several, beyond, target, options, watch, until }.steps()
     };
     probe.paths = side_by_side(&addrs, &walk);
+    probe.shadowed = shadowed(&probe, target, options);
     probe.elapsed = clock.elapsed();
     probe
 }
@@ -219,7 +220,7 @@ fn find(
         addrs.clear();
     }
     let (paths, elapsed) = (Vec::new(), clock.elapsed());
-    (Probe { started, lookup, beyond, paths, elapsed }, addrs, known.flatten())
+    (Probe { started, lookup, beyond, shadowed: None, paths, elapsed }, addrs, known.flatten())
 }
 
 /// The way to one address, with all that its steps need to know.

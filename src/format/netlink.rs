@@ -39,6 +39,8 @@ pub struct Route {
     pub via: Option<IpAddr>,
     pub link: u32,
     pub metric: u32,
+    /// The address of this box that packets get.
+    pub source: Option<IpAddr>,
 }
 
 pub struct Neighbour {
@@ -179,28 +181,21 @@ fn address_of(message: &[u8]) -> Option<Address> {
     Some(Address { link: word(message, 4)?, ip: local.or(far)?, prefix, flags })
 }
 
+/// The answer to a question for one route: it, or the errno of the refusal.
+pub fn way(message: &[u8]) -> Result<Route, i32> {
+    let body = message.get(HEADER..).unwrap_or_default();
+    match half(message, 4) {
+        Some(libc::RTM_NEWROUTE) => route_of(body).map(|(route, _)| route).ok_or(0),
+        // struct nlmsgerr begins with the negative errno.
+        _ => Err(word(body, 0).map_or(0, |errno| (errno as i32).saturating_neg())),
+    }
+}
+
 /// A route of the main table; each of its next hops is one.
 fn routes_of(message: &[u8]) -> Vec<Route> {
-    let (Some(&[_, prefix, _, _, table, _, _, kind]), mut several) =
-        (message.first_chunk::<8>(), Vec::new())
-    else {
-        return Vec::new();
-    };
-    let mut route =
-        Route { to: None, prefix, kind, table: table.into(), via: None, link: 0, metric: 0 };
-    for (kind, value) in attributes(message, 12) {
-        match kind {
-            libc::RTA_MULTIPATH => several = hops(value),
-            libc::RTA_TABLE => route.table = word(value, 0).unwrap_or_default(),
-            libc::RTA_DST => route.to = address(value),
-            libc::RTA_PRIORITY => route.metric = word(value, 0).unwrap_or_default(),
-            libc::RTA_GATEWAY => route.via = address(value),
-            libc::RTA_OIF => route.link = word(value, 0).unwrap_or_default(),
-            _ => {}
-        }
-    }
-    let usable = matches!(kind, UNICAST | 6..=9);
-    if route.table != u32::from(libc::RT_TABLE_MAIN) || !usable {
+    let Some((route, several)) = route_of(message) else { return Vec::new() };
+    let usable = matches!(route.kind, UNICAST | 6..=9);
+    if route.table != TABLE_MAIN || !usable {
         return Vec::new();
     }
     if several.is_empty() {
@@ -209,8 +204,40 @@ fn routes_of(message: &[u8]) -> Vec<Route> {
     several.into_iter().map(|(via, link)| Route { via, link, ..route.clone() }).collect()
 }
 
+/// A route, and its next hops where it has several.
+fn route_of(message: &[u8]) -> Option<(Route, Vec<Hop>)> {
+    let &[_, prefix, _, _, table, _, _, kind] = message.first_chunk::<8>()?;
+    let mut several = Vec::new();
+    let mut route = Route {
+        to: None,
+        prefix,
+        kind,
+        table: table.into(),
+        via: None,
+        link: 0,
+        metric: 0,
+        source: None,
+    };
+    for (kind, value) in attributes(message, ROUTE_HEADER) {
+        match kind {
+            libc::RTA_MULTIPATH => several = hops(value),
+            libc::RTA_TABLE => route.table = word(value, 0).unwrap_or_default(),
+            libc::RTA_DST => route.to = address(value),
+            libc::RTA_PRIORITY => route.metric = word(value, 0).unwrap_or_default(),
+            libc::RTA_GATEWAY => route.via = address(value),
+            libc::RTA_OIF => route.link = word(value, 0).unwrap_or_default(),
+            libc::RTA_PREFSRC => route.source = address(value),
+            _ => {}
+        }
+    }
+    Some((route, several))
+}
+
+/// A router, and the interface towards it.
+type Hop = (Option<IpAddr>, u32);
+
 /// struct rtnexthop: a length, flags, a weight, the interface, attributes.
-fn hops(mut bytes: &[u8]) -> Vec<(Option<IpAddr>, u32)> {
+fn hops(mut bytes: &[u8]) -> Vec<Hop> {
     let mut hops = Vec::new();
     while let (Some(length), Some(link)) = (half(bytes, 0), word(bytes, 4)) {
         let Some(hop) = bytes.get(..usize::from(length)).filter(|hop| hop.len() >= 8) else {
@@ -258,6 +285,8 @@ pub fn address(bytes: &[u8]) -> Option<IpAddr> {
 
 /// Bytes of struct nlmsghdr.
 pub const HEADER: usize = 16;
+/// Bytes of struct rtmsg, and of struct ndmsg.
+pub const ROUTE_HEADER: usize = 12;
 
 /// include/uapi/linux/if_addr.h
 const IFA_FLAGS: u16 = 8;

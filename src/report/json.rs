@@ -239,6 +239,7 @@ fn json_attempt(attempt: &Attempt) -> String {
         Outcome::ToItself => ("toitself", None, None),
         Outcome::NoRoute(e) => ("noroute", None, Some(*e)),
         Outcome::Blocked { errno, icmp } => ("blocked", icmp.as_ref(), Some(*errno)),
+        Outcome::NoZone(_) => ("local", None, Some(libc::EINVAL)),
         Outcome::Local(fault) => ("local", None, Some(fault.errno)),
         Outcome::Failed(e) => ("failed", None, Some(*e)),
     };

@@ -194,6 +194,7 @@ fn attempt_row(attempt: &Attempt, style: Style) -> String {
             Some(Note::new("row.noneighbour").with("ip", hop))
         }
         Outcome::NoRoute(libc::EAFNOSUPPORT) => Some(Note::new("row.noipv6")),
+        Outcome::NoZone(_) => Some(Note::new("row.nozone")),
         Outcome::NoRoute(_) => Some(Note::new("row.noroute")),
         Outcome::Reset => Some(Note::new("row.synreset")),
         Outcome::ToItself => Some(Note::new("why.toitself")),

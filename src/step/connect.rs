@@ -40,9 +40,11 @@ pub enum Outcome {
     /// The next hop, on this box's own link, answered no ARP or neighbour solicitation; or the
     /// link took no packet. The SYN is still here. The next hop, where it is not the peer.
     NoNeighbour(Option<IpAddr>),
+    /// A link-local address, and no word on which of these interfaces it is.
+    NoZone(Vec<String>),
     /// This box has no route, or no source address for one.
     NoRoute(i32),
-    /// This box forbids it: a prohibit or blackhole route, a policy, its own firewall's ICMP.
+    /// This box forbids it: a prohibit or blackhole route, its own firewall's ICMP.
     Blocked {
         errno: i32,
         icmp: Option<Icmp>,
@@ -389,9 +391,12 @@ fn not_sent(addr: SocketAddr, fault: Fault) -> Outcome {
     };
     match errno {
         libc::ENETUNREACH | libc::EHOSTUNREACH => Outcome::NoRoute(errno),
-        libc::EACCES | libc::EPERM => Outcome::Blocked { errno, icmp: None },
-        // A blackhole route; but a link-local address without its interface says the same.
-        libc::EINVAL if !lacks_scope(addr) => Outcome::Blocked { errno, icmp: None },
+        // A prohibit route. What else forbids the call is no matter of the network: seccomp, a
+        // security module, a program of BPF. Netfilter is not heard by connect().
+        libc::EACCES if tables::refuses(addr.ip()) => Outcome::Blocked { errno, icmp: None },
+        libc::EINVAL if lacks_scope(addr) => Outcome::NoZone(tables::zones()),
+        // A blackhole route.
+        libc::EINVAL => Outcome::Blocked { errno, icmp: None },
         // Every port is taken, or (IPv6) no address of this box can be the source. UDP has
         // ports of its own, and sends nothing when it connects.
         libc::EADDRNOTAVAIL if !has_source(addr) => Outcome::NoRoute(errno),

@@ -95,6 +95,8 @@ pub struct Probe {
     pub lookup: Lookup,
     /// Of the target behind a proxy that wants an address.
     pub beyond: Option<Lookup>,
+    /// What DNS says, where the hosts file led nowhere.
+    pub shadowed: Option<Lookup>,
     /// One for each address, in the order of the lookup.
     pub paths: Vec<Path>,
     pub elapsed: Duration,

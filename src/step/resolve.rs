@@ -18,6 +18,7 @@ use std::time::Duration;
 
 pub use crate::format::dns::{Failure, Kind};
 pub use crate::step::ask::Answer;
+pub use crate::step::resolver::{Odd, OddKind};
 
 /// What became of a host name.
 #[derive(Clone)]
@@ -35,6 +36,10 @@ pub struct Lookup {
     pub listed: bool,
     /// resolv.conf names no server, so the one was asked that libc asks then.
     pub assumed: bool,
+    /// What libc makes of this box's files otherwise than they look.
+    pub odd: Vec<Odd>,
+    /// This box's programs have musl, which has rules of its own for search suffixes.
+    pub musl: bool,
     /// Every question: names in the order tried, servers as configured, A before AAAA.
     pub answers: Vec<Answer>,
     pub elapsed: Duration,
@@ -115,6 +120,8 @@ impl Lookup {
             server: None,
             listed: false,
             assumed: false,
+            odd: Vec::new(),
+            musl: false,
             answers: Vec::new(),
             elapsed: Duration::ZERO,
             outcome: if none { Outcome::Failed(Failure::NoData) } else { Outcome::Found },
@@ -196,11 +203,17 @@ fn without_asking(host: &str, family: Family, config: &Config) -> Option<Lookup>
     Some(known(Source::Localhost, loopback))
 }
 
+/// What DNS says of a name, whatever the hosts file has for it.
+pub fn beside_hosts(host: &str, family: Family, config: &Config, deadline: Deadline) -> Lookup {
+    ask_dns(host, family, config, deadline)
+}
+
 /// Tries the names that the search list makes, until one has an address.
 fn ask_dns(host: &str, family: Family, config: &Config, deadline: Deadline) -> Lookup {
     let mut lookup = Lookup::known(host, Source::Dns, Vec::new());
     let settings = config.settings();
     (lookup.listed, lookup.assumed) = (!settings.given, settings.assumed);
+    (lookup.odd, lookup.musl) = (settings.odd.clone(), settings.musl);
     let (mut latest, mut of_plain) = (Failure::Malformed, None);
     for name in &settings.candidates(host) {
         let Some((answers, first)) = ask_all(name, family.kinds(), &settings.servers, deadline)

@@ -4,9 +4,10 @@
 use crate::base::deadline::Deadline;
 use crate::base::parallel::side_by_side;
 use crate::cert::flaw::Flaw;
-use crate::step::connect::{End, Wire};
+use crate::step::connect::{End, Outcome, Wire};
 use crate::step::hello::{self, HelloAnswer, Question};
-use crate::step::record::{Options, Path};
+use crate::step::record::{Options, Path, Probe};
+use crate::step::resolve::{self, Lookup, Source};
 use crate::step::tls::{self, Handshake};
 use crate::target::{Host, Target};
 use std::time::Duration;
@@ -253,6 +254,22 @@ pub fn count(answers: &[HelloAnswer], question: Question) -> Count {
         count.unheard += usize::from(answer.outcome == hello::Outcome::NoConnection);
     }
     count
+}
+
+/// What DNS says of a name whose line in the hosts file led nowhere, or to somebody else's
+/// certificate.
+pub fn shadowed(probe: &Probe, target: &Target, options: &Options) -> Option<Lookup> {
+    let astray = |path: &Path| {
+        path.attempt.outcome != Outcome::Connected
+            || path.handshake.as_deref().is_some_and(has_wrong_name)
+    };
+    let by_file = probe.lookup.source == Source::Hosts && options.extra && !options.is_over();
+    let Host::Name(name) = target.dialled().0 else { return None };
+    let by_file = by_file && !name.eq_ignore_ascii_case("localhost");
+    (by_file && probe.paths.iter().all(astray)).then(|| {
+        let limit = options.limit(target.timeouts.dns);
+        resolve::beside_hosts(name, options.family, &options.resolver, limit)
+    })
 }
 
 /// Whether the certificate is for somebody else, whatever else it is.

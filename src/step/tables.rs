@@ -3,8 +3,9 @@
 
 use crate::base::deadline::Deadline;
 use crate::base::sys;
-use crate::format::netlink::{HEADER, Tables};
+use crate::format::netlink::{self, HEADER, Link, ROUTE_HEADER, Route, Tables};
 use std::io::{self, Read, Write};
+use std::net::IpAddr;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
@@ -17,16 +18,67 @@ pub fn read() -> Tables {
     tables
 }
 
-/// Asks for one table, and takes what comes, as far as `TABLE_MAX`.
+/// The way that the kernel would send a packet for an address, policy rules included; `Err` is
+/// why it would not: EACCES is a prohibit route, EINVAL a blackhole.
+pub fn route(to: IpAddr) -> io::Result<Route> {
+    let to = to.to_canonical();
+    let mut body = vec![if to.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 } as u8];
+    body.resize(ROUTE_HEADER, 0);
+    let bytes = match to {
+        IpAddr::V4(ip) => ip.octets().to_vec(),
+        IpAddr::V6(ip) => ip.octets().to_vec(),
+    };
+    // struct rtattr: its length with this header, and what it is.
+    body.extend((bytes.len() as u16 + 4).to_ne_bytes());
+    body.extend(libc::RTA_DST.to_ne_bytes());
+    body.extend(bytes);
+    let mut found = Err(io::ErrorKind::NotFound.into());
+    exchange(libc::RTM_GETROUTE, 0, &body, &mut |part| {
+        found = netlink::way(part).map_err(io::Error::from_raw_os_error);
+        true
+    })?;
+    found
+}
+
+/// Whether a route forbids it.
+pub fn refuses(to: IpAddr) -> bool {
+    route(to).is_err_and(|error| error.raw_os_error() == Some(libc::EACCES))
+}
+
+/// The interfaces that may be the zone of a link-local address.
+pub fn zones() -> Vec<String> {
+    let mut tables = Tables::default();
+    let _ = ask(&mut tables, libc::RTM_GETLINK);
+    let real = |link: &Link| link.is_up() && link.flags & libc::IFF_LOOPBACK as u32 == 0;
+    tables.links.into_iter().filter(real).map(|link| link.name).collect()
+}
+
+/// Asks for one table, and takes what comes.
 fn ask(tables: &mut Tables, kind: u16) -> io::Result<()> {
+    // struct ifinfomsg, ifaddrmsg, rtmsg and ndmsg, of which the kernel wants only zeros.
+    let header = match kind {
+        libc::RTM_GETLINK => 16,
+        libc::RTM_GETADDR => 8,
+        _ => ROUTE_HEADER,
+    };
+    exchange(kind, libc::NLM_F_DUMP as u16, &vec![0; header], &mut |part| tables.take(part))
+}
+
+/// Sends a question, and hands on what comes until that was all, as far as `TABLE_MAX`.
+fn exchange(
+    kind: u16,
+    flags: u16,
+    body: &[u8],
+    take: &mut dyn FnMut(&[u8]) -> bool,
+) -> io::Result<()> {
     let mut socket = sys::netlink(libc::NETLINK_ROUTE)?;
     let deadline = Deadline::after(TABLE_LIMIT);
-    let flags = (libc::NLM_F_REQUEST | libc::NLM_F_DUMP) as u16;
-    // A length, what is wanted, number 1, from whom the kernel likes; and of the header behind
-    // that only zeros.
-    let words = [HEADER as u16 + 16, 0, kind, flags, 1];
+    // A length, what is wanted, number 1, from whom the kernel likes.
+    let length = (HEADER + body.len()) as u16;
+    let words = [length, 0, kind, flags | libc::NLM_F_REQUEST as u16, 1];
     let mut request: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
-    request.resize(HEADER + 16, 0);
+    request.resize(HEADER, 0);
+    request.extend(body);
     socket.write_all(&request)?;
     let (mut count, mut buffer) = (0, vec![0; 32 << 10]);
     while let (Some(left), true) = (deadline.remaining(), count < TABLE_MAX) {
@@ -36,7 +88,7 @@ fn ask(tables: &mut Tables, kind: u16) -> io::Result<()> {
             part => part?,
         };
         count += part;
-        if tables.take(buffer.get(..part).unwrap_or_default()) {
+        if take(buffer.get(..part).unwrap_or_default()) {
             break;
         }
     }

@@ -1,7 +1,7 @@
 //! What the name servers said.
 
-use crate::base::text::Note;
-use crate::step::resolve::{self, Failure, Lookup};
+use crate::base::text::{Note, Untrusted};
+use crate::step::resolve::{self, Failure, Lookup, Odd, OddKind};
 use crate::verdict::finding::{Finding, icmp_code, icmp_note, icmp_variant, is_rejection};
 use crate::verdict::keyword::Keyword;
 use crate::verdict::names::{os_error, rcode_name, show_server};
@@ -81,6 +81,48 @@ pub(super) fn of_lookup(lookup: &Lookup) -> Finding {
         finding.why.push(note.with("ms", slowest.as_millis()));
     }
     finding.arg("by", named(by)).arg("host", &lookup.name).arg("detail", detail)
+}
+
+/// What libc makes of a file of the resolver otherwise than it looks.
+pub fn odd_note(odd: &Odd) -> Note {
+    let (key, name) = match odd.kind {
+        OddKind::Blank => ("box.blank", "word"),
+        OddKind::CarriageReturn => ("box.crlf", "word"),
+        OddKind::Fourth => ("box.fourth", "server"),
+        OddKind::Long => ("box.long", "word"),
+        OddKind::Options => ("box.options", "options"),
+        OddKind::NoDns => ("box.nodns", "order"),
+        OddKind::AlsoAsks => ("box.alsoasks", "sources"),
+    };
+    Note::new(key).with("line", odd.line).with(name, Untrusted::new(odd.word.as_bytes()))
+}
+
+/// Where the programs of this box, with libc, see something else than was seen here.
+pub(super) fn unlike_libc(lookup: &Lookup, host: &str) -> Vec<Note> {
+    let failed = lookup.outcome != resolve::Outcome::Found;
+    let told = |odd: &&Odd| match odd.kind {
+        OddKind::Options => false,
+        // As long as the others answer nobody misses it.
+        OddKind::Fourth | OddKind::AlsoAsks => failed,
+        _ => true,
+    };
+    let odd = lookup.odd.iter().filter(|_| lookup.listed).filter(told);
+    let mut notes: Vec<Note> = odd.map(odd_note).collect();
+    let Some(name) = suffixed(lookup, host) else { return notes };
+    let note = Note::new("why.suffix").with("name", &name).with("host", host);
+    notes.extend(Some(note).filter(|_| host.contains('.')));
+    let before = |a: &&resolve::Answer| a.name != name && a.result != Err(Failure::NxDomain);
+    if lookup.musl && lookup.answers.iter().any(|a| before(&a)) {
+        notes.push(Note::new("why.muslsearch").with("name", name));
+    }
+    notes
+}
+
+/// The name that answered, where it is not the one that was asked for.
+pub(super) fn suffixed(lookup: &Lookup, host: &str) -> Option<String> {
+    let name = lookup.name.to_string();
+    let same = name.trim_end_matches('.') == host.trim_end_matches('.');
+    Some(name).filter(|_| lookup.server.is_some() && !same)
 }
 
 /// Whether the name server's own kernel said that nobody has the port. The same ICMP error from

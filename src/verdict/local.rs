@@ -1,6 +1,6 @@
 //! What this box could not do, so that nobody else is at fault.
 
-use crate::base::sys::{Call, Fault};
+use crate::base::sys::{self, Call, Fault};
 use crate::base::text::Note;
 use crate::step::resolve::{self, Failure, Lookup};
 use crate::verdict::finding::Finding;
@@ -29,5 +29,10 @@ pub(super) fn of_fault(fault: &Fault) -> Finding {
         _ => Keyword::LocalOther,
     };
     let said = format!("{}: {}", fault.call.name(), os_error(fault.errno));
-    Finding::new(keyword).arg("detail", &said).why(Note::new("why.errno").with("error", said))
+    let mut finding = Finding::new(keyword);
+    // The kernel itself lets everybody have a socket and connect it: that is not for root alone.
+    if matches!(fault.call, Call::Socket | Call::Connect) || sys::user() == 0 {
+        finding.variant = "policy";
+    }
+    finding.arg("detail", &said).why(Note::new("why.errno").with("error", said))
 }

@@ -34,7 +34,7 @@ pub mod tally;
 
 pub use alike::{Case, Digest, alike};
 pub use cert::{flaw_keyword, forgiven, names_of};
-pub use dns::{dns_keyword, is_closed_port};
+pub use dns::{dns_keyword, is_closed_port, odd_note};
 pub use finding::Finding;
 pub use keyword::{Family, Keyword};
 pub use names::{answer_text, broken, icmp_name, os_error, rcode_name, show_server};
@@ -48,7 +48,7 @@ use crate::target::proxy::authority;
 use crate::target::retype::{About, OF_TLS, again_with, options};
 use crate::target::{NO_PORT, Target};
 use cert::{handshake_notes, of_certificate};
-use dns::{SLOW, disagreements, of_lookup};
+use dns::{SLOW, disagreements, of_lookup, suffixed, unlike_libc};
 use level::{level_of, weighed};
 use local::of_shortage;
 use reply::{of_reply, with_reply};
@@ -91,6 +91,7 @@ pub fn infer(probe: &Probe, target: &Target, policy: Policy) -> Verdict {
     finding = weighed(finding, target);
     finding.why.extend(untried.iter().map(|ip| Note::new("why.noipv6").with("ip", ip)));
     finding.why.extend(disagreements(&probe.lookup));
+    of_files(&mut finding, probe, target);
     if probe.lookup.addrs.iter().any(IpAddr::is_unspecified) {
         finding.why.push(Note::new("why.unspecified"));
     }
@@ -143,6 +144,34 @@ fn untried(good: &[(&Path, Finding)], bad: &mut Vec<(&Path, Finding)>) -> Vec<Ip
     }
     bad.extract_if(.., |path| off(path)).map(|(path, _)| path.attempt.addr.ip()).collect()
 }
+
+/// What the resolver's files of this box have to do with it.
+fn of_files(finding: &mut Finding, probe: &Probe, target: &Target) {
+    let (host, port) = (target.dialled().0.to_string(), target.dialled().1);
+    let lookup = &probe.lookup;
+    finding.why.extend(unlike_libc(lookup, &host));
+    // Where the name itself was not asked for, because a suffix came first and answered.
+    let itself = |a: &resolve::Answer| a.name.trim_end_matches('.') == host;
+    let aside = host.contains('.') && suffixed(lookup, &host).is_some();
+    if aside && target.dial.is_none() && !lookup.answers.iter().any(itself) {
+        let url = format!("{host}.:{port}{}", options(target, &[]));
+        finding.next.push(Note::new("next.reach").with("url", url));
+    }
+    let Some(dns) = &probe.shadowed else { return };
+    let shown = |addrs: &[IpAddr]| text::few(addrs.iter().map(text::ip), SHOWN_ADDRS);
+    if let Some(first) = dns.addrs.iter().find(|addr| !lookup.addrs.contains(addr)) {
+        let note =
+            Note::new("why.hostsline").with("host", &host).with("addrs", shown(&lookup.addrs));
+        let by = dns.server.map_or(String::new(), show_server);
+        finding.why.push(note.with("by", by).with("others", shown(&dns.addrs)));
+        let place = if first.is_ipv6() { format!("[{first}]") } else { first.to_string() };
+        let url = again_with(target, &[], &["--connect-to"]) + " --connect-to " + &place;
+        finding.next.push(Note::new("next.reach").with("url", url));
+    }
+}
+
+/// Addresses in a line of evidence.
+const SHOWN_ADDRS: usize = 4;
 
 /// `{target}` and `{bare}`: what to type for the same check, and for the place alone.
 fn commands(finding: &Finding, target: &Target) -> (String, String) {

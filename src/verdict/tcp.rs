@@ -52,6 +52,7 @@ pub(super) fn of_attempt(attempt: &Attempt) -> Option<Finding> {
                 None => finding,
             }
         }
+        Outcome::NoZone(zones) => of_zone(attempt, zones),
         Outcome::Local(fault) => of_fault(fault),
         Outcome::Failed(errno) => {
             Finding::new(Keyword::TcpUnreachable).arg("detail", os_error(*errno)).why(said(*errno))
@@ -63,6 +64,21 @@ pub(super) fn of_attempt(attempt: &Attempt) -> Option<Finding> {
 pub(super) fn is_off(outcome: &connect::Outcome) -> bool {
     *outcome == connect::Outcome::NoRoute(libc::EAFNOSUPPORT)
 }
+
+/// A link-local address that may be on any of these interfaces.
+fn of_zone(attempt: &Attempt, zones: &[String]) -> Finding {
+    let (ip, port) = (attempt.addr.ip(), attempt.addr.port());
+    let mut finding = Finding::new(Keyword::LocalInterface);
+    finding.variant = "zone";
+    for zone in zones.iter().take(ZONES) {
+        let url = format!("[{ip}%{zone}]:{port}");
+        finding.next.push(Note::new("next.reach").with("url", url));
+    }
+    finding.why(Note::new("why.zone").with("ip", ip).with("zones", zones.join(", ")))
+}
+
+/// Interfaces for each of which a command is shown.
+const ZONES: usize = 4;
 
 /// An ICMP error in reply to the SYN: a firewall that says no, or a router without a way.
 fn of_icmp(icmp: &Icmp, asked: IpAddr) -> Finding {

@@ -210,7 +210,8 @@ fn nearly_no_ports_left_is_told() {
 #[test]
 fn resolv_conf_is_told_as_libc_reads_it() {
     let odd = " nameserver 127.0.0.9\nnameserver 127.0.0.1\r\nnameserver 127.0.0.2\n\
-        nameserver 127.0.0.3\nnameserver 127.0.0.4\noptions ndots:3 rotate edns0\nsearch a.test b.test\n";
+        nameserver 127.0.0.3\nnameserver 127.0.0.4\n\
+        nameserver 127.0.0.5\noptions ndots:3 rotate edns0\nsearch a.test b.test\n";
     let setup =
         Setup::new().etc("resolv.conf", odd).etc("nsswitch.conf", "hosts: files mymachines\n");
     let Some(world) = setup.start() else { return };

@@ -524,7 +524,40 @@ fn a_link_local_address_needs_its_interface() {
     let show = world.sh("cli", "ip -o link show dev cli-r1");
     let index = show.split(':').next().unwrap();
     reach(world, &[&format!("[{ip}%{index}]:1")]).status(20);
-    reach(world, &[&format!("[{ip}]:1")]).status(70).verdict("local.other");
+    reach(world, &[&format!("[{ip}]:1")]).status(70).verdict("local.interface");
+}
+
+/// Runs what follows, with one system call forbidden: EPERM, or the errno behind it.
+const SANDBOX: &str = "
+import ctypes, os, struct, sys
+libc = ctypes.CDLL(None, use_errno=True)
+call, errno = int(sys.argv[1]), int(sys.argv[2])
+rules = [(0x20, 0, 0, 0), (0x15, 0, 1, call), (6, 0, 0, 0x50000 + errno), (6, 0, 0, 0x7fff0000)]
+code = ctypes.create_string_buffer(b''.join(struct.pack('HBBI', *rule) for rule in rules))
+class Program(ctypes.Structure):
+    _fields_ = [('length', ctypes.c_ushort), ('rules', ctypes.c_void_p)]
+program = Program(len(rules), ctypes.addressof(code))
+libc.prctl(38, 1, 0, 0, 0)
+assert libc.prctl(22, 2, ctypes.byref(program), 0, 0) == 0
+os.execvp(sys.argv[3], sys.argv[3:])
+";
+
+#[test]
+fn a_call_that_a_policy_forbids_is_no_matter_of_a_firewall() {
+    for (call, name) in [(libc::SYS_connect, "connect"), (libc::SYS_socket, "socket")] {
+        for errno in [libc::EPERM, libc::EACCES] {
+            let sandboxed = |args: &[&str]| {
+                let words = [call.to_string(), errno.to_string()];
+                let run = Run::program("python3", ["-c", SANDBOX]).args(words);
+                run.args(crate::support::run::binary()).arg("127.0.0.1:9").args(args).run()
+            };
+            let outcome = sandboxed(&[]);
+            outcome.status(70).verdict("local.permission").says(&format!("permit it: {name}: "));
+            outcome.says("a policy of this box for this process").says("seccomp");
+            outcome.says_not("run it as root").says_not("nft list").says_not("iptables");
+            sandboxed(&["--lang=ja"]).says("このプロセスに対するこのマシンのポリシー");
+        }
+    }
 }
 
 #[test]

@@ -53,7 +53,7 @@ const OUTCOMES: &[(&str, &str, &str, When)] = &[
     ("zero.test", "tcp.refused", "answered 0.0.0.0", When::Soon),
     ("mcast.test", "tcp.noroute", "answered 224.0.0.1", When::Soon),
     ("bcast.test", "tcp.noroute", "answered 255.255.255.255", When::Soon),
-    ("ll.test", "local.other", "answered fe80::1", When::Soon),
+    ("ll.test", "local.interface", "answered fe80::1", When::Soon),
     ("many.test", "tcp.refused", "(truncated, repeated over TCP)", When::Any),
     // AAAA fails, A is fine: that must neither fail nor delay.
     ("a4servfail.test", "tcp.refused", "AAAA: SERVFAIL", When::Soon),
@@ -379,7 +379,8 @@ fn the_hosts_file_answers_before_any_name_server() {
         ::1 db.test\n127.0.0.6 dotted.test.\nnonsense db.test\n";
     let Some(world) = Setup::new().etc("hosts", hosts).start() else { return };
     let names = serve(&world, "127.0.0.1", dns::by_label);
-    let ask = |args: &[&str]| Run::new(args).within(&world).run();
+    // Who stands behind a line that fails is another question.
+    let ask = |args: &[&str]| Run::new(args).arg("--no-extra").within(&world).run();
     let found = ask(&["db.test:1"]);
     found.verdict("tcp.refused").says("127.0.0.5:1").says("[::1]:1").says("for db.test");
     ask(&["db.test.", "1", "-4"]).says("/etc/hosts: 127.0.0.5 for db.test.");
@@ -430,7 +431,7 @@ fn search_suffixes_are_tried_in_the_order_of_resolv_conf() {
 
 #[test]
 fn every_name_server_of_resolv_conf_has_its_line() {
-    let conf = "nameserver 127.0.0.1\nnameserver 127.0.0.2\r\nnameserver   127.0.0.3  \n\
+    let conf = "nameserver 127.0.0.1\nnameserver 127.0.0.2\nnameserver   127.0.0.3  \n\
         nameserver nonsense\nnameserver 127.0.0.1\n";
     let Some(world) = Setup::new().etc("resolv.conf", conf).start() else { return };
     let _silent = serve(&world, "127.0.0.1", |_| Act::Drop);
@@ -460,8 +461,131 @@ fn a_fourth_name_server_is_not_asked_because_libc_does_not() {
     let _three = [1, 2, 3].map(|i| serve(&world, &format!("127.0.0.{i}"), deny));
     let fourth = serve(&world, "127.0.0.4", dns::by_label);
     let outcome = Run::new(["good.test:1"]).within(&world).run();
-    outcome.verdict("dns.nxdomain").says("127.0.0.1, 127.0.0.2, 127.0.0.3").says_not("127.0.0.4");
+    outcome.verdict("dns.nxdomain").says("127.0.0.1, 127.0.0.2, 127.0.0.3");
+    outcome.says("name server 127.0.0.4 is never asked");
     assert_eq!(fourth.queries(), []);
+}
+
+/// Writes resolv.conf, and says what reach and getent, a program with libc, find for a name.
+fn both(world: &World, conf: &str, name: &str) -> (Outcome, bool) {
+    world.rewrite_etc("resolv.conf", conf);
+    let getent = Run::program("getent", ["ahosts", name]).within(world).run();
+    let limit = Duration::from_secs(2).mul_f64(patience()).as_millis();
+    let run = Run::new([format!("{name}:1"), format!("--dns-timeout={limit}ms")]);
+    (run.within(world).run(), getent.status == 0)
+}
+
+#[test]
+fn resolv_conf_is_read_as_the_libc_of_this_box_reads_it() {
+    let Some(world) = Setup::new().etc("nsswitch.conf", "hosts: files dns\n").start() else {
+        return;
+    };
+    let _good = serve(&world, "127.0.0.3", |query| match &*query.name {
+        "good.test" | "web.corp.test" => dns::by_label(query),
+        _ => Answer::rcode(dns::NXDOMAIN).act(),
+    });
+    let deny = |_: &Query| Answer::rcode(dns::REFUSED).act();
+    let _others = ["127.0.0.1", "127.0.0.2"].map(|ip| serve(&world, ip, deny));
+    // What is in the file, what is asked for, and what must be said besides.
+    let long = format!("nameserver 127.0.0.3{}\n", " ".repeat(300));
+    let cases: &[(&str, &str, &str)] = &[
+        ("nameserver 127.0.0.3\n", "good.test", ""),
+        (" nameserver 127.0.0.3\n", "good.test", "line 1: with a blank before nameserver"),
+        ("# a\n\tnameserver 127.0.0.3\n", "good.test", "line 2: with a blank before"),
+        ("nameserver 127.0.0.3\r\n", "good.test", "line 1 (nameserver) ends in CR LF"),
+        ("nameserver 127.0.0.3 \r\n", "good.test", ""),
+        ("nameserver\t127.0.0.3 # here\n", "good.test", ""),
+        ("#nameserver 127.0.0.1\n; x\nnameserver 127.0.0.3\n", "good.test", ""),
+        ("nameserver nonsense\nnameserver 127.0.0.3", "good.test", ""),
+        (&long, "good.test", "line 1 (nameserver) is longer than 254 bytes"),
+        (
+            "nameserver 127.0.0.1\nnameserver 127.0.0.2\nnameserver 127.0.0.1\nnameserver 127.0.0.3\n",
+            "good.test",
+            "127.0.0.3 is never asked",
+        ),
+        ("search corp.test\nnameserver 127.0.0.3\n", "web", ""),
+        ("domain corp.test\nnameserver 127.0.0.3\n", "web", ""),
+        ("search corp.test\ndomain other.test\nnameserver 127.0.0.3\n", "web", ""),
+        ("domain other.test\nsearch corp.test\nnameserver 127.0.0.3\n", "web", ""),
+        (" search corp.test\nnameserver 127.0.0.3\n", "web", "a blank before search"),
+        ("search corp.test\r\nnameserver 127.0.0.3\n", "web", "line 1 (search) ends in CR LF"),
+        ("search corp.test\nnameserver 127.0.0.3\n", "web.", ""),
+        ("search corp.test\noptions ndots:0\nnameserver 127.0.0.3\n", "web", ""),
+    ];
+    for &(conf, name, says) in cases {
+        let conf = if name == "good.test" { conf.to_owned() } else { conf.replace("good", "") };
+        let (outcome, found) = both(&world, &conf, name);
+        let keyword = outcome.keyword();
+        assert_eq!(keyword == "tcp.refused", found, "{conf:?} {name}: getent differs\n{outcome}");
+        outcome.says(says);
+    }
+}
+
+#[test]
+fn sources_that_only_libc_asks_are_named() {
+    let order = "hosts: mymachines files [NOTFOUND=return] myhostname\n";
+    let Some(world) = Setup::new().etc("nsswitch.conf", order).start() else { return };
+    let _names = serve(&world, "127.0.0.1", dns::by_label);
+    let ask = |name: &str| Run::new([format!("{name}:1")]).within(&world).run();
+    ask("good.test").says("so glibc asks no name server");
+    ask("nx.test").says("programs with glibc also ask what reach does not");
+    ask("nx.test").says("(nsswitch.conf): mymachines myhostname");
+    world.rewrite_etc("nsswitch.conf", "hosts: files dns\n");
+    ask("nx.test").verdict("dns.nxdomain").says_not("nsswitch");
+}
+
+#[test]
+fn a_search_suffix_that_answers_for_a_full_name_is_told() {
+    let conf = "nameserver 127.0.0.1\nsearch corp.test\noptions ndots:5\n";
+    let Some(world) = Setup::new().etc("resolv.conf", conf).start() else { return };
+    let _names = serve(&world, "127.0.0.1", |query| match query.name.ends_with(".corp.test") {
+        true if query.kind == dns::A => Answer::new().a("127.0.0.1").act(),
+        true => Answer::new().act(),
+        false => Answer::rcode(dns::NXDOMAIN).act(),
+    });
+    let ask = |args: &[&str]| Run::new(args).within(&world).run();
+    let outcome = ask(&["www.shop.test:1"]);
+    outcome.says("www.shop.test.corp.test. answered, which a search suffix of resolv.conf makes");
+    outcome.says("reach www.shop.test.:1");
+    ask(&["www.shop.test:1", "--lang=ja"]).says("www.shop.test.corp.test.(resolv.conf の search");
+    ask(&["www.shop.test.", "1"]).verdict("dns.nxdomain").says_not("suffix");
+    // A single word is meant to be completed.
+    ask(&["web:1"]).says("for web.corp.test.").says_not("search suffix");
+    world.rewrite_etc("resolv.conf", &conf.replace('5', "1"));
+    let outcome = ask(&["www.shop.test:1"]);
+    outcome.says("which a search suffix").says_not("reach www.shop.test.:1");
+}
+
+#[test]
+fn a_stale_hosts_line_is_compared_with_dns() {
+    let hosts = "127.0.0.1 localhost\n127.0.0.9 db.test\n127.0.0.9 good.test\n";
+    let Some(world) = Setup::new().etc("hosts", hosts).start() else { return };
+    let names = serve(&world, "127.0.0.1", |query| match query.kind == dns::A {
+        true => Answer::new().a("127.0.0.7").act(),
+        false => Answer::new().act(),
+    });
+    let ask = |args: &[&str]| Run::new(args).within(&world).run();
+    let outcome = ask(&["db.test:1"]);
+    outcome.verdict("tcp.refused").says("tcp      FAIL        127.0.0.9:1");
+    outcome.says("/etc/hosts says 127.0.0.9 for db.test, and hides what DNS says (127.0.0.1)");
+    outcome.says("reach db.test:1 --connect-to 127.0.0.7");
+    ask(&["db.test:1", "--lang=ja"]).says("/etc/hosts の db.test は 127.0.0.9");
+    let asked = names.queries().len();
+    ask(&["db.test:1", "--no-extra"]).verdict("tcp.refused").says_not("hides");
+    let listener = world.tcp(HERE, "127.0.0.9:4009");
+    ask(&["db.test:4009"]).status(0).says_not("hides");
+    assert_eq!(names.queries().len(), asked, "asked although nothing failed");
+    drop(listener);
+}
+
+#[test]
+fn a_link_local_address_without_its_interface_says_which_there_are() {
+    let Some(world) = World::chain() else { return };
+    let outcome = world.run("cli", Run::new(["[fe80::1]:80"]));
+    outcome.verdict("local.interface").says("link-local address: say on which interface");
+    outcome.says("reach [fe80::1%cli-r1]:80").says_not("EINVAL").says_not("%lo");
+    let ja = world.run("cli", Run::new(["[fe80::1]:80", "--lang=ja"]));
+    ja.says("fe80::1 はリンクローカルアドレスです");
 }
 
 #[test]

@@ -42,7 +42,7 @@ pub fn probe(paths: Vec<Path>) -> Probe {
     let outcome = resolve::Outcome::Found;
     let found = Lookup { addrs, ..lookup(vec![], outcome) };
     let lookup = Lookup { source: Source::Given, ..found };
-    Probe { started: super::pki::now(), lookup, beyond: None, paths, elapsed: MS }
+    Probe { started: super::pki::now(), lookup, beyond: None, shadowed: None, paths, elapsed: MS }
 }
 
 /// No address, by what these name servers said.
@@ -60,6 +60,8 @@ fn lookup(answers: Vec<Answer>, outcome: resolve::Outcome) -> Lookup {
         server: None,
         listed: true,
         assumed: false,
+        odd: vec![],
+        musl: false,
         answers,
         elapsed: MS,
         outcome,

@@ -11,7 +11,7 @@ use crate::command::box_view::{Ask, View, shown, value};
 use crate::report::{Object, array};
 use crate::step::resolve::{self, Family};
 use crate::target::Proxy;
-use crate::verdict::dns_keyword;
+use crate::verdict::{dns_keyword, odd_note};
 use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt;
@@ -22,8 +22,8 @@ impl View {
     /// resolv.conf as libc reads it, and what each of its servers says.
     pub(super) fn servers(&mut self, ask: &Ask) {
         let text = self.file("etc/resolv.conf");
-        self.judge_resolv(text.as_deref().unwrap_or_default());
         let settings = resolve::Config::new(&self.root, &[]).settings();
+        self.notes.extend(settings.odd.iter().map(odd_note));
         if settings.assumed {
             self.notes.push(Note::new("box.noserver"));
         }
@@ -57,42 +57,6 @@ impl View {
         self.member("dns", object.number("ndots", settings.ndots as u64));
     }
 
-    /// Lines of resolv.conf that a libc does not take for what they look like: musl,
-    /// src/network/resolvconf.c; glibc, resolv/res_init.c.
-    fn judge_resolv(&mut self, text: &str) {
-        let mut servers = 0;
-        for (number, line) in (1_u32..).zip(text.lines()) {
-            let Some(word) = line.split_whitespace().next() else { continue };
-            let blank = line.starts_with([' ', '\t']);
-            if blank && matches!(word, "nameserver" | "search" | "domain" | "options") {
-                self.notes.push(Note::new("box.blank").with("line", number).with("word", word));
-            }
-            if word == "nameserver" {
-                servers += 1;
-            }
-            if word == "nameserver" && servers > SERVERS_MAX {
-                let server = line.split_whitespace().nth(1).unwrap_or_default();
-                self.notes.push(Note::new("box.fourth").with("server", shown(server)));
-            }
-            if word == "options" {
-                let known = |w: &&str| {
-                    w.starts_with("ndots:")
-                        || w.starts_with("timeout:")
-                        || w.starts_with("attempts:")
-                };
-                let unknown: Vec<&str> =
-                    line.split_whitespace().skip(1).filter(|w| !known(w)).collect();
-                if !unknown.is_empty() {
-                    let options = shown(&unknown.join(" "));
-                    self.notes.push(Note::new("box.options").with("options", options));
-                }
-            }
-        }
-        if text.contains("\r\n") {
-            self.notes.push(Note::new("box.crlf"));
-        }
-    }
-
     /// The other files of name resolution.
     pub(super) fn files(&mut self) {
         let hosts = self.file("etc/hosts");
@@ -100,9 +64,6 @@ impl View {
         let entries = lines.filter(|l| !l.trim().is_empty() && !l.trim().starts_with('#')).count();
         let switch = self.file("etc/nsswitch.conf").unwrap_or_default();
         let order = value(&switch, "hosts:").trim();
-        if !order.is_empty() && !order.split_whitespace().any(|w| w == "dns" || w == "resolve") {
-            self.notes.push(Note::new("box.nodns").with("order", shown(order)));
-        }
         self.line("names", format!("hosts: {entries} | nsswitch: {}", shown(order)));
         let object = Object::new().number("hosts", entries as u64);
         self.member("names", object.text("nsswitch", &shown(order)));
@@ -158,6 +119,3 @@ fn ask_server(server: SocketAddr, limit: Duration) -> (String, Duration) {
     };
     (said.to_owned(), answer.map_or(lookup.elapsed, |a| a.elapsed))
 }
-
-/// Name servers that libc asks (MAXNS).
-const SERVERS_MAX: u32 = 3;

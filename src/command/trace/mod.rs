@@ -129,7 +129,7 @@ fn find(target: &Target, options: &Options) -> (Probe, Option<SocketAddr>) {
     let (host, port) = target.dialled();
     let addr = lookup.addrs.first().map(|ip| places::socket_addr(*ip, port, host));
     let (started, elapsed) = (unix_now(), clock.elapsed());
-    (Probe { started, lookup, beyond: None, paths: Vec::new(), elapsed }, addr)
+    (Probe { started, lookup, beyond: None, shadowed: None, paths: Vec::new(), elapsed }, addr)
 }
 
 /// Exit statuses of a check behind which `--trace` says more: RST, silence, ICMP.

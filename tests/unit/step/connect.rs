@@ -77,12 +77,14 @@ fn a_failure_of_this_box_names_the_call() {
         ("127.0.0.1:9", source, Call::Bind, libc::EADDRNOTAVAIL),
         ("127.0.0.1:9", interface("none0"), Call::BindToDevice, libc::ENODEV),
         ("127.0.0.1:9", interface("lo-but-much-too-long"), Call::BindToDevice, libc::ENODEV),
-        ("[fe80::1]:9", SocketOptions::default(), Call::Connect, libc::EINVAL),
     ] {
         let attempt = outcome(addr, options);
         assert_eq!(attempt.outcome, Outcome::Local(Fault { call, errno }));
         assert_eq!((attempt.local, attempt.syns), (None, 0));
     }
+    let attempt = outcome("[fe80::1]:9", SocketOptions::default());
+    let Outcome::NoZone(zones) = attempt.outcome else { panic!("{:?}", attempt.outcome) };
+    assert!(!zones.contains(&"lo".to_owned()), "{zones:?}");
 }
 
 #[test]

@@ -714,6 +714,41 @@ fn resolv_conf_is_read_as_glibc_reads_it() {
 }
 
 #[test]
+fn glibc_and_musl_read_the_same_file_in_their_own_ways() {
+    let text = format!(
+        "nameserver 10.0.0.1\r\n nameserver 10.0.0.2\nnameserver 10.0.0.3{}\nsearch a.test b.test\r\n\
+         nameserver 10.0.0.4\nnameserver 10.0.0.4\nnameserver 10.0.0.5\noptions ndots:2 trust-ad",
+        " ".repeat(254)
+    );
+    let read = |loader: &str| {
+        let dir = root(Some(&text), "");
+        let loader = dir.path().join(loader);
+        std::fs::create_dir_all(loader.parent().unwrap()).unwrap();
+        std::fs::write(loader, "").unwrap();
+        let settings = Config::new(dir.path(), &[]).settings();
+        let servers: Vec<String> = settings.servers.iter().map(|s| s.ip().to_string()).collect();
+        (servers.join(" "), settings.search.join(" "), settings.ndots, settings.odd)
+    };
+    let (servers, search, ndots, odd) = read("lib64/ld-linux-x86-64.so.2");
+    assert_eq!((&*servers, &*search, ndots), ("10.0.0.3 10.0.0.4", "a.test", 2));
+    let told: Vec<String> =
+        odd.iter().map(|o| format!("{:?} {} {}", o.kind, o.line, o.word)).collect();
+    let told: Vec<&str> = told.iter().map(String::as_str).collect();
+    let wanted = [
+        "CarriageReturn 1 nameserver",
+        "Blank 2 nameserver",
+        "Long 3 nameserver",
+        "CarriageReturn 4 search",
+        "Fourth 7 10.0.0.5",
+        "Options 8 trust-ad",
+    ];
+    assert_eq!(told, wanted);
+    // musl takes the first, not the long one.
+    let (servers, search, ..) = read("lib/ld-musl-x86_64.so.1");
+    assert_eq!((&*servers, &*search), ("10.0.0.1 10.0.0.4", "a.test b.test"));
+}
+
+#[test]
 fn an_interface_name_becomes_its_number() {
     let dir = root(Some("nameserver ::1%lo\nnameserver fe80::2%nosuch"), "");
     let shown: Vec<_> =
