@@ -1,7 +1,7 @@
 //! In: one address. Out: an `Attempt`, what the network said, and an open `Wire` if it said yes.
 
 use std::fmt;
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream, UdpSocket};
 use std::time::Duration;
 
@@ -290,8 +290,8 @@ impl fmt::Display for End {
 pub trait Channel {
     fn set_deadline(&mut self, deadline: Deadline);
     fn receive(&mut self, buffer: &mut [u8]) -> io::Result<usize>;
-    /// Sends what it can, at once.
-    fn send(&mut self, bytes: &[u8]) -> io::Result<usize>;
+    /// Sends what it can of these parts, at once: a segment may hold several.
+    fn send(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize>;
     /// How far the bytes sent have come.
     fn delivery(&self) -> Delivery;
 }
@@ -305,8 +305,8 @@ impl Channel for Wire {
         self.read(buffer)
     }
 
-    fn send(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.write(bytes)
+    fn send(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.within(libc::POLLOUT, |mut stream| stream.write_vectored(parts))
     }
 
     fn delivery(&self) -> Delivery {

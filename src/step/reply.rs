@@ -12,7 +12,7 @@ use crate::step::connect::{self, Channel, Delivery};
 use crate::step::tls;
 use crate::target::retype::{self, About};
 use crate::target::{Host, Target, TlsMode};
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, IoSlice};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -255,7 +255,7 @@ pub fn ask(
 fn send(channel: &mut dyn Channel, request: &[u8]) -> usize {
     let mut sent = 0;
     while let Some(rest @ [_, ..]) = request.get(sent..) {
-        match channel.send(rest) {
+        match channel.send(&[IoSlice::new(rest)]) {
             Ok(n @ 1..) => sent += n,
             _ => break,
         }

@@ -164,11 +164,12 @@ impl Inquiry<'_> {
         HelloAnswer { question, size, outcome, elapsed, delivery }
     }
 
-    /// How long a connection that sends nothing has to be watched: longer than it took a peer
-    /// to hang up, who may do that on everybody. `None`: there is no time for that.
+    /// How long a connection that sends nothing has to be watched: twice as long as it took a
+    /// peer to hang up, who may do that on everybody, and a margin. One that takes three times
+    /// as long over silence is said to stay open: for so long it did. `None`: there is no time.
     fn idle_limit(&self, hung_up: Duration, until: Deadline) -> Option<Deadline> {
         let needed = hung_up + hung_up.min(IDLE_MARGIN);
-        let limit = Deadline::after(hung_up + self.target.timeouts.greet).no_later_than(until);
+        let limit = Deadline::after(hung_up * 2 + IDLE_EXTRA).no_later_than(until);
         (needed <= until.budget()).then_some(limit)
     }
 }
@@ -290,6 +291,9 @@ const FREE_AGAIN: Duration = Duration::from_secs(1);
 
 /// By how much silence has to outlast a hang-up before they differ.
 const IDLE_MARGIN: Duration = Duration::from_millis(100);
+
+/// What the watch adds to twice the time of a hang-up: a busy box is late by some of it.
+const IDLE_EXTRA: Duration = Duration::from_millis(40);
 
 /// How much longer than twice its first answer a question that is repeated may take.
 const REPEAT_MIN: Duration = Duration::from_millis(40);

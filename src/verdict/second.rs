@@ -167,12 +167,11 @@ pub(super) fn of_idle(idle: &HelloAnswer) -> Option<Finding> {
 /// What became of a connection that sent nothing: `open` if it outlasted one that did.
 pub(super) fn idle_note(idle: &HelloAnswer, open: &str) -> Option<Note> {
     match idle.outcome {
-        hello::Outcome::Ended(End::Late) => Some(Note::new(open)),
-        hello::Outcome::Ended(End::Fin | End::Rst) => {
-            Some(Note::new("why.idleclosed").with("ms", idle.elapsed.as_millis()))
-        }
+        hello::Outcome::Ended(End::Late) => Some(open),
+        hello::Outcome::Ended(End::Fin | End::Rst) => Some("why.idleclosed"),
         _ => None,
     }
+    .map(|key| Note::new(key).with("ms", idle.elapsed.as_millis()))
 }
 
 /// A good handshake, and a hello of the size that browsers send which got no TLS back, twice,

@@ -25,7 +25,7 @@ use recorder::{Recorder, Seen};
 use rustls::client::Resumption;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, InvalidMessage};
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -450,8 +450,8 @@ impl<W: Channel> Channel for Session<W> {
         self.0.read(buffer)
     }
 
-    fn send(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let sent = self.0.write(bytes)?;
+    fn send(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+        let sent = self.0.write_vectored(parts)?;
         self.0.flush().map(|()| sent)
     }
 
@@ -471,7 +471,11 @@ impl<W: Channel> Read for Tap<W> {
 
 impl<W: Channel> Write for Tap<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.wire.send(bytes)
+        self.wire.send(&[IoSlice::new(bytes)])
+    }
+
+    fn write_vectored(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.wire.send(parts)
     }
 
     fn flush(&mut self) -> io::Result<()> {

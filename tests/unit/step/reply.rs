@@ -10,7 +10,7 @@ use crate::target::Target;
 use crate::unit::format::http::HEAD;
 use crate::unit::support::Dice;
 use std::collections::VecDeque;
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, IoSlice, Write};
 use std::time::Duration;
 
 /// A peer that says these pieces, and then ends like this.
@@ -45,9 +45,8 @@ impl Channel for Peer {
         Ok(count)
     }
 
-    fn send(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.heard.extend_from_slice(bytes);
-        Ok(bytes.len())
+    fn send(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.heard.write_vectored(parts)
     }
 
     fn delivery(&self) -> Delivery {

@@ -9,23 +9,26 @@ use crate::step::connect::{Channel, Delivery};
 use crate::step::tls::*;
 use crate::unit::pki::{Pki, flaws, now, rcgen_pem, root, trust};
 use rcgen::KeyPair;
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// A socket under an absolute deadline, as `connect` makes it.
 struct Line {
     stream: TcpStream,
     deadline: Deadline,
+    /// How often something was sent.
+    sends: Arc<AtomicUsize>,
 }
 
 impl Line {
     fn to(port: u16) -> Line {
         let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
-        Line { stream, deadline: Deadline::after(LIMIT) }
+        Line { stream, deadline: Deadline::after(LIMIT), sends: Arc::default() }
     }
 
     fn left(&self) -> io::Result<Option<Duration>> {
@@ -46,9 +49,10 @@ impl Channel for Line {
         })
     }
 
-    fn send(&mut self, bytes: &[u8]) -> io::Result<usize> {
+    fn send(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.sends.fetch_add(1, Ordering::Relaxed);
         self.stream.set_write_timeout(self.left()?)?;
-        self.stream.write(bytes)
+        self.stream.write_vectored(parts)
     }
 
     fn delivery(&self) -> Delivery {
@@ -245,6 +249,22 @@ fn alpn_versions_and_names_are_sent_as_asked() {
 }
 
 #[test]
+fn each_flight_is_sent_at_once() {
+    let pki = Pki::new();
+    pki.leaf("rsa", "rsa:2048", "ca", "");
+    let server = pki.serve("rsa", "-www");
+    for versions in [Versions::Tls12, Versions::Tls13] {
+        let line = Line::to(server.port);
+        let sends = line.sends.clone();
+        let options = Options { versions, ..options("localhost") };
+        let (shake, _session) = handshake(line, &options, Deadline::after(LIMIT));
+        assert_eq!(outcome(shake.outcome), "done");
+        // The ClientHello; then ChangeCipherSpec and Finished, in TLS 1.2 behind a key.
+        assert_eq!(sends.load(Ordering::Relaxed), 2);
+    }
+}
+
+#[test]
 fn application_data_goes_through_the_session() {
     let pki = Pki::new();
     pki.leaf("rsa", "rsa:2048", "ca", "");
@@ -253,7 +273,7 @@ fn application_data_goes_through_the_session() {
     assert!(shake.leave(None).is_none(), "nobody vouched for this certificate");
     let leave = shake.leave(Some(NoVerify::asked())).unwrap();
     let mut session = session.unwrap().open(leave);
-    session.send(b"GET / HTTP/1.0\r\n\r\n").unwrap();
+    session.send(&[IoSlice::new(b"GET / HTTP/1.0\r\n\r\n")]).unwrap();
     let (mut answer, mut chunk) = (Vec::new(), [0; 64]);
     while let Ok(count @ 1..) = session.receive(&mut chunk) {
         answer.extend_from_slice(&chunk[..count]);
