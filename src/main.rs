@@ -6,7 +6,7 @@
 //! Layout. Folders stand in the order the data flows; a folder may use only those above it,
 //! and each lists its files in its mod.rs in the same way.
 //!
-//!   base     what every room uses: text, time, system calls; nothing of ours is below it
+//!   base     what every folder uses: text, time, system calls; nothing of ours is below it
 //!   format   bytes of others -> what stands in them; touches no socket, clock or file
 //!   target   what the user asked for
 //!   cert     certificates: what is in one, what it is worth, and throw-away ones
@@ -245,7 +245,7 @@ impl Walk<'_> {
         match opened {
             _ if self.options.connect_only => {}
             Some(Opened::Plain(wire)) => self.converse(wire, &mut path),
-            // Dropped there: some servers serve one connection at a time.
+            // `ask_inside` closes the session: some servers serve one connection at a time.
             Some(Opened::Secure(session)) => {
                 path.reply = self.ask_inside(session, &path).map(Box::new);
             }

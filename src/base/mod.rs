@@ -1,4 +1,4 @@
-//! What every room uses: text, time, system calls; nothing of ours is below it.
+//! What every folder uses: text, time, system calls; nothing of ours is below it.
 //!
 //!   calendar  seconds since 1970 <-> a date
 //!   address   one form for IPv4 and IPv6

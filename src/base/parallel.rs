@@ -22,7 +22,7 @@ pub fn side_by_side<T: Sync, R: Send + Sync>(
 
 /// Runs `work` for each number below `count`: 0 here, each other in a thread of its own. Each
 /// is bounded by its own deadlines, so joining is too. Without a thread (limits of the box) it
-/// runs here, one after the other. Not generic: the file would hold it for each type.
+/// runs here, one after the other. Not generic: the binary would have a copy for each type.
 fn at_once(count: usize, work: &(dyn Fn(usize) + Sync)) {
     std::thread::scope(|scope| {
         let start = |at| {

@@ -199,7 +199,7 @@ fn sorted(command: &str) -> Vec<&str> {
 pub const TYPED: &str = "typed";
 const REACH: &str = "reach ";
 
-/// What stands for a value that there is none of.
+/// The word that is shown where a message has no value for a placeholder.
 fn word(lang: Lang, name: &str) -> String {
     let key = match name {
         "local" => "word.thisbox",
@@ -361,7 +361,7 @@ pub fn endpoint(addr: &SocketAddr) -> String {
     }
 }
 
-/// Some characters of ASCII without a heap.
+/// A short text of ASCII, kept on the stack.
 #[derive(Default)]
 struct Short {
     bytes: [u8; "255.255.255.255".len()],

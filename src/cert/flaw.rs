@@ -219,7 +219,7 @@ pub fn rules(path: &[Link<'_>], root: Option<&Certificate>) -> Vec<Flaw> {
             (cert.is_some() && c.self_signed() && !is_root(c), Weak::SelfNamed),
             (c.extensions.path_length.is_some_and(|most| below > most), Weak::PathLength { below }),
             (c.extensions.server_auth == Some(false), Weak::NotForServers),
-            // The others have told of themselves.
+            // The other reasons are flaws of their own, found elsewhere.
             (cert.is_none() && !ca, Weak::NotCa),
             (cert.is_none() && c.extensions.signs_certificates == Some(false), Weak::NoCertSign),
             (cert.is_none() && c.extensions.unknown_critical.is_some(), Weak::Critical),

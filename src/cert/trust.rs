@@ -23,7 +23,7 @@ pub struct Judgement {
     /// One for each trust store asked. No `Source::Bundle` among them and no
     /// `Source::CaFile`: this box has no bundle.
     pub opinions: Vec<Opinion>,
-    /// What other programs mind in a chain that is proven.
+    /// What other programs may object to in a chain that is proven.
     pub remarks: Vec<Remark>,
     /// Each certificate is followed by its issuer. Not needed to verify, but odd.
     pub ordered: bool,
@@ -179,7 +179,7 @@ impl Trust {
                 let weak = weaknesses(&path);
                 flaws.extend(self.doubt(chain, &path, &opinions, &weak));
                 flaws.extend(weak);
-                // Evidence and no more: nobody has vouched for anything else in it.
+                // Evidence and no more: nothing vouches for the rest of the chain.
                 let dates = dates(&path, now).into_iter().chain(old);
                 flaws.extend(with_clock(dates.collect(), now));
             }
@@ -518,8 +518,8 @@ impl From<Refusal> for Trusts {
     }
 }
 
-/// Whether each certificate stands behind one that it issued, as far as it issued any. What is
-/// not needed at all is in nobody's way.
+/// Whether each certificate stands behind one that it issued, as far as it issued any. Those
+/// that are not needed do no harm.
 fn is_ordered(chain: &[Certificate]) -> bool {
     let issued =
         |c: &Certificate, other: &Certificate| same_name(&c.raw_subject, &other.raw_issuer);

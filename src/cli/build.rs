@@ -51,7 +51,7 @@ struct Sources {
     lists: Vec<Result<Vec<u8>, Note>>,
     client: Option<ClientIdentity>,
     trust: Trust,
-    /// `--proxy`, from where it says that it stands.
+    /// The URL of `--proxy`, read from the file that it names if it names one.
     proxy: Option<String>,
     /// Of the environment: which proxies other programs would use, and whether keys are logged.
     variables: Vec<(&'static str, String)>,
@@ -78,8 +78,8 @@ enum ProxyChoice {
 }
 
 impl Draft {
-    /// Goes where `--pid` is, reads what the options name, and builds the job from both. Before
-    /// anything opens a socket, and before there is a thread.
+    /// Enters the network of `--pid`, reads the files that options name, and builds the job. It
+    /// must run before anything opens a socket and before a second thread starts.
     pub fn prepare(self, lang: Lang) -> Result<Check, Note> {
         if let Some(pid) = self.pid {
             sys::enter_network_namespace(pid).map_err(|e| {

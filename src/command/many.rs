@@ -36,8 +36,8 @@ pub fn run(mut check: Check, spine: Spine) -> io::Result<u8> {
     let mut board = Board::new(&shared);
     let (mut workers, mut ended) = (0, 0);
     loop {
-        // Only while those there wait for the network: what the processor can keep up with
-        // is done faster by few, who do not stand in each other's way.
+        // More workers only while those there are wait for the network: work that keeps the
+        // processor busy is done faster by a few, which do not contend for locks.
         let behind = workers < jobs && shared.is_behind();
         let brisk = if workers < FEW { workers * BRISK } else { workers };
         if behind && ended <= brisk {
@@ -122,7 +122,7 @@ struct Done {
 }
 
 impl State {
-    /// What nobody has begun is not begun any more.
+    /// Rows that nobody has begun are not begun any more.
     fn close(&mut self) {
         self.open = self.open.saturating_sub(self.fresh.len() + self.due.len());
         self.fresh.start = self.fresh.end;
@@ -548,8 +548,8 @@ const STACK: usize = 256 << 10;
 /// few enough SYNs that no firewall takes them for a flood.
 const JOBS: usize = 256;
 
-/// Workers to begin with; as many again after every `TICK` in which they ended no more rows
-/// than they are. On a busy box a worker may have to wait so long for the processor.
+/// Workers at the start. Their number doubles after every `TICK` in which no more rows ended
+/// than there are workers; on a busy box a worker may wait so long for the processor.
 const FIRST: usize = 2;
 const TICK: Duration = Duration::from_millis(5);
 

@@ -144,7 +144,7 @@ fn peer(
     matches!(verdict.found.keyword, Keyword::Ok | Keyword::Partial).then_some(peer)
 }
 
-/// Whom this is a conversation with.
+/// The other end of the conversation.
 enum Peer {
     Plain(Wire),
     Secure(Session<Wire>),
@@ -246,7 +246,7 @@ impl<'a> Talk<'a> {
                 self.receive();
             }
             match self.stdout.take(&mut self.to_user, stdout & libc::POLLOUT != 0) {
-                // Whoever read it has seen enough.
+                // The reader of our output has gone: an end like any other.
                 Err(e) if e.kind() == ErrorKind::BrokenPipe => break,
                 result => result?,
             }

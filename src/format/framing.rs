@@ -1,4 +1,4 @@
-//! In: the first bytes of a line or message. Out: how many of them it takes, and of LDAP what it says.
+//! In: the first bytes of a line or message. Out: how long it is, and what LDAP answered in it.
 //!
 //! Each function says `None` as long as that is unknown. Bytes of another protocol are a message
 //! of `usize::MAX` bytes, which is longer than any reader waits for.

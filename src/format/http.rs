@@ -70,7 +70,7 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// One for whom a field that HTTP does not allow ends the head.
+    /// A reader that takes a field which HTTP does not allow for an error.
     pub fn strict() -> Self {
         Self { strict: true, ..Self::default() }
     }
@@ -114,7 +114,7 @@ impl Reader {
         self.head.as_ref().filter(|head| head.size > 0)
     }
 
-    /// The same, to be kept.
+    /// The same, taken out of the reader.
     pub fn into_head(self) -> Option<Head> {
         self.head.filter(|head| head.size > 0)
     }

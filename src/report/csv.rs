@@ -1,4 +1,4 @@
-//! The same for spreadsheets (RFC 4180).
+//! A list for spreadsheets: CSV (RFC 4180).
 
 use super::table::Line;
 use crate::base::deadline::millis;

@@ -1,4 +1,4 @@
-//! The same for programs: one JSON object on each line.
+//! A result for programs: one JSON object on each line.
 
 use super::Style;
 use super::table::Line;

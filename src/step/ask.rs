@@ -87,7 +87,7 @@ pub struct Reports {
 }
 
 impl Reports {
-    /// One that has come, or comes in time.
+    /// The next answer; `None` if none comes within the limit.
     pub fn next(&self, limit: Duration) -> Option<(usize, Answer)> {
         let none = |come: &mut Vec<_>| come.is_empty();
         let woken = self.more.wait_timeout_while(sys::locked(&self.come), limit, none);

@@ -27,7 +27,7 @@ pub enum End {
     Complete,
     /// Nothing more came within the limit; the connection is open.
     Quiet,
-    /// The connection did.
+    /// The connection ended.
     Ended(connect::End),
     /// More than `BANNER_MAX` without an end.
     TooLong,

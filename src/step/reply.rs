@@ -65,7 +65,7 @@ pub struct Reply {
 pub enum End {
     /// All that was wanted has come.
     Complete,
-    /// The connection did, or the time for the answer.
+    /// The connection ended, or the time for the answer was over.
     Ended(connect::End),
     /// TLS: the alert that ended the session.
     Alert(u8),

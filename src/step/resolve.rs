@@ -247,7 +247,7 @@ fn ask_dns(host: &str, family: Family, config: &Config, deadline: Deadline) -> L
     lookup
 }
 
-/// Should the generator ever fail, the kernel's random source port still stands.
+/// If the generator fails, a forger still has to guess the kernel's random source port.
 fn fresh_id() -> [u8; 2] {
     let mut id = [0; 2];
     let _ = SystemRandom::new().fill(&mut id);
@@ -288,7 +288,7 @@ fn ask_all(
             until = Deadline::after(grace).no_later_than(until);
         }
     }
-    // Who still waits for an answer would keep its descriptor from the next lookup.
+    // A thread that still waits would hold a descriptor that the next lookup may need.
     drop(reports);
     sockets.iter().for_each(|socket| sys::end_reads(&**socket));
     for answer in answers.iter_mut().filter(|a| a.pending) {
@@ -367,5 +367,5 @@ const GRACE_OTHERS: Duration = Duration::from_millis(50);
 /// For the second kind after the first, or for a second opinion after a denial; twice the
 /// time of the first if that is more, because a slow link is slow for both.
 const GRACE_SECOND: Duration = Duration::from_millis(150);
-/// Time for the threads to say themselves that the deadline has passed.
+/// Time for the threads to report by themselves that the deadline has passed.
 const SLACK: Duration = Duration::from_millis(30);

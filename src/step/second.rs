@@ -112,8 +112,8 @@ impl Inquiry<'_> {
         })
     }
 
-    /// The end of all questions. What is small enough to get through silence is answered
-    /// within some round trips; so late that it is not, it is no help either.
+    /// The end of all questions. After silence they end early: a hello small enough
+    /// to get through is answered within a few round trips, and a later answer is no help.
     fn patience(&self, path: &Path, silence: bool) -> Deadline {
         let whole = self.target.timeouts.tls;
         let some = SILENCE_MIN + path.attempt.elapsed * SILENCE_TRIPS + path.way();

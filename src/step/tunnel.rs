@@ -28,7 +28,7 @@ pub enum Outcome {
     Open,
     /// It wants a login, or another one.
     Auth,
-    /// The same, of a kind that reach has not: Negotiate, NTLM, Digest ...
+    /// It wants a kind of login that reach does not have: Negotiate, NTLM, Digest ...
     Scheme,
     /// Its rules forbid this target or this client.
     Denied,
@@ -38,7 +38,7 @@ pub enum Outcome {
     Unreachable,
     /// The target did not answer the proxy.
     Timeout,
-    /// The connection to the proxy did.
+    /// The connection to the proxy ended.
     Ended(End),
     /// What answers is no proxy of this kind.
     Malformed,

@@ -31,7 +31,7 @@ pub struct Target {
     pub host: Host,
     /// `NO_PORT`: it is only looked up.
     pub port: u16,
-    /// A login stood in front of the host: it is neither sent nor kept.
+    /// A login stood in front of the host; it is neither sent nor kept.
     pub login: bool,
     /// Named by the scheme: then another protocol on the port is a failure.
     pub service: Option<&'static Service>,

@@ -75,7 +75,7 @@ impl Finding {
         }
     }
 
-    /// Whether neither end ended the connection.
+    /// Whether the connection was ended by an ICMP error or this box, and not by the peer.
     pub(super) fn is_of_the_way(&self) -> bool {
         matches!(self.variant, ICMP | REJECTED | FAILED)
     }

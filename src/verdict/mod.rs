@@ -407,7 +407,7 @@ fn of_leg(mut finding: Finding, path: &Path) -> Finding {
     finding.arg("detail", keyword)
 }
 
-/// Says in another way that the peer hung up; false if it did not.
+/// Gives the fact that the peer hung up another sentence; false if that fact is not among them.
 fn renamed(finding: &mut Finding, key: &str) -> bool {
     let mut notes = finding.why.iter_mut().filter(|note| note.key == "why.hungup");
     notes.next().map(|note| note.key = key.to_owned()).is_some()

@@ -1,4 +1,4 @@
-//! Names that are the same in every language: errno, ICMP, response codes, versions of TLS.
+//! Names that are the same in every language: errno, ICMP, response codes, answers to ClientHellos.
 
 use crate::base::errno;
 use crate::base::sys::Icmp;

@@ -17,7 +17,7 @@ use std::thread::{self, JoinHandle};
 use crate::base::sys::{checked, errno};
 
 /// Does some work in a thread of its own, with so many bytes of stack. `Err`: this box has no
-/// thread left. Boxed, since the file would hold what starts a thread for each kind of work.
+/// thread left. Boxed, so that the code which starts a thread is in the binary once.
 pub fn in_background(stack: usize, work: Box<dyn FnOnce() + Send>) -> io::Result<JoinHandle<()>> {
     thread::Builder::new().stack_size(stack).spawn(work)
 }
@@ -27,9 +27,9 @@ pub fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Says that this thread has so many bytes of stack from here on: then `poll` gives back, for
-/// the time that it waits, what deeper calls have used of it. Of 512 threads that wait for an
-/// answer to their ClientHello, each would keep 16 kB that only making it took.
+/// Tells `poll` that this thread has so many bytes of stack below here: while it waits, the pages
+/// that deeper calls have used go back to the kernel. Otherwise each of 512 threads that wait for
+/// an answer to their ClientHello would keep the 16 kB that it took to build one.
 pub fn lend_stack(bytes: usize) {
     let here = 0_u8;
     STACK_FLOOR.set((&raw const here).addr().saturating_sub(bytes - STACK_SLACK));
@@ -50,8 +50,8 @@ pub fn trim_stack() {
     }
 }
 
-/// Has SIGINT and SIGTERM noted for `interrupted` instead of ending the process; each ends a
-/// `poll` early. A second one of a kind ends the process, so that nobody is locked in.
+/// Makes SIGINT and SIGTERM set what `interrupted` reads, instead of ending the process; each
+/// ends a `poll` early. A second signal of the same kind ends the process as usual.
 pub fn catch_interrupt() {
     extern "C" fn note(_: c_int) {
         INTERRUPTED.store(true, Ordering::Relaxed);
@@ -66,7 +66,7 @@ pub fn catch_interrupt() {
     }
 }
 
-/// Whether somebody has asked for the end since `catch_interrupt`.
+/// Whether one of these signals has come since `catch_interrupt`.
 pub fn interrupted() -> bool {
     INTERRUPTED.load(Ordering::Relaxed)
 }

@@ -7,7 +7,7 @@ use std::mem;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Called by what calls main, libc's own start.
+/// Called by libc's own start code, before main.
 #[used]
 #[unsafe(link_section = ".init_array")]
 static FIRST: extern "C" fn() = prepare;

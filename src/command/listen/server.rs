@@ -126,7 +126,7 @@ impl Server {
         least
     }
 
-    /// The silence of some client is still to be acted on.
+    /// Some client has to be checked for silence.
     fn is_waiting_for_silence(&self) -> bool {
         self.clients.iter().any(|client| client.silent_at.is_some())
     }

@@ -114,7 +114,7 @@ impl Route {
         Self { options, whole, attempt, sent: now, went: now, ..route }
     }
 
-    /// A way on which nothing happens any more.
+    /// A route to which nothing more is sent.
     pub fn known(addr: SocketAddr, ask: Ask, tries: Vec<Try>) -> Self {
         Self {
             addr,
