@@ -77,7 +77,7 @@ fn start(shared: &Arc<Shared>) -> bool {
     let own = shared.clone();
     let run = move || {
         sys::lend_stack(STACK);
-        while own.work_once() {}
+        sys::with_own_blocks(&mut || while own.work_once() {});
     };
     sys::in_background(STACK, Box::new(run)).is_ok()
 }

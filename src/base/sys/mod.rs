@@ -3,13 +3,16 @@
 //!   process  threads, signals, limits, namespaces
 //!   start    what a loader and a shell would have done, and the last words
 //!   heap     the memory that everything else lives in
+//!   copy     memcpy for short lengths
 //!   socket   connect, the error queue, poll, what TCP counts
 
 pub mod process;
 pub mod start;
 pub mod heap;
+pub mod copy;
 pub mod socket;
 
+pub use heap::with_own_blocks;
 pub use process::*;
 pub use socket::*;
 pub use start::*;

@@ -1,6 +1,7 @@
 //! What a thread keeps of its stack while it waits, and the heap.
 
 use std::alloc::Layout;
+use std::collections::BTreeSet;
 use std::net::UdpSocket;
 use std::os::fd::AsFd;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -8,7 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::base::sys::heap::{block_index, block_size};
-use crate::base::sys::{lend_stack, poll};
+use crate::base::sys::{lend_stack, poll, with_own_blocks};
 
 const STACK: usize = 1 << 20;
 const DEEP: usize = 256 << 10;
@@ -94,7 +95,7 @@ fn churn(seed: usize, from: &Receiver<(usize, Vec<u8>)>, to: &Sender<(usize, Vec
         dice as usize % below
     };
     let mut kept: Vec<(usize, Vec<u8>)> = Vec::new();
-    for round in 0..700 {
+    for round in 0..if cfg!(miri) { 60 } else { 700 } {
         let size = [roll(64), roll(1024), roll(40_000), roll(300_000)]
             [[0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 2, 3][roll(12)]];
         let owner = seed + round;
@@ -128,7 +129,13 @@ fn blocks_of_several_threads_do_not_overlap() {
         for (n, from) in receivers.into_iter().enumerate() {
             let to = senders[(n + 1) % 4].clone();
             scope.spawn(move || {
-                churn(n * 1_000_003 + 17, &from, &to);
+                let mut work = || churn(n * 1_000_003 + 17, &from, &to);
+                // Some keep blocks for themselves, and all give to all.
+                if n == 0 {
+                    work()
+                } else {
+                    with_own_blocks(&mut work)
+                }
                 // Until nobody sends any more.
                 drop(to);
                 for (owner, bytes) in from {
@@ -138,6 +145,52 @@ fn blocks_of_several_threads_do_not_overlap() {
         }
         drop(senders);
     });
+}
+
+#[test]
+fn a_thread_that_ends_leaves_its_blocks_to_the_next() {
+    const SIZE: usize = 900;
+    let mut places = BTreeSet::new();
+    for _ in 0..if cfg!(miri) { 40 } else { 500 } {
+        let used = thread::spawn(|| {
+            let mut places = Vec::new();
+            with_own_blocks(&mut || {
+                // More than are kept, one after the other and all at once.
+                for many in [1, 1, 1, 20] {
+                    let boxes: Vec<_> = (0..many).map(|_| Box::new([0_u8; SIZE])).collect();
+                    places.extend(boxes.iter().map(|one| (&raw const **one).addr()));
+                }
+            });
+            places
+        });
+        places.extend(used.join().unwrap());
+    }
+    // 20 at a time; other tests may take some of them meanwhile.
+    assert!(places.len() < 200, "{} places", places.len());
+}
+
+/// The copy of the static file, which no other build calls by itself.
+#[cfg(all(target_arch = "x86_64", not(miri)))]
+#[test]
+#[allow(unsafe_code)]
+fn a_copy_of_any_length_touches_what_it_should_and_nothing_else() {
+    unsafe extern "C" {
+        fn reach_memcpy(to: *mut u8, from: *const u8, length: usize) -> *mut u8;
+    }
+    let from: Vec<u8> = (0..2000).map(|at| mark(3, at) ^ (at >> 8) as u8).collect();
+    for length in (0..600).chain([1023, 1024, 1025, 1900]) {
+        for (skip, start) in [(0, 0), (1, 3), (7, 16), (15, 1), (16, 9)] {
+            let mut to = vec![0xee; length + 64];
+            // SAFETY: both have so many bytes behind these places.
+            let said = unsafe {
+                reach_memcpy(to.as_mut_ptr().add(start), from.as_ptr().add(skip), length)
+            };
+            assert_eq!(said.addr(), to.as_ptr().addr() + start);
+            assert_eq!(to[start..start + length], from[skip..skip + length], "{length}");
+            let rest = to[..start].iter().chain(&to[start + length..]);
+            assert!(rest.into_iter().all(|b| *b == 0xee), "{length} from {skip} to {start}");
+        }
+    }
 }
 
 #[test]
