@@ -3,6 +3,7 @@
 use crate::base::text::Untrusted;
 use crate::format::framing::IAC;
 use crate::format::mysql;
+use crate::format::tls::alert_name;
 
 /// The part of a greeting that says most: the SSH version line, MySQL's version, else the first
 /// line.
@@ -12,6 +13,10 @@ pub fn headline(bytes: &[u8]) -> Untrusted {
     let line = match mysql {
         Some([mysql::ERROR, _, _, error @ ..]) => error,
         Some([_, version @ ..]) => version.split(|b| *b == 0).next().unwrap_or(version),
+        _ if matches!(bytes, [21, 3, _, 0, 2, _, _, ..]) => {
+            let alert = bytes.get(6).copied().unwrap_or_default();
+            return Untrusted::new(format!("TLS alert {} ({alert})", alert_name(alert)));
+        }
         _ if http2_frame(bytes).is_some() => {
             return Untrusted::new(http2_frame(bytes).map_or("", |(name, _)| name));
         }

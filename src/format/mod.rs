@@ -7,10 +7,10 @@
 //!   der           elements of BER and DER, numbers, times, OIDs
 //!   framing       where a line or message of the other protocols ends
 //!   mysql         packets of MySQL: greetings and errors
+//!   tls           records, alerts, ServerHellos and the names of their numbers
 //!   banner        which protocol a service speaks, by what it says first
 //!   http          heads of HTTP/1 answers
 //!   secrets       where a login may stand in what is asked and answered
-//!   tls           records, alerts, ServerHellos and the names of their numbers
 //!   client_hello  ClientHellos, made by hand and read
 //!   query         what a service can be asked without a login, and its answers
 
@@ -21,9 +21,9 @@ pub mod inet_diag;
 pub mod der;
 pub mod framing;
 pub mod mysql;
+pub mod tls;
 pub mod banner;
 pub mod http;
 pub mod secrets;
-pub mod tls;
 pub mod client_hello;
 pub mod query;

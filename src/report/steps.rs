@@ -277,6 +277,9 @@ fn greeting_row(addr: &str, greeting: &Greeting, style: Style) -> String {
             (Mark::Neutral, Note::new("row.quiet").with("ms", ms))
         }
         (false, _) => match greeting.service {
+            Some(s) if verdict::is_rejecting(greeting.banner.bytes()) => {
+                (Mark::Fail, Note::new("row.said").with("service", s).with("line", line))
+            }
             Some(s) => (Mark::Ok, Note::new("row.said").with("service", s).with("line", line)),
             None => (Mark::Neutral, Note::new("row.saidunknown").with("line", line)),
         },

@@ -349,7 +349,12 @@ impl Reply {
         let (mut line, mut in_tag) = (Vec::new(), false);
         for byte in body {
             match byte {
-                b'<' => in_tag = true,
+                b'<' => {
+                    in_tag = true;
+                    if line.last().is_some_and(|last| *last != b' ') {
+                        line.push(b' ');
+                    }
+                }
                 b'>' if in_tag => in_tag = false,
                 _ if in_tag => {}
                 b if b.is_ascii_whitespace() && line.last().is_none_or(|last| *last == b' ') => {}

@@ -39,6 +39,7 @@ pub use finding::Finding;
 pub use keyword::{Family, Keyword};
 pub use names::{answer_text, broken, icmp_name, os_error, rcode_name, show_server};
 pub use reply::reply_failure;
+pub use service::is_rejecting;
 
 use crate::base::text::{self, Note, Untrusted};
 use crate::step::connect;
@@ -358,6 +359,12 @@ fn of_path(path: &Path, target: &Target, now: i64, policy: Policy) -> Finding {
         finding = of_leg(finding, path);
     } else if target.send_proxy.is_some() && renamed(&mut finding, "why.headerhungup") {
         finding.guess.push(Note::new("guess.header"));
+    }
+    let behind = [Family::Tls, Family::Starttls, Family::Reply].contains(&finding.keyword.family());
+    if target.send_proxy.is_some() && behind && !finding.is_of_the_way() {
+        let bare = again_with(target, &[], &["--send-proxy"]);
+        finding.guess.push(Note::new("guess.headersurplus"));
+        finding.next.push(Note::new("next.noheader").with("bare", bare));
     }
     finding.why.extend(notes(path, target, now, policy));
     if let Some(note) = second::large_note(path) {

@@ -138,6 +138,7 @@ fn variant(keyword: Keyword, reply: &Reply, path: &Path, tls: bool) -> &'static 
     let old = handshake.is_some_and(|h| h.version == Some("TLS 1.2") && unasked(h));
     match (keyword, reply.end) {
         (Keyword::ReplyProtocol, _) if tls || reply.other_protocol() == Some("tls") => "tls",
+        (Keyword::ReplyProtocol, _) if reply.other_protocol() == Some("HTTP/2") => "h2c",
         (Keyword::ReplyClosed, End::Alert(code)) if old && blames_client(code) => "renegotiation",
         (Keyword::ReplyClosed, End::Ended(connect::End::Fin | connect::End::Rst))
             if handshake.is_some_and(|h| h.demand() == Demand::Optional) =>
@@ -152,7 +153,7 @@ fn variant(keyword: Keyword, reply: &Reply, path: &Path, tls: bool) -> &'static 
         (Keyword::ReplyClosed, _)
             if idle.is_some_and(|a| a.outcome == hello::Outcome::Ended(Late)) =>
         {
-            "request"
+            if reply.protocol == Protocol::Http { "request" } else { "asked" }
         }
         _ => "",
     }
@@ -268,8 +269,14 @@ pub(super) fn with_reply(
     if status == 400 && target.send_proxy.is_some() {
         finding = finding.guess(Note::new("guess.headersurplus"));
     }
-    let Some(sni) = sni.filter(|_| status == 421) else { return with_body(finding, reply) };
-    with_body(finding.why(Note::new("why.misdirected").with("sni", sni)), reply)
+    if status == 421 {
+        let host = target.certificate_name();
+        let other = sni.is_some_and(|sni| !sni.eq_ignore_ascii_case(&target.host.to_string()));
+        let key = if other { "why.misdirected" } else { "why.misdirectedhost" };
+        let note = Note::new(key).with("sni", sni.unwrap_or_default()).with("host", host);
+        finding = finding.why(note);
+    }
+    with_body(finding, reply)
 }
 
 /// Who answered a query, and where its clients will be sent.

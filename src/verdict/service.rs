@@ -179,7 +179,7 @@ pub(super) fn odd_greeting(greeting: &Greeting, target: &Target) -> Option<Note>
 
 /// A server that greets with an error: a code of three digits (RFC 5321 section 4.2.1), words, or
 /// a packet of MySQL's. The length of a packet may look like a digit: `4` is 52 bytes.
-pub(super) fn is_rejecting(banner: &[u8]) -> bool {
+pub fn is_rejecting(banner: &[u8]) -> bool {
     // OpenSSH (sshd.c): too many who have not logged in; penalties.
     const STARTS: [&[u8]; 9] = [
         b"-ERR",
@@ -187,7 +187,7 @@ pub(super) fn is_rejecting(banner: &[u8]) -> bool {
         b"ERROR :",
         b"-NOAUTH",
         b"-DENIED",
-        b"HTTP/1.1 5",
+        b"ERROR Too many open connections",
         b"-MISCONF",
         b"Exceeded MaxStartups",
         b"Not allowed at this time",
@@ -197,6 +197,11 @@ pub(super) fn is_rejecting(banner: &[u8]) -> bool {
             a.is_ascii_digit() && b.is_ascii_digit()
         }
         [_, _, 0, 0, first, ..] => *first == 0xff,
+        // An HTTP error, a fatal alert of TLS, a GOAWAY of HTTP/2.
+        [b'H', b'T', b'T', b'P', b'/', b'1', b'.', _, b' ', code @ ..] => {
+            ["403", "429", "50"].iter().any(|refusal| code.starts_with(refusal.as_bytes()))
+        }
+        [21, 3, _, 0, 2, 2, ..] | [_, _, _, 7, 0, 0, 0, 0, 0, ..] => true,
         _ => STARTS.iter().any(|s| banner.starts_with(s)),
     }
 }

@@ -204,7 +204,7 @@ fn plaintext(handshake: &Handshake, target: &Target) -> Finding {
     let line = banner::headline(&handshake.first);
     let seen = banner::recognise(&handshake.first, target.port);
     let finding = Finding::new(Keyword::TlsPlaintext)
-        .arg("service", seen.unwrap_or("?"))
+        .arg("service", seen.unwrap_or_default())
         .arg("detail", &line)
         .why(Note::new("why.said").with("line", &line));
     let Some(name) = seen else { return finding };

@@ -367,3 +367,24 @@ fn whoever_greets_as_mysql_sees_a_login_that_cannot_succeed() {
     unread.all_gone();
     assert_eq!(unread.visit(0).text(), "");
 }
+
+#[test]
+fn a_greeting_that_refuses_is_no_ok_anywhere() {
+    for (banner, line) in [
+        (&b"\x15\x03\x01\x00\x02\x02\x50"[..], "TLS alert internal_error (80)"),
+        (b"HTTP/1.1 429 Too Many Requests\r\n\r\n", "HTTP/1.1 429"),
+        (b"HTTP/1.0 503 Busy\r\n\r\n", "HTTP/1.0 503 Busy"),
+        (b"\x00\x00\x08\x07\x00\x00\x00\x00\x00\0\0\0\0\0\0\0\x0b", "HTTP/2 GOAWAY"),
+        (b"-ERR max number of clients reached\r\n", "-ERR max number"),
+        (b"Not allowed at this time\r\n", "Not allowed at this time"),
+    ] {
+        let server = Script::new().send(banner).stall().serve();
+        let outcome = Run::new([server.addr().to_string()]).run();
+        outcome.status(60).verdict("reply.rejected").says(line).says("greet FAIL");
+        let json = Run::new([server.addr().to_string(), "--json".into()]).run().object();
+        assert_eq!(json["verdict"]["level"], "accepts", "{line}");
+    }
+    // A frame that only resembles the last one's head.
+    let server = Script::new().send(b"\x00\x00\x08\x07hello\r\n").stall().serve();
+    Run::new([server.addr().to_string()]).run().status(0);
+}

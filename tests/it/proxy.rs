@@ -774,3 +774,28 @@ fn the_proxy_header_names_both_ends_of_the_connection() {
     assert_eq!(received[16..24], [127, 0, 0, 1, 127, 0, 0, 1]);
     Run::new(["h.example:443", "--send-proxy", "v3"]).run().status(2).complains("v1 or v2");
 }
+
+#[test]
+fn a_login_of_another_kind_is_not_asked_for_again() {
+    let proxy = |schemes: &str| {
+        let head = format!("HTTP/1.1 407 Login\r\n{schemes}Content-Length: 0\r\n\r\n");
+        Script::new().recv_until("\r\n\r\n").send(head).close().serve()
+    };
+    let negotiate = "Proxy-Authenticate: Negotiate\r\nProxy-Authenticate: NTLM\r\n";
+    for login in ["", "u:p@"] {
+        let server = proxy(negotiate);
+        let run = |more: &[&str]| {
+            let url = format!("http://{login}{}", server.addr());
+            Run::new(["db.test:5432", "--proxy", &*url]).args(more).run()
+        };
+        let outcome = run(&[]);
+        outcome.status(30).verdict("proxy.auth").says("of a kind that reach does not speak");
+        outcome.says("(Negotiate, NTLM)").says_not("USER:PASSWORD");
+        run(&["--lang", "ja"]).verdict("proxy.auth").says("Negotiate, NTLM");
+        assert_eq!(run(&["--json"]).object()["paths"][0]["proxy"]["outcome"], "auth");
+    }
+    let server = proxy(&[negotiate, "proxy-authenticate: BASIC realm=\"x\"\r\n"].concat());
+    let url = format!("http://{}", server.addr());
+    let outcome = Run::new(["db.test:5432", "--proxy", &*url]).run();
+    outcome.verdict("proxy.auth").says("USER:PASSWORD");
+}

@@ -735,7 +735,7 @@ fn the_reason_in_the_body_of_a_refusal_is_shown() {
         ),
         (
             "<html><head><title>403</title></head><body><h1>Not from here</h1>",
-            "says: 403Not from here",
+            "says: 403 Not from here",
         ),
         ("\u{1b}[31mred", ""),
     ] {
@@ -758,7 +758,7 @@ fn frames_of_http_2_are_named() {
     let place = server.addr().to_string();
     Run::new([&*place]).run().status(0).says("HTTP/2").took(Duration::ZERO..250 * MS);
     let outcome = visit(&server, &[]);
-    outcome.status(60).verdict("reply.protocol").says("speaks HTTP/2, not http");
+    outcome.status(60).verdict("reply.protocol").says("speaks HTTP/2, and was asked in another");
 }
 
 #[test]
@@ -770,4 +770,37 @@ fn a_port_that_hangs_up_on_a_plain_request_is_asked_for_tls() {
     outcome.status(60).verdict("reply.protocol").says("speaks TLS, and was asked in the clear");
     let plain = Script::new().line().close().serve();
     visit(&plain, &[]).status(60).verdict("reply.closed").says_not("speaks TLS");
+}
+
+#[test]
+fn a_refusal_says_what_it_is_about() {
+    // An alert of TLS, and frames of HTTP/2, to bytes in the clear.
+    let alert = Script::new().recv(1).send([21, 3, 1, 0, 2, 2, 70]).close().serve();
+    let outcome = Run::new([&*alert.addr().to_string(), "--send", "PING"]).run();
+    outcome.status(60).verdict("reply.protocol").says("TLS alert protocol_version (70)");
+    outcome.says("--tls is missing").says("--tls");
+    let frames = [&[0, 0, 0, 4, 0, 0, 0, 0, 0][..], &[0, 0, 8, 7, 0, 0, 0, 0, 0], &[0; 8]].concat();
+    let h2 = Script::new().recv(1).send(frames).close().serve();
+    for target in [vec![h2.addr().to_string(), "--send=x".into()], vec![format!("http://{h2}/")]] {
+        let outcome = Run::new(target).run();
+        outcome.status(60).verdict("reply.protocol").says("speaks HTTP/2, and was asked in");
+        outcome.says("--http2-prior-knowledge").says_not("not http");
+    }
+    // 421, where the host is the same as in the handshake and where there was none.
+    let said = "HTTP/1.1 421 Misdirected Request\r\nContent-Length: 0\r\n\r\n";
+    let server = zoo::http(said).serve();
+    let outcome = Run::new([format!("http://{server}/")]).run();
+    outcome.says("does not serve 127.0.0.1 on this connection").says_not("(SNI)");
+    // Tags are no letters.
+    let page = "HTTP/1.1 403 No\r\nContent-Length: 31\r\n\r\n<h1>Blocked</h1><p>by policy</p>";
+    let server = zoo::http(page).serve();
+    Run::new([format!("http://{server}/")]).run().says("Blocked by policy");
+    // A PROXY header to whom it is none of.
+    let server = Script::new().line().send("hello\r\n").stall().serve();
+    let outcome = Run::new([&*server.addr().to_string(), "--tls", "--send-proxy", "v1"]).run();
+    outcome
+        .status(50)
+        .says("a PROXY header was sent")
+        .says("without the PROXY header: reach 127.0");
+    outcome.says("nor a protocol that reach knows").says_not("TLS: ?");
 }
