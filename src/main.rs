@@ -308,6 +308,7 @@ impl Walk<'_> {
     /// The handshake, and the session if it was completed for good.
     fn secure(&self, wire: Wire, path: &mut Path) -> Option<Opened> {
         let limit = self.limit(self.target.timeouts.tls);
+        self.options.trust.prepare();
         let (handshake, session) = tls::handshake(wire, &self.options.tls(self.target), limit);
         let now = unix_now();
         let handshake = self.judged(handshake, now);

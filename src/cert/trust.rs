@@ -1,6 +1,7 @@
 //! In: a chain as it was sent, a name, the time. Out: a proof that it is good, or what is wrong
 //! with it, from the stores that this box has.
 
+use crate::base::sys::in_background;
 use crate::cert::dn::{self, same_name};
 use crate::cert::flaw::{
     DEPTH_MAX, Flaw, Link, Unknown, Weak, dates, is_long, is_root, path, rules, stops_the_library,
@@ -15,7 +16,8 @@ use crate::cert::x509::Certificate;
 use rustls::RootCertStore;
 use rustls::pki_types::{CertificateDer, TrustAnchor};
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 /// What the chain is worth.
 pub struct Judgement {
@@ -73,7 +75,8 @@ pub enum Trusts {
 pub struct Trust {
     root: PathBuf,
     ca: Option<Store>,
-    own: OnceLock<Vec<Store>>,
+    own: Arc<OnceLock<Vec<Store>>>,
+    is_prepared: AtomicBool,
 }
 
 impl Judgement {
@@ -111,24 +114,32 @@ impl Trust {
             Store::new(Source::CaFile(path.to_owned()), list).ok_or(BadFile::NoCertificate)
         };
         let ca = ca.map(store).transpose()?;
-        Ok(Trust { root: root.to_owned(), ca, own: OnceLock::new() })
+        Ok(Trust { root: root.to_owned(), ca, own: Arc::default(), is_prepared: false.into() })
     }
 
     /// One certificate instead of every store, for services that reach plays itself.
     pub fn only(certificate: &CertificateDer<'static>) -> Trust {
         let ca = Store::new(Source::CaFile(PathBuf::new()), vec![certificate.clone()]);
-        Trust { root: PathBuf::new(), ca, own: OnceLock::new() }
+        Trust { root: PathBuf::new(), ca, own: Arc::default(), is_prepared: false.into() }
+    }
+
+    /// Begins to read the stores, 1 ms of work, while the caller waits for a peer. Where no
+    /// thread is to be had, they are read when they are needed.
+    pub fn prepare(&self) {
+        if self.ca.is_none() && !self.is_prepared.swap(true, Ordering::Relaxed) {
+            let (own, root) = (self.own.clone(), self.root.clone());
+            let read = move || {
+                own.get_or_init(|| own_stores(&root));
+            };
+            let _ = in_background(STACK, Box::new(read));
+        }
     }
 
     /// The stores to ask, in the order they are reported.
     fn stores(&self) -> &[Store] {
         match &self.ca {
             Some(store) => std::slice::from_ref(store),
-            None => self.own.get_or_init(|| {
-                let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-                let mozilla = Store { source: Source::Mozilla, roots, certificates: Vec::new() };
-                std::iter::once(mozilla).chain(bundle(&self.root)).collect()
-            }),
+            None => self.own.get_or_init(|| own_stores(&self.root)),
         }
     }
 
@@ -564,3 +575,13 @@ fn add_unsigned(flaws: &mut Vec<Flaw>, signed: &Result<Signed, Unproven>) {
 /// Certificates looked at while a path is searched for: a chain has four, a crossed one a few
 /// more. Each may cost the library's check of all signatures above it.
 const PLACES_MAX: usize = 64;
+
+/// Mozilla's roots, and those of the file system under `root`.
+fn own_stores(root: &Path) -> Vec<Store> {
+    let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    let mozilla = Store { source: Source::Mozilla, roots, certificates: Vec::new() };
+    std::iter::once(mozilla).chain(bundle(root)).collect()
+}
+
+/// Bytes of stack for the thread that reads the stores: a certificate is taken apart on it.
+const STACK: usize = 128 << 10;

@@ -6,6 +6,7 @@ use crate::support::pki::{Ca, Identity, Leaf, Pki, days};
 use crate::support::run::{Outcome, Run, each, skip, test_name};
 use crate::support::zoo::{self, Script, Server, Tls};
 use serde_json::json;
+use std::fs::{File, FileTimes};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
@@ -441,6 +442,29 @@ fn the_box_trusts_what_its_variables_name() {
     let other = pki.file("other.pem", Ca::root("Another Root").root_pem());
     let run = bare(&server, NAME).env("SSL_CERT_FILE", &ca).arg("--ca").arg(other).run();
     run.status(51).verdict("cert.untrusted");
+}
+
+/// The time between a ClientHello and its answer is enough for the bundle.
+#[test]
+fn the_bundle_is_read_while_the_server_thinks() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("bundle");
+    std::fs::write(&file, Ca::root("Read In Time").root_pem()).unwrap();
+    // Older than the last change: so a read is written down in spite of `relatime`.
+    let old = SystemTime::now() - Duration::from_secs(3600);
+    let times = FileTimes::new().set_accessed(old);
+    File::options().write(true).open(&file).unwrap().set_times(times).unwrap();
+    let was_read = || file.metadata().unwrap().accessed().unwrap() > old + Duration::from_secs(1);
+    assert!(!was_read());
+    let server = zoo::hello_then_mute().serve();
+    let run = bare(&server, NAME).env("SSL_CERT_FILE", &file);
+    run.args(["--no-extra", "--timeout", "500ms"]).run().verdict("tls.timeout");
+    let in_time = was_read();
+    std::fs::read(&file).unwrap();
+    if !was_read() {
+        return skip(&test_name(), "the file system does not tell when a file was read");
+    }
+    assert!(in_time);
 }
 
 /// A world with its own /etc/ssl and /etc/pki; a server of the zoo stands in it.
