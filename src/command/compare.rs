@@ -470,6 +470,16 @@ impl Json {
     }
 }
 
+/// RFC 8259 section 6.
+fn is_number(text: &str) -> bool {
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let text = text.strip_prefix('-').unwrap_or(text);
+    let (text, power) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+    let (whole, part) = text.split_once('.').unwrap_or((text, "0"));
+    let whole = digits(whole) && (whole == "0" || !whole.starts_with('0'));
+    whole && digits(part) && digits(power.strip_prefix(['+', '-']).unwrap_or(power))
+}
+
 /// What is left of the line. `None` from any step: this is no JSON, or too deep.
 struct Reader<'a>(&'a str);
 
@@ -507,8 +517,7 @@ impl Reader<'_> {
                 let end = self.0.find(|c| !number(c)).unwrap_or(self.0.len());
                 let (digits, rest) = self.0.split_at_checked(end)?;
                 self.0 = rest;
-                let valid = digits.bytes().any(|b| b.is_ascii_digit());
-                valid.then(|| Json::Number(digits.to_string()))
+                is_number(digits).then(|| Json::Number(digits.to_string()))
             }
         }
     }

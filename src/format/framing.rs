@@ -33,7 +33,8 @@ pub fn element(bytes: &[u8]) -> Option<usize> {
 /// A TPKT (RFC 1006 section 6).
 pub fn tpkt(bytes: &[u8]) -> Option<usize> {
     match bytes {
-        [3, _, high, low, ..] => Some(usize::from(u16::from_be_bytes([*high, *low]))),
+        // The length counts its own four bytes.
+        [3, _, high, low, ..] => Some(usize::from(u16::from_be_bytes([*high, *low]).max(4))),
         [3, ..] => None,
         _ => Some(usize::MAX),
     }
@@ -64,7 +65,8 @@ fn inside(bytes: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
 /// PostgreSQL's answer to SSLRequest: one byte, or an ErrorResponse of today or of old.
 pub fn postgres_answer(bytes: &[u8]) -> Option<usize> {
     match bytes {
-        [b'E', 0, a, b, c, ..] => Some(u32::from_be_bytes([0, *a, *b, *c]) as usize + 1),
+        // The length counts itself.
+        [b'E', 0, a, b, c, ..] => Some(u32::from_be_bytes([0, *a, *b, *c]).max(4) as usize + 1),
         [b'E'] | [b'E', 0, ..] => None,
         [b'E', ..] => Some(bytes.iter().position(|b| *b == 0)? + 1),
         _ => Some(1),

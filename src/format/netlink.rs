@@ -112,7 +112,8 @@ impl Tables {
         };
         // IPv4 stands in the upper bits, as a prefix does.
         let covers = |route: &&Route| {
-            let mask = u128::MAX.checked_shl(128 - u32::from(route.prefix)).unwrap_or(0);
+            let mask =
+                u128::MAX.checked_shl(128_u32.saturating_sub(route.prefix.into())).unwrap_or(0);
             let of = route.to.map_or(0, bits);
             let same = route.to.is_none_or(|of| of.is_ipv4() == to.is_ipv4());
             // Without a destination a route says of which family it is only by its next hop.

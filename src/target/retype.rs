@@ -121,7 +121,8 @@ pub fn options_with(target: &Target, without: &[About], added: &[&str]) -> Strin
 /// One word of a shell and nothing else, safe to show.
 pub fn quoted(typed: &str) -> String {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~/:@%+=,".contains(&b);
-    if typed.bytes().all(plain) {
+    // A `~` at the beginning is somebody's home directory.
+    if !typed.is_empty() && !typed.starts_with('~') && typed.bytes().all(plain) {
         return typed.to_string();
     }
     let mut word = String::from("'");

@@ -14,6 +14,7 @@ mod cert;
 mod cli;
 mod command;
 mod format;
+mod fuzz;
 mod pki;
 mod records;
 mod step;
