@@ -15,16 +15,41 @@ struct Column {
     checks: usize,
 }
 
-/// One check: the column of its box, its row as `KEYS` has it, and what `FACTS` finds in it.
+/// One check, as small as it can be, since a file may hold half a million of them: the column of
+/// its box, its row as `KEYS` has it, and what `FACTS` finds in it.
 struct Check {
-    at: usize,
-    row: Vec<String>,
-    /// As shown.
-    keyword: String,
-    /// The keyword, and which addresses a `partial` is about.
-    verdict: String,
-    facts: Vec<String>,
+    at: u32,
+    row: Texts,
+    /// The keyword as shown; that and which addresses a `partial` is about; then the facts.
+    told: Texts,
 }
+
+/// Several texts in one piece of memory, a byte between them that no text has.
+#[derive(PartialEq, Eq)]
+struct Texts(Box<[u8]>);
+
+impl Texts {
+    fn of(texts: &[String]) -> Self {
+        Self(texts.iter().map(String::as_bytes).collect::<Vec<_>>().join(&BETWEEN).into())
+    }
+
+    /// As bytes, which have the order of the texts.
+    fn bytes(&self) -> impl Iterator<Item = &[u8]> {
+        self.0.split(|b| *b == BETWEEN)
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &str> {
+        self.bytes().map(|text| std::str::from_utf8(text).unwrap_or_default())
+    }
+
+    /// One of them, empty where there is none.
+    fn at(&self, at: usize) -> &str {
+        self.iter().nth(at).unwrap_or_default()
+    }
+}
+
+/// No byte of UTF-8.
+const BETWEEN: u8 = 0xff;
 
 /// Compares, and returns 1 if the boxes have different verdicts on a target or one has none.
 pub fn run(parser: lexopt::Parser, lang: Lang) -> Result<u8, Stop> {
@@ -83,7 +108,7 @@ fn read(path: &Path, at: usize, lang: Lang, checks: &mut Vec<Check>) -> Result<(
     })?;
     let (before, mut wrong) = (checks.len(), Ok(()));
     for (number, line) in bytes.split(|b| *b == b'\n').enumerate() {
-        match Check::read(line, at) {
+        match Check::read(line, at as u32) {
             Ok(check) => checks.extend(check),
             Err(_) if wrong.is_err() => {}
             Err(key) => {
@@ -102,7 +127,7 @@ fn read(path: &Path, at: usize, lang: Lang, checks: &mut Vec<Check>) -> Result<(
 impl Check {
     /// The check in a line; blank lines and statistics hold none. As an error the key of what is
     /// wrong with it.
-    fn read(line: &[u8], at: usize) -> Result<Option<Self>, &'static str> {
+    fn read(line: &[u8], at: u32) -> Result<Option<Self>, &'static str> {
         if line.trim_ascii().is_empty() {
             return Ok(None);
         }
@@ -114,18 +139,32 @@ impl Check {
         }
     }
 
-    fn of(json: &Json, at: usize) -> Option<Self> {
+    fn of(json: &Json, at: u32) -> Option<Self> {
         let keyword = shown(json.get("verdict").text("keyword")).to_string();
         let row: Vec<String> = KEYS.iter().map(|(_, m)| json.get(m).to_text()).collect();
         let known = !keyword.is_empty() && row.first().is_some_and(|target| !target.is_empty());
         let verdict = keyword.clone() + &missed(json);
-        let facts = FACTS.iter().map(|fact| (fact.of)(json)).collect();
-        known.then_some(Self { at, row, keyword, verdict, facts })
+        let mut told = vec![keyword, verdict];
+        told.extend(FACTS.iter().map(|fact| (fact.of)(json)));
+        known.then(|| Self { at, row: Texts::of(&row), told: Texts::of(&told) })
+    }
+
+    fn keyword(&self) -> &str {
+        self.told.at(0)
+    }
+
+    fn verdict(&self) -> &str {
+        self.told.at(1)
+    }
+
+    /// What a row of `FACTS` found.
+    fn fact(&self, at: usize) -> &str {
+        self.told.at(2 + at)
     }
 
     fn title(&self) -> String {
-        let part = |((key, _), value): (&(&str, &str), &String)| format!("{key}{}", shown(value));
-        let parts = KEYS.iter().zip(&self.row).filter(|(_, value)| !value.is_empty());
+        let part = |((key, _), value): (&(&str, &str), &str)| format!("{key}{}", shown(value));
+        let parts = KEYS.iter().zip(self.row.iter()).filter(|(_, value)| !value.is_empty());
         parts.map(part).collect::<Vec<_>>().join("  ")
     }
 }
@@ -136,20 +175,19 @@ impl Check {
 fn tell_apart(checks: &mut Vec<Check>) {
     checks.reverse();
     sort(checks, TITLE);
-    for group in checks.chunk_by_mut(|a, b| a.row.get(..TITLE) == b.row.get(..TITLE)) {
+    for group in checks.chunk_by_mut(|a, b| a.row.bytes().take(TITLE).eq(b.row.bytes().take(TITLE)))
+    {
         let mut apart = [false; KEYS.len()];
         for pair in group.windows(2) {
             let [a, b] = pair else { continue };
-            for ((apart, a_key), b_key) in apart.iter_mut().zip(&a.row).zip(&b.row) {
+            for ((apart, a_key), b_key) in apart.iter_mut().zip(a.row.iter()).zip(b.row.iter()) {
                 *apart |= a.at == b.at && a_key != b_key;
             }
         }
         for check in group {
-            for (key, apart) in check.row.iter_mut().zip(apart).skip(TITLE) {
-                if !apart {
-                    key.clear();
-                }
-            }
+            let own = check.row.iter().zip(apart).enumerate();
+            let own = own.map(|(at, (key, apart))| if apart || at < TITLE { key } else { "" });
+            check.row = Texts::of(&own.map(str::to_owned).collect::<Vec<_>>());
         }
     }
     sort(checks, KEYS.len());
@@ -158,7 +196,10 @@ fn tell_apart(checks: &mut Vec<Check>) {
 
 /// By so many parts of the row, then by box; equal ones keep their order.
 fn sort(checks: &mut [Check], parts: usize) {
-    checks.sort_by(|a, b| (a.row.get(..parts), a.at).cmp(&(b.row.get(..parts), b.at)));
+    checks.sort_by(|a, b| {
+        let by_row = a.row.bytes().take(parts).cmp(b.row.bytes().take(parts));
+        by_row.then(a.at.cmp(&b.at))
+    });
 }
 
 /// The grid of rows and boxes; below a row that differs, the first step that does.
@@ -168,8 +209,8 @@ fn compare(columns: &[Column], checks: &[Check], style: Style) -> (String, bool)
     let first = rows.iter().map(|row| width(&title(row))).max().unwrap_or(0).min(TITLE_MAX);
     let mut widths: Vec<usize> = columns.iter().map(|c| width(&c.name).max(KEYWORD)).collect();
     for check in checks {
-        if let Some(columns) = widths.get_mut(check.at) {
-            *columns = width(&check.keyword).max(*columns);
+        if let Some(columns) = widths.get_mut(check.at as usize) {
+            *columns = width(check.keyword()).max(*columns);
         }
     }
     let line = |cells: &mut dyn Iterator<Item = &str>| -> String {
@@ -180,7 +221,7 @@ fn compare(columns: &[Column], checks: &[Check], style: Style) -> (String, bool)
     let mut out = format!("  {}{}\n", " ".repeat(first), head.trim_end());
     let mut differ = 0;
     for row in &rows {
-        let of = |at| row.iter().find(|check| check.at == at);
+        let of = |at| row.iter().find(|check| check.at as usize == at);
         let cells: Vec<Option<&Check>> = (0..columns.len()).map(of).collect();
         let other = has_other(columns, &cells);
         differ += usize::from(other);
@@ -190,7 +231,7 @@ fn compare(columns: &[Column], checks: &[Check], style: Style) -> (String, bool)
             false if why.is_empty() => " ",
             false => "~",
         };
-        let line = line(&mut cells.iter().map(|cell| cell.map_or("-", |c| c.keyword.as_str())));
+        let line = line(&mut cells.iter().map(|cell| cell.map_or("-", Check::keyword)));
         out += format!("{mark} {}{line}", report::pad(&title(row), first)).trim_end();
         out += &format!("\n{why}");
     }
@@ -208,7 +249,7 @@ fn compare(columns: &[Column], checks: &[Check], style: Style) -> (String, bool)
 /// Whether the verdicts of those boxes differ that have any.
 fn has_other(columns: &[Column], cells: &[Option<&Check>]) -> bool {
     let cells = columns.iter().zip(cells).filter(|(column, _)| column.checks > 0);
-    let mut verdicts = cells.map(|(_, cell)| cell.map(|check| &check.verdict));
+    let mut verdicts = cells.map(|(_, cell)| cell.map(Check::verdict));
     let first = verdicts.next();
     verdicts.any(|verdict| Some(verdict) != first)
 }
@@ -216,13 +257,12 @@ fn has_other(columns: &[Column], cells: &[Option<&Check>]) -> bool {
 /// The first fact that differs, and what else differs in the same step. Where all verdicts are
 /// the same only facts that should be the same everywhere count.
 fn difference(columns: &[Column], cells: &[Option<&Check>], other: bool, style: Style) -> String {
-    let value = |check: &Check, at: usize| check.facts.get(at).cloned().unwrap_or_default();
     let differs = |at: usize, fact: &Fact| {
-        let values = cells.iter().flatten().map(|check| value(check, at));
+        let values = cells.iter().flatten().map(|check| check.fact(at));
         // A certificate that was not reached is not another one.
         let mut values = values.filter(|v| other || fact.step != "cert" || !v.is_empty());
         let first = values.next();
-        values.any(|v| Some(&v) != first.as_ref())
+        values.any(|v| Some(v) != first)
     };
     let wanted =
         |fact: &Fact| fact.weight == Weight::Same || other && fact.weight == Weight::Result;
@@ -239,20 +279,18 @@ fn difference(columns: &[Column], cells: &[Option<&Check>], other: bool, style: 
             report::pad(step, STEP),
             Note::new(fact.name).render(style.lang)
         );
-        let mut told: Vec<String> = Vec::new();
+        let mut told: Vec<&str> = Vec::new();
         for check in cells.iter().flatten() {
-            let value = value(check, at);
+            let value = check.fact(at);
             if told.contains(&value) {
                 continue;
             }
-            let same = columns
-                .iter()
-                .zip(cells)
-                .filter(|(_, c)| c.is_some_and(|c| c.facts.get(at) == Some(&value)));
+            let same =
+                columns.iter().zip(cells).filter(|(_, c)| c.is_some_and(|c| c.fact(at) == value));
             let names: Vec<&str> = same.map(|(column, _)| column.name.as_str()).collect();
             let shown = match value.is_empty() {
                 true => Note::new(fact.nothing()).render(style.lang),
-                false => shown(&value).to_string(),
+                false => shown(value).to_string(),
             };
             out += &format!("{label}{}: {shown}\n", names.join(", "));
             label = " ".repeat(width(&label));

@@ -3,7 +3,7 @@
 use crate::support::dns;
 use crate::support::net::{Fault, SRV4, World};
 use crate::support::pki::Pki;
-use crate::support::run::{self, Outcome, Run};
+use crate::support::run::{self, Outcome, Run, emulated, emulation_cannot, test_name};
 use crate::support::zoo::{self, Script, Tls};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -496,4 +496,27 @@ fn the_playbook_collects_a_file_from_every_host() {
 
 fn fleet(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("build-scripts/fleet").join(name)
+}
+
+#[test]
+fn a_file_of_many_small_rows_takes_little_more_memory_than_it_is_long() {
+    if emulated() {
+        return emulation_cannot(&test_name(), "the limit on memory is the emulator's too");
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let row = |at: usize| {
+        format!(
+            "{{\"schema\":1,\"type\":\"check\",\"target\":\"127.0.{}.{}:1\",\"dns\":{{}},\
+             \"paths\":[],\"verdict\":{{\"keyword\":\"ok\"}}}}\n",
+            at / 256,
+            at % 256
+        )
+    };
+    let rows: String = (0..60_000).map(row).collect();
+    for name in ["a", "b"] {
+        std::fs::write(dir.path().join(name), &rows).unwrap();
+    }
+    let script = format!("cd {}; ulimit -d 60000; exec $REACH compare a b", dir.path().display());
+    let outcome = Run::shell(&script).limit(Duration::from_secs(120)).run();
+    outcome.status(0).says("all 60000 rows are the same");
 }
