@@ -3,6 +3,7 @@
 //!   calendar  seconds since 1970 <-> a date
 //!   address   one form for IPv4 and IPv6
 //!   errno     the name of an error of the system
+//!   shell     what a shell takes for one word; what a terminal would obey
 //!   text      untrusted bytes made safe to show; messages by key and language
 //!   deadline  one clock, an absolute deadline for each step
 //!   sys       the only unsafe code: socket, connect, the error queue, poll
@@ -12,6 +13,7 @@
 pub mod calendar;
 pub mod address;
 pub mod errno;
+pub mod shell;
 pub mod text;
 pub mod deadline;
 #[allow(unsafe_code)]

@@ -1,7 +1,9 @@
 //! In: bytes from peers, message keys. Out: text that is safe on a terminal or in JSON.
 
 pub use crate::base::calendar::{utc, utc_millis};
+pub use crate::base::shell::{is_unsafe, quoted};
 
+use crate::base::shell::{in_quotes, inert};
 use std::fmt::{self, Display, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -151,40 +153,90 @@ impl Note {
 
     /// The sentence. A value is never searched for placeholders of its own.
     pub fn render(&self, lang: Lang) -> String {
-        self.lines(lang).join(" | ")
+        self.fill(&self.text(lang), lang, Kind::Text, |value, _| value.to_owned())
     }
 
-    /// The parts between the bars of a message, such as actions; a bar in a value, which may
-    /// come from a peer, begins no part. An action that adds options and thereby comes to what was
-    /// `typed` is none.
-    pub fn lines(&self, lang: Lang) -> Vec<String> {
-        let text = message(lang, &self.key).unwrap_or_else(|| self.key.clone());
-        let typed = self.args.iter().find(|(name, _)| *name == TYPED);
-        let part = |part: &str| {
-            let line = self.fill(part, lang);
-            let same = typed.filter(|_| part.contains("} -")).is_some_and(|(_, typed)| {
-                let command = line.split_once(REACH).map_or("", |(_, command)| command);
-                sorted(command) == sorted(typed)
-            });
-            (!same).then_some(line)
+    /// The parts between the bars of a message, line by line; a bar in a value, which may come
+    /// from a peer, begins no part. Safe to be pasted into a shell as a whole: in a command each
+    /// value is one word, and in a sentence what a peer said is quoted.
+    pub fn advice(&self, lang: Lang) -> Vec<(Kind, String)> {
+        let part = |part: &str| -> (Kind, String) {
+            let (kind, rest) = match part.split_at_checked(2) {
+                Some(("$ ", rest)) => (Kind::Command, rest),
+                Some(("> ", rest)) => (Kind::Tell, rest),
+                _ => (Kind::Text, part),
+            };
+            let word = |value: &str, name: &str| match kind {
+                Kind::Command if READY.contains(&name) => value.to_owned(),
+                Kind::Command => quoted(value),
+                _ if !OF_PEERS.contains(&name) || inert(value) => value.to_owned(),
+                _ => in_quotes(value),
+            };
+            (kind, self.fill(rest, lang, kind, word))
         };
-        text.split(" | ").filter_map(part).collect()
+        let mut parts: Vec<(Kind, String)> = self.text(lang).split(" | ").map(part).collect();
+        if let Some((_, typed)) = self.args.iter().find(|(name, _)| *name == TYPED) {
+            without_what_was_typed(&mut parts, typed);
+        }
+        parts
     }
 
-    fn fill(&self, mut rest: &str, lang: Lang) -> String {
+    fn text(&self, lang: Lang) -> String {
+        message(lang, &self.key).unwrap_or_else(|| self.key.clone())
+    }
+
+    fn fill(
+        &self,
+        mut rest: &str,
+        lang: Lang,
+        kind: Kind,
+        show: impl Fn(&str, &str) -> String,
+    ) -> String {
         let mut out = String::new();
         while let Some((before, after)) = rest.split_once('{') {
             out.push_str(before);
             let (name, tail) = after.split_once('}').unwrap_or((after, ""));
             let value = self.args.iter().find(|(n, _)| *n == name);
             match value {
-                Some((_, value)) if !value.is_empty() => out.push_str(value),
+                Some((_, value)) if !value.is_empty() => out += &show(value, name),
+                _ if kind == Kind::Command => {}
                 _ => out.push_str(&word(lang, name)),
             }
             rest = tail;
         }
         out.push_str(rest);
         out
+    }
+}
+
+/// What a part of an advice is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// To be read.
+    Text,
+    /// To be told to somebody: a sentence for a ticket.
+    Tell,
+    /// To be typed.
+    Command,
+}
+
+/// A command that adds options and thereby comes to what was `typed` is no advice, nor is the
+/// sentence before it.
+fn without_what_was_typed(parts: &mut Vec<(Kind, String)>, typed: &str) {
+    parts.retain(|(kind, text)| {
+        let command = text.strip_prefix("reach ").filter(|_| *kind == Kind::Command);
+        command.is_none_or(|command| sorted(command) != sorted(typed))
+    });
+    let mut labels = false;
+    let mut at = parts.len();
+    while let Some(before) = at.checked_sub(1) {
+        at = before;
+        let Some((kind, text)) = parts.get(at) else { break };
+        let alone = *kind == Kind::Text && text.ends_with(':') && !labels;
+        labels = *kind == Kind::Command;
+        if alone {
+            parts.remove(at);
+        }
     }
 }
 
@@ -195,9 +247,8 @@ fn sorted(command: &str) -> Vec<&str> {
     words
 }
 
-/// The value that is the command line of this check, and what stands before one in a text.
+/// The value that is the command line of this check.
 pub const TYPED: &str = "typed";
-const REACH: &str = "reach ";
 
 /// The word that is shown where a message has no value for a placeholder.
 fn word(lang: Lang, name: &str) -> String {
@@ -410,16 +461,6 @@ pub fn few<T: ToString>(items: impl IntoIterator<Item = T>, most: usize) -> Stri
     shown.join(", ")
 }
 
-/// Characters that move the cursor, reorder or hide text: C0, DEL, C1 (8-bit CSI and OSC),
-/// bidirectional controls, zero-width, line separators, variation selectors and tags.
-pub fn is_unsafe(c: char) -> bool {
-    c.is_control()
-        || matches!(u32::from(c),
-            0xad | 0x61c | 0x115f..=0x1160 | 0x180e | 0x200b..=0x200f | 0x2028..=0x202e
-            | 0x2060..=0x206f | 0x3164 | 0xfe00..=0xfe0f | 0xfeff | 0xffa0
-            | 0xfff0..=0xfffb | 0xe000..=0xf8ff | 0xe0000..=0xe0fff)
-}
-
 fn columns_of(c: char) -> usize {
     if is_wide(c) { 2 } else { 1 }
 }
@@ -438,6 +479,12 @@ pub fn lookup(table: &'static str, key: &str) -> Option<&'static str> {
     let mut entries = table.split("; ").filter_map(|entry| entry.split_once(' '));
     entries.find_map(|(number, name)| (number == key).then_some(name))
 }
+
+/// Values that are words of a shell already, perhaps several.
+const READY: [&str; 7] = ["target", "bare", "client", "tls", "url", "login", "way"];
+
+/// Values that a peer may have chosen.
+const OF_PEERS: [&str; 3] = ["detail", "by", "alias"];
 
 const BASE64: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 

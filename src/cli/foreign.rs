@@ -1,7 +1,7 @@
 //! In: the bytes of a list. Out: what they are, if they are no list: another encoding or format.
 
+use crate::base::text::quoted;
 use crate::base::text::{Note, Untrusted};
-use crate::target::retype::quoted;
 
 /// The one sentence about a file that is no list of ours, whatever stands on its lines.
 pub fn complaint(bytes: &[u8], file: &str) -> Option<Note> {

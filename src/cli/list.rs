@@ -1,12 +1,12 @@
 //! In: words and lines that name targets. Out: rows, or what is wrong with a line.
 
 use crate::base::deadline::parse_duration;
-use crate::base::text::{self, Note};
+use crate::base::text::{self, Note, quoted};
 use crate::cli::values::{parse_ask, parse_need, parse_sni, parse_starttls};
 use crate::format::query::Query;
 use crate::target::level::Level;
 use crate::target::pasted::{folded, places};
-use crate::target::retype::{Given, quoted};
+use crate::target::retype::Given;
 use crate::target::{Dial, NO_PORT, Proxy, Sni, Target, TlsMode, parse_port};
 use crate::verdict::expect::{Expect, Tag};
 use std::net::IpAddr;

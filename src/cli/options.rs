@@ -3,6 +3,7 @@
 
 use crate::base::deadline::Timeouts;
 use crate::base::text::Note;
+use crate::base::text::quoted;
 use crate::cli::list::is_key;
 use crate::cli::values::{
     contradiction, limit, number, parse_alpn, parse_ask, parse_header, parse_names, parse_need,
@@ -15,7 +16,7 @@ use crate::step::resolve::Family;
 use crate::step::tls::Versions;
 use crate::target::level::Level;
 use crate::target::pasted::folded;
-use crate::target::retype::{Given, quoted};
+use crate::target::retype::Given;
 use crate::target::{ProxyHeader, Sni};
 use lexopt::{Parser, ValueExt};
 use std::ffi::OsString;

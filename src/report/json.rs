@@ -4,7 +4,7 @@ use super::Style;
 use super::table::Line;
 use crate::base::deadline::millis;
 use crate::base::sys::Icmp;
-use crate::base::text::{self, Note, Untrusted, hex, json_string, utc, utc_millis};
+use crate::base::text::{self, Kind, Note, Untrusted, hex, json_string, utc, utc_millis};
 use crate::cert::store;
 use crate::cert::trust::{Opinion, Trusts};
 use crate::cert::x509::Certificate;
@@ -81,8 +81,11 @@ fn json_verdict(verdict: &Verdict, style: Style) -> String {
         }))
     };
     let found = &verdict.found;
-    let guess = [found.guess.clone(), found.about("guess").into_iter().collect()].concat();
-    let next = [found.next.clone(), found.about("next").into_iter().collect()].concat();
+    let guess: Vec<Note> = found.guesses().collect();
+    let next = found.advice(style.lang).into_iter().map(|(kind, text)| {
+        let name = if kind == Kind::Command { "command" } else { "text" };
+        Object::new().text(name, &text).end()
+    });
     Object::new()
         .text("keyword", found.keyword.word())
         .number("exit", verdict.exit)
@@ -90,7 +93,7 @@ fn json_verdict(verdict: &Verdict, style: Style) -> String {
         .text("sentence", &found.sentence().render(style.lang))
         .raw("why", notes(&found.why))
         .raw("guess", notes(&guess))
-        .raw("next", notes(&next))
+        .raw("next", array(next))
         .end()
 }
 

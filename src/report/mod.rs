@@ -200,12 +200,21 @@ pub fn pad(word: &str, columns: usize) -> String {
     format!("{word}{}", " ".repeat(columns.saturating_sub(width(word))))
 }
 
-/// Breaks a text at blanks, or anywhere between wide characters, and indents what follows.
+/// Breaks a text at blanks, or between wide characters, and indents what follows. No line begins
+/// with what a peer said, which stands in quotes, or with what ends a clause.
 pub fn wrap(text: &str, indent: usize, columns: usize) -> String {
     let room = columns.saturating_sub(indent).max(ROOM_MIN);
     let mut out = String::new();
-    let mut used = 0;
-    for word in text.split_inclusive(|c: char| c == ' ' || width(c.encode_utf8(&mut [0; 4])) == 2) {
+    let (mut used, mut begin) = (0, 0);
+    for (at, c) in text.char_indices() {
+        let end = at + c.len_utf8();
+        let rest = text.get(end..).unwrap_or_default().trim_start();
+        let breaks = c == ' ' || width(c.encode_utf8(&mut [0; 4])) == 2;
+        if !rest.is_empty() && (!breaks || rest.starts_with(UNBROKEN)) {
+            continue;
+        }
+        let word = text.get(begin..end).unwrap_or_default();
+        begin = end;
         let long = width(word.trim_end());
         if used > 0 && used + long > room {
             out.truncate(out.trim_end().len());
@@ -242,6 +251,9 @@ const BLANKS: &str = "                                        ";
 
 /// Columns of `why`, `guess`, `next` and their translations.
 const LABEL: usize = 5;
+
+/// What no line begins with.
+const UNBROKEN: [char; 10] = ['\'', ')', '、', '。', '」', '）', '・', '？', '：', 'ー'];
 
 /// Narrower than this a text is not broken any further, in columns.
 const ROOM_MIN: usize = 24;

@@ -1,7 +1,7 @@
 //! The verdict: keyword and sentence, evidence, what to do.
 
-use super::{GREEN, LABEL, RED, Style, pad, paint, wrap};
-use crate::base::text::{self, Note};
+use super::{GREEN, LABEL, RED, Style, blanks, pad, paint, wrap};
+use crate::base::text::{self, Kind};
 use crate::verdict::{Keyword, Verdict};
 
 /// The verdict: keyword and sentence, evidence, what to do, exit status.
@@ -12,21 +12,25 @@ pub fn verdict(verdict: &Verdict, style: Style) -> String {
     let sentence = found.sentence().render(style.lang);
     let mut out = format!("\n{keyword}  {sentence}\n");
     let mut last = "";
-    let mut paragraph = |label: &'static str, note: &Note| {
-        // A bar stands between actions: each has a line of its own, so that it can be pasted.
-        for line in &note.lines(style.lang) {
-            let word = text::message(style.lang, label).filter(|_| label != last);
-            out += &format!("  {} ", pad(&word.unwrap_or_default(), LABEL));
-            out += &wrap(line, LABEL + 3, style.width);
-            out.push('\n');
-            last = label;
+    let why = found.why.iter().map(|note| ("word.why", note.render(style.lang)));
+    let guess = found.guesses().map(|note| ("word.guess", note.render(style.lang)));
+    let advice = found.advice(style.lang).into_iter().map(|(kind, text)| match kind {
+        Kind::Command => ("", text),
+        Kind::Text => ("word.next", text),
+        Kind::Tell => ("word.tell", text),
+    });
+    for (label, text) in why.chain(guess).chain(advice) {
+        if label.is_empty() {
+            // On a line of its own and never broken, so that it can be pasted.
+            out += &[blanks(LABEL + 5), &text, "\n"].concat();
+            continue;
         }
-    };
-    found.why.iter().for_each(|n| paragraph("word.why", n));
-    found.guess.iter().for_each(|n| paragraph("word.guess", n));
-    found.about("guess").iter().for_each(|n| paragraph("word.guess", n));
-    found.next.iter().for_each(|n| paragraph("word.next", n));
-    found.about("next").iter().for_each(|n| paragraph("word.next", n));
+        let word = text::message(style.lang, label).filter(|_| label != last);
+        out += &format!("  {} ", pad(&word.unwrap_or_default(), LABEL));
+        out += &wrap(&text, LABEL + 3, style.width);
+        out.push('\n');
+        last = label;
+    }
     out + &format!("exit {}\n", verdict.exit)
 }
 

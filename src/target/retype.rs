@@ -1,6 +1,7 @@
 //! In: a target, and the options that were given with it. Out: what to type for the same check
 //! again, or for another one on the same way.
 
+use crate::base::text::quoted;
 use crate::target::{Target, TlsMode};
 use std::fmt::Write as _;
 
@@ -87,12 +88,12 @@ pub fn again_with(target: &Target, without: &[About], added: &[&str]) -> String 
         (Some(_), _) if bare || target.tls == TlsMode::Never => url("http", target),
         (Some(_), _) => url("https", target),
         (None, Some(service)) if target.resource.is_empty() => {
-            format!("{}://{target}", service.name)
+            quoted(&format!("{}://{target}", service.name))
         }
         (None, Some(service)) => {
             quoted(&format!("{}://{target}/{}", service.name, encode(&target.resource)))
         }
-        (None, None) => target.to_string(),
+        (None, None) => quoted(&target.to_string()),
     };
     place + &options_with(target, without, added)
 }
@@ -105,7 +106,8 @@ pub fn options(target: &Target, without: &[About]) -> String {
 pub fn options_with(target: &Target, without: &[About], added: &[&str]) -> String {
     let other = added.contains(&"--proxy") || without.contains(&About::Proxy);
     let proxy = target.proxy.as_ref().filter(|_| !other);
-    let mut words = proxy.map_or(String::new(), |proxy| format!(" --proxy {proxy}"));
+    let mut words =
+        proxy.map_or(String::new(), |proxy| [" --proxy ", &quoted(&proxy.to_string())].concat());
     for (at, given) in target.given.iter().enumerate() {
         // Of an option that was given twice, the last counts; and its value may be the other's.
         let later = target.given.iter().skip(at + 1).any(|next| next.replaces(given));
@@ -116,25 +118,6 @@ pub fn options_with(target: &Target, without: &[About], added: &[&str]) -> Strin
         }
     }
     words
-}
-
-/// One word of a shell and nothing else, safe to show.
-pub fn quoted(typed: &str) -> String {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~/:@%+=,".contains(&b);
-    // A `~` at the beginning is somebody's home directory.
-    if !typed.is_empty() && !typed.starts_with('~') && typed.bytes().all(plain) {
-        return typed.to_string();
-    }
-    let mut word = String::from("'");
-    for b in typed.bytes() {
-        let _ = match b {
-            b'\'' => word.write_str("'\\''"),
-            b' '..=b'~' => word.write_char(char::from(b)),
-            // As `--send` takes it; a file of such a name must be typed by hand.
-            _ => write!(word, "\\x{b:02x}"),
-        };
-    }
-    word + "'"
 }
 
 /// The target as a URL that a shell takes for one word and nothing else.

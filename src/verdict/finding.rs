@@ -1,10 +1,10 @@
 //! What one address or the lookup came to, before it becomes the verdict of the target.
 
 use crate::base::sys::Icmp;
-use crate::base::text::{self, Note};
+use crate::base::text::{self, Kind, Lang, Note};
 use crate::step::connect::End;
 use crate::target::level::Level;
-use crate::verdict::keyword::Keyword;
+use crate::verdict::keyword::{Family, Keyword};
 use crate::verdict::names::{end_name, icmp_name, os_error};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -104,6 +104,28 @@ impl Finding {
     pub(super) fn template(&self, part: &str) -> String {
         let key = self.text_key(&format!(".{part}"));
         key.and_then(|key| text::message(text::Lang::En, &key)).unwrap_or_default()
+    }
+
+    /// All that follows and was not seen.
+    pub fn guesses(&self) -> impl Iterator<Item = Note> {
+        self.guess.iter().cloned().chain(self.about("guess"))
+    }
+
+    /// What to type, and last what to tell somebody, with the way and the time for a ticket.
+    pub fn advice(&self, lang: Lang) -> Vec<(Kind, String)> {
+        let next = self.next.iter().cloned().chain(self.about("next"));
+        let mut parts: Vec<_> = next.flat_map(|note| note.advice(lang)).collect();
+        parts.sort_by_key(|(kind, _)| *kind == Kind::Tell);
+        let key = match self.keyword.family() {
+            Family::Dns => "tell.dns",
+            Family::Proxy => "tell.proxy",
+            _ => "tell.tcp",
+        };
+        let way = Note { key: key.to_owned(), args: self.args.clone() };
+        for (_, text) in parts.iter_mut().filter(|(kind, _)| *kind == Kind::Tell) {
+            way.advice(lang).iter().for_each(|(_, way)| *text += way);
+        }
+        parts
     }
 
     /// What the texts have to say about the keyword besides: `guess` or `next`, if any.

@@ -1,6 +1,6 @@
 //! How far an address has shown that it works, and what to ask where that is not far.
 
-use crate::base::text::Note;
+use crate::base::text::{Note, quoted};
 use crate::step::connect;
 use crate::step::record::Path;
 use crate::step::reply::{End, Reply};
@@ -67,6 +67,6 @@ fn question(target: &Target) -> Option<Note> {
         usual_service(target.port).filter(|s| Some(s.name) != target.service.map(|s| s.name))?;
     let way = [About::Tls, About::Question];
     let plain = target.tls == TlsMode::Never && target.service.is_none();
-    let url = format!("{}://{target}{}", usual.name, options(target, &way));
+    let url = quoted(&format!("{}://{target}", usual.name)) + &options(target, &way);
     plain.then(|| Note::new("next.reach").with("url", url))
 }

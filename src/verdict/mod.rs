@@ -41,13 +41,13 @@ pub use names::{answer_text, broken, icmp_name, os_error, rcode_name, show_serve
 pub use reply::reply_failure;
 pub use service::is_rejecting;
 
-use crate::base::text::{self, Note, Untrusted};
+use crate::base::text::{self, Note, Untrusted, quoted};
 use crate::step::connect;
 use crate::step::record::{Path, Probe};
 use crate::step::resolve;
 use crate::target::proxy::authority;
 use crate::target::retype::{About, OF_TLS, again_with, options};
-use crate::target::{NO_PORT, Target};
+use crate::target::{NO_PORT, Proxy, ProxyKind, Target};
 use cert::{handshake_notes, of_certificate};
 use dns::{SLOW, disagreements, of_lookup, suffixed, unlike_libc};
 use level::{level_of, weighed};
@@ -109,13 +109,19 @@ pub fn infer(probe: &Probe, target: &Target, policy: Policy) -> Verdict {
         finding.why.push(note.with("proxy", Untrusted::new(proxy.as_bytes())));
     }
     if matches!(finding.keyword, Keyword::TcpTimeout | Keyword::TcpRejected) {
-        let place = target.to_string() + &options(target, BEHIND_THE_CONNECT);
-        finding.next.insert(0, Note::new("trace.next").with("place", place));
+        let place = quoted(&target.to_string()) + &options(target, BEHIND_THE_CONNECT);
+        finding.next.insert(0, Note::new("trace.next").with("target", place));
     }
+    Verdict { found: complete(finding, probe, target), exit, paths: each }
+}
+
+/// With what all texts may name.
+fn complete(mut finding: Finding, probe: &Probe, target: &Target) -> Finding {
     let (again, bare) = commands(&finding, target);
     // The proxy goes before a `by` of the finding: the texts of proxy.* name the proxy.
     let proxy = target.proxy.as_ref().filter(|_| finding.keyword.family() == Family::Proxy);
     let mut args: Vec<_> = proxy.map(|proxy| ("by", proxy.place())).into_iter().collect();
+    args.extend(proxy.map(|proxy| ("way", other_proxy(proxy, finding.keyword))));
     let common = [
         ("place", target.to_string()),
         ("host", target.host.to_string()),
@@ -125,6 +131,7 @@ pub fn infer(probe: &Probe, target: &Target, policy: Policy) -> Verdict {
         ("bare", bare),
         ("client", cert::s_client(target)),
         (text::TYPED, again_with(target, &[], &[])),
+        ("time", text::utc(probe.started)),
     ];
     args.reserve_exact(finding.args.len() + common.len());
     for (name, value) in finding.args.into_iter().chain(common) {
@@ -133,7 +140,7 @@ pub fn infer(probe: &Probe, target: &Target, policy: Policy) -> Verdict {
         }
     }
     finding.args = args;
-    Verdict { found: finding, exit, paths: each }
+    finding
 }
 
 /// Takes away the addresses that no program of this box tries, since it has no IPv6: they are no
@@ -192,12 +199,14 @@ fn commands(finding: &Finding, target: &Target) -> (String, String) {
     match (finding.keyword.family(), &target.proxy) {
         // It is the proxy that has several addresses.
         (Family::Whole, Some(proxy)) if finding.keyword == Keyword::Partial => {
-            (proxy.place() + &options(target, FOR_THE_TARGET), String::new())
+            (quoted(&proxy.place()) + &options(target, FOR_THE_TARGET), String::new())
         }
-        (Family::Proxy, Some(proxy)) => (same(), proxy.place() + &options(target, FOR_THE_TARGET)),
+        (Family::Proxy, Some(proxy)) => {
+            (same(), quoted(&proxy.place()) + &options(target, FOR_THE_TARGET))
+        }
         // The path was of the protocol that it is not.
         (Family::Reply, _) if finding.keyword == Keyword::ReplyProtocol => {
-            (same(), target.to_string() + &options(target, BEHIND_THE_CONNECT))
+            (same(), quoted(&target.to_string()) + &options(target, BEHIND_THE_CONNECT))
         }
         (Family::Whole | Family::Tls | Family::Starttls | Family::Reply, _) => (same(), bare()),
         _ => (same(), String::new()),
@@ -208,6 +217,17 @@ fn commands(finding: &Finding, target: &Target) -> (String, String) {
 fn added<'a>(template: &'a str, place: &str) -> Vec<&'a str> {
     let behind = template.split(" | ").filter_map(|line| Some(line.split_once(place)?.1));
     behind.flat_map(|line| line.split(' ')).filter(|word| word.starts_with("-")).collect()
+}
+
+/// The proxy as another kind, or with a login: whichever may help.
+fn other_proxy(proxy: &Proxy, keyword: Keyword) -> String {
+    let typed = proxy.to_string();
+    let (scheme, place) = typed.split_once("://").unwrap_or_default();
+    quoted(&match (keyword, proxy.kind) {
+        (Keyword::ProxyMalformed, ProxyKind::Http) => format!("socks5h://{place}"),
+        (Keyword::ProxyMalformed, _) => format!("http://{place}"),
+        _ => format!("{scheme}://USER:PASSWORD@{place}"),
+    })
 }
 
 /// What the advice of a keyword says anew, or says for another place: see `retype::again`.
@@ -225,6 +245,7 @@ fn replaced(keyword: Keyword) -> &'static [About] {
         | Keyword::CertExpired
         | Keyword::CertNotYet => &[About::Roots],
         Keyword::Partial => &[About::Dial, About::NameServers],
+        Keyword::ProxyTimeout => &[],
         _ => match keyword.family() {
             Family::Dns => &[About::Dial, About::NameServers],
             Family::Proxy => &[About::Proxy],

@@ -235,7 +235,7 @@ pub(super) fn with_reply(
 ) -> Finding {
     use reply::End;
     let ok = finding.keyword == Keyword::Ok;
-    let next = |url: String| Note::new("next.reach").with("url", url);
+    let follow = |url: String| Note::new("next.redirect").with("url", url);
     let status = reply.head.as_ref().map_or(0, |h| h.status);
     let location = reply.head.as_ref().and_then(|h| h.field("location"));
     let key = match (reply.protocol, status) {
@@ -243,11 +243,11 @@ pub(super) fn with_reply(
         _ if reply.end == End::OtherAlpn => "why.otheralpn",
         (_, 300..400) if location.is_some() => {
             let there = location.and_then(|l| reply::redirect(l, target));
-            finding.next.extend(there.map(next));
+            finding.next.extend(there.map(follow));
             "why.redirect"
         }
         (_, 400) if target.tls == TlsMode::Never && reply.mentions("HTTPS") => {
-            finding.next.push(next(with_tls(target)));
+            finding.next.push(Note::new("reply.protocol.tls.next").with("tls", with_tls(target)));
             "why.wantstls"
         }
         _ if !ok => return with_body(finding, reply),

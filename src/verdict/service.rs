@@ -6,7 +6,6 @@ use crate::step::greet::{End, Greeting};
 use crate::step::record::Path;
 use crate::step::starttls::{self, Upgrade};
 use crate::step::tunnel::{self, Tunnel};
-use crate::target::retype;
 use crate::target::{First, Target, usual_service};
 use crate::verdict::finding::{AT_ONCE, Finding, brief, hung_up};
 use crate::verdict::keyword::Keyword;
@@ -155,12 +154,10 @@ pub(super) fn odd_greeting(greeting: &Greeting, target: &Target) -> Option<Note>
     }
     if greeting.is_silent() {
         let usual = usual_service(target.port).filter(|s| s.first == First::Server)?;
-        let options = retype::options(target, &[]);
         return Some(
             Note::new("why.slowgreeting")
                 .with("service", usual.name)
-                .with("ms", greeting.elapsed.as_millis())
-                .with("target", format!("{}://{target}{options}", usual.name)),
+                .with("ms", greeting.elapsed.as_millis()),
         );
     }
     if greeting.banner.is_empty() {

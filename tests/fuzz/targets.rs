@@ -3,7 +3,7 @@
 //! `build-scripts/fuzz` has libFuzzer look for more (tests/fuzz/src/main.rs).
 
 use super::parts::base::deadline::parse_duration;
-use super::parts::base::text::{self, Lang, Untrusted, is_unsafe, terminal_lines};
+use super::parts::base::text::{self, Lang, Untrusted, is_unsafe, quoted, terminal_lines};
 use super::parts::cert::proof::Signed;
 use super::parts::cert::store::certificates;
 use super::parts::cert::trust::Trust;
@@ -20,7 +20,6 @@ use super::parts::step::dialogues::protocols;
 use super::parts::step::starttls::{Outcome, converse};
 use super::parts::target::Target;
 use super::parts::target::proxy::Proxy;
-use super::parts::target::retype::quoted;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::SocketAddr;
 

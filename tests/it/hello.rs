@@ -160,8 +160,8 @@ fn a_strict_server_that_gets_no_name_needs_one() {
 fn a_ticket_quotes_no_name_that_was_not_sent() {
     for (script, keyword, next) in [
         (zoo::hello_then_reset(), "tls.reset", "RST after a ClientHello without SNI"),
-        (zoo::hello_then_close(), "tls.closed", "closed after a ClientHello without SNI"),
-        (zoo::alert(2, 40), "tls.alert", "no SNI, your alert: handshake_failure"),
+        (zoo::hello_then_close(), "tls.closed", "closes after a ClientHello without SNI"),
+        (zoo::alert(2, 40), "tls.alert", "answers with the alert 'handshake_failure (40)'"),
         (zoo::alert(2, 112), "tls.sni", "wants a server name (SNI), and none was sent"),
         (zoo::mute(), "tls.timeout", "a ClientHello without SNI gets no complete answer"),
     ] {
@@ -176,7 +176,7 @@ fn a_ticket_quotes_no_name_that_was_not_sent() {
     }
     let server = zoo::hello_then_reset().serve();
     let outcome = zoo(&server, &["--servername", "good.test"]).run();
-    outcome.says("--no-servername").says("RST after ClientHello with SNI good.test");
+    outcome.says("--no-servername").says("RST after a ClientHello with SNI good.test");
 }
 
 #[test]

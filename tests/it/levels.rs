@@ -32,7 +32,7 @@ fn a_port_that_was_asked_nothing_proves_that_it_accepts() {
     let mute = zoo::mute().serve();
     let place = mute.addr().to_string();
     let said = "accepts connections; nothing was asked";
-    proves(&[&place], "accepts", said).says("ask it something: reach 127.0.0.1:");
+    proves(&[&place], "accepts", said).says("that its service understands: reach 127.0.0.1:");
     proves(&[&place, "-z"], "accepts", said).says(" --http /").says_not("-z");
     // Bytes that nobody knows are no service.
     let odd = Script::new().send("hello\r\n").stall().serve();

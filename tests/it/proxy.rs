@@ -452,8 +452,8 @@ fn behind_the_tunnel_the_report_names_the_target() {
     let proxy = login(&known(), "http", &server.to_string());
     let (shown, json) = both(&["shop.example:443", "--proxy", &proxy]);
     shown.status(50).verdict("tls.alert").says("FAIL        shop.example:443: alert");
-    shown.says("owner of shop.example: 127.0.0.1 -> shop.example:443");
-    assert_eq!(json.stdout.matches("\"addr\":\"shop.example:443\"").count(), 1, "{json}");
+    shown.says("owner of shop.example: ").says("(127.0.0.1 to shop.example:443, 20");
+    assert_eq!(json.stdout.matches("(127.0.0.1 to shop.example:443, ").count(), 1, "{json}");
 
     // What to type next goes the same way, and has no login.
     let server = zoo::socks5_then(zoo::ssh()).serve();
@@ -469,7 +469,7 @@ fn behind_the_tunnel_the_report_names_the_target() {
     let outcome = Run::new(["mail.example:25", "--starttls", "smtp", "--proxy", &proxy]).run();
     outcome.status(40).verdict("starttls.notoffered");
     outcome.says("smtp at mail.example:25: STARTTLS is not offered");
-    outcome.says("owner of mail.example: enable TLS for smtp on port 25");
+    outcome.says("owner of mail.example: please enable TLS for smtp on port 25");
 }
 
 #[test]

@@ -97,7 +97,7 @@ fn a_redirect_is_an_answer_that_says_where_to_go_on() {
         .verdict("ok")
         .tells("HTTP/1.1 301 Moved Permanently")
         .tells(&format!("redirects to {there}"))
-        .tells(&format!("next reach '{there}' --connect-to 127.0.0.1 if your"));
+        .tells(&format!("follow the redirect: reach '{there}' --connect-to 127.0.0.1 exit 0"));
     ask(nginx, "https", "https", "/302", &[]).status(0).tells("HTTP/1.1 302 Moved Temporarily");
 }
 
@@ -218,7 +218,10 @@ fn plain_http_on_an_https_port_is_told() {
     ask_plain(nginx, "https", "/x y", &[])
         .status(0)
         .tells("400 Bad Request: this port wants HTTPS")
-        .tells(&format!("next reach https://good.test:{}/x%20y --connect-to", nginx.port("https")));
+        .tells(&format!(
+            "ask with TLS: reach https://good.test:{}/x%20y --connect-to",
+            nginx.port("https")
+        ));
 }
 
 #[test]
@@ -359,7 +362,8 @@ fn an_answer_that_is_no_http_is_malformed() {
     // The owner of the port is told what it says.
     let radio = visit(&zoo::http("ICY 200 OK\r\n\r\n").serve(), &[]);
     radio.verdict("reply.malformed").tells("not what this protocol allows: ICY 200 OK");
-    radio.tells("says ICY 200 OK; is it the right service?").tells_not("says status line");
+    radio.tells("is this the right service on port").tells("it says 'ICY 200 OK' (");
+    radio.tells_not("says status line").tells_not("says 'status line");
     let same = "HTTP/1.1 200 OK\r\ncontent-length: 3\r\nContent-Length: 3\r\n\r\nabc";
     visit(&zoo::http(same).serve(), &[]).status(0);
     visit(&zoo::http("HTTP/1.1 200\n\n").serve(), &[]).status(0);
@@ -446,7 +450,7 @@ fn nothing_from_the_peer_becomes_a_command() {
         let said = visit(&server, &[]);
         said.status(0).harmless().tells("redirects to");
         let command = flat(&said);
-        let (_, word) = command.split_once("next reach ").unwrap_or_else(|| panic!("{said}"));
+        let (_, word) = command.split_once("redirect: reach ").unwrap_or_else(|| panic!("{said}"));
         let word = word.split(' ').next().unwrap();
         // A shell takes the word as it stands: it prints what was typed, without the quotes.
         let echoed = Run::program("sh", ["-c", &format!("printf '[%s]' {word}")]).run();
@@ -467,7 +471,7 @@ fn nothing_from_the_peer_becomes_a_command() {
     ];
     for location in nowhere {
         let said = visit(&zoo::http_redirect(location).serve(), &[]);
-        said.status(0).harmless().tells("redirects to").tells_not("next reach");
+        said.status(0).harmless().tells("redirects to").tells_not("redirect: reach");
     }
     let header = "HTTP/1.1 503 x | rm -rf /\r\nServer: a\x1b[31m | curl evil\r\n\r\n";
     let said = visit(&zoo::http(header).serve(), &[]);
@@ -480,9 +484,9 @@ fn nothing_from_the_peer_becomes_a_command() {
 #[test]
 fn a_relative_redirect_stays_where_it_is() {
     let server = zoo::http_redirect("/login").serve();
-    visit(&server, &[]).tells(&format!("next reach http://{server}/login if your"));
+    visit(&server, &[]).tells(&format!("redirect: reach http://{server}/login exit"));
     let elsewhere = zoo::http_redirect("//other.example/x").serve();
-    visit(&elsewhere, &[]).tells("next reach http://other.example:80/x if your");
+    visit(&elsewhere, &[]).tells("redirect: reach http://other.example:80/x exit");
 }
 
 #[test]

@@ -51,7 +51,7 @@ const SCHEMAS: &[(&str, &str)] = &[
         "subject:b issuer:b names:*b not_before:s not_after:s serial:s key:s bits:n \
          signature:s sha256:s",
     ),
-    ("verdict", "keyword:s exit:n level:?s sentence:s why:*(note) guess:*(note) next:*(note)"),
+    ("verdict", "keyword:s exit:n level:?s sentence:s why:*(note) guess:*(note) next:*m"),
     ("note", "code:s text:s args:m"),
 ];
 
@@ -66,17 +66,19 @@ fn a_suggested_command_has_all_that_was_given() {
         (&["--strict", "--timeout=5s"], ""),
         (&["--dns=127.0.0.9", "--dns", "[::1]:5353"], " --dns 127.0.0.9 --dns '[::1]:5353'"),
         (&["--send-proxy", "v2", "--no-extra", "--no-tls"], " --send-proxy v2 --no-tls"),
-        (
-            &["--send", "it's\\x00\\r\n\u{1b}$H", "--expect=SSH-"],
-            r" --send 'it'\''s\x00\r\x0a\x1b$H' --expect SSH-",
-        ),
+        (&["--send", "HEAD it's\\r\n$H"], r" --send 'HEAD it'\''s\r\x0a$H'"),
     ];
     each(cases, |(typed, given)| {
         for target in [format!("a.test:{port}"), format!("ssh://a.test:{port}")] {
             let dial = ["--connect-to", "127.0.0.1"];
-            let outcome = Run::new([&*target, "-v"]).args(dial).args(*typed).run();
-            outcome.status(0).verdict("ok").harmless();
-            outcome.says(&format!("with: reach -v {target} --connect-to 127.0.0.1{given} exit 0"));
+            let outcome = Run::new([&*target]).args(dial).args(*typed);
+            let outcome = outcome.args(["--expect", "never"]).run();
+            outcome.status(60).harmless();
+            let again = format!("{target} --connect-to 127.0.0.1{given} --expect never");
+            outcome.has_line(&match outcome.keyword().as_str() {
+                "reply.expect" => format!("          reach -v {again}"),
+                _ => format!("          reach {again} --reply-timeout 30s"),
+            });
         }
     });
     // In a list each line has its own.
@@ -84,8 +86,10 @@ fn a_suggested_command_has_all_that_was_given() {
         format!("a.test:{port} connect-to=127.0.0.1\nssh://127.0.0.1:{port} timeout=200ms\n");
     let json =
         Run::new(["-f", "-", "--json", "--expect", "y", "--timeout=100ms"]).stdin(list).run();
-    json.says(&format!("reach -v a.test:{port} connect-to=127.0.0.1 --expect y |"));
-    json.says(&format!("reach -v ssh://127.0.0.1:{port} --expect y |"));
+    for row in ["a.test:{port} connect-to=127.0.0.1", "ssh://127.0.0.1:{port}"] {
+        let row = row.replace("{port}", &port);
+        json.says(&format!("{{\"command\":\"reach -v {row} --expect y\"}}"));
+    }
 }
 
 #[test]
@@ -97,7 +101,7 @@ fn a_suggested_command_fails_and_succeeds_as_the_one_before() {
     let (port, ca) = (server.port(), ca.display());
     let typed = format!("a.test:{port} --starttls smtp --connect-to 127.0.0.1 --ca {ca}");
     let wrong = Run::new(typed.split(' ')).run();
-    wrong.verdict("cert.name").says(&format!("right name? reach {typed} --servername NAME"));
+    wrong.verdict("cert.name").has_line(&format!("          reach {typed} --servername NAME"));
     let right = Run::new(typed.split(' ')).args(["--servername", "other.test"]).run();
     right.verdict("ok").says_not("--servername NAME");
     // Named twice it would be a usage error.
@@ -258,12 +262,12 @@ fn keywords_and_codes_are_the_same_in_every_language() {
     each(&cases, |args| {
         let ask = |lang: &str| documented(&Run::new(["--json", "--lang", lang]).args(args).run());
         let (en, ja) = (ask("en"), ask("ja"));
-        let codes = |object: &Value, part: &str| -> Vec<String> {
+        let values = |object: &Value, part: &str, name: &str| -> Vec<String> {
             let notes = object["verdict"][part].as_array().unwrap();
-            notes.iter().map(|note| note["code"].to_string()).collect()
+            notes.iter().map(|note| note[name].to_string()).collect()
         };
-        for part in ["why", "guess", "next"] {
-            assert_eq!(codes(&en, part), codes(&ja, part));
+        for (part, name) in [("why", "code"), ("guess", "code"), ("next", "command")] {
+            assert_eq!(values(&en, part, name), values(&ja, part, name));
         }
         assert_eq!(en["verdict"]["keyword"], ja["verdict"]["keyword"]);
         assert_ne!(en["verdict"]["sentence"], ja["verdict"]["sentence"]);
@@ -276,6 +280,11 @@ fn golden(outcome: &Outcome, port: u16) -> String {
         let line = line.replace(&format!(":{port}"), ":PORT");
         let line = line.replace(&format!("tcp/{port}"), "tcp/PORT");
         let line = line.replace(&format!("port {port}"), "port PORT");
+        // When it was, at the end of what to tell somebody.
+        let line = match line.strip_suffix("Z)") {
+            Some(told) => format!("{}TIME)", &told[..told.len() - "2026-01-01T00:00:00".len()]),
+            None => line,
+        };
         // The time at the end of a row.
         match line.strip_suffix(" ms").and_then(|row| row.rsplit_once("  ")) {
             Some((row, _)) if line.starts_with("  tcp ") => format!("{} TIME", row.trim_end()),
@@ -308,10 +317,12 @@ tcp.refused  127.0.0.1:PORT refused the connection (RST).
   why   a RST from 127.0.0.1:PORT answered the SYN after 0 ms
   guess nothing listens: service down, other port, or only on 127.0.0.1; a firewall's RST looks the
         same
-  next  on 127.0.0.1: reach watch --once listen :PORT
-        no line with 127.0.0.1, 0.0.0.0 or [::]: owner of 127.0.0.1, start the service on that
-        address, port PORT
-        such a line: network team: 127.0.0.1 -> 127.0.0.1 tcp/PORT is reset on the way
+  next  on 127.0.0.1, see whether something listens:
+          reach watch --once listen :PORT
+  tell  owner of 127.0.0.1, if no line there has 127.0.0.1, 0.0.0.0 or [::]: please start the
+        service on that address, port PORT (127.0.0.1 to 127.0.0.1:PORT, TIME)
+        network team, if such a line is there: port PORT of 127.0.0.1 is reset on the way
+        (127.0.0.1 to 127.0.0.1:PORT, TIME)
 exit 20"
     );
     let ja = Run::new(["--lang", "ja", &target]).run();
@@ -326,10 +337,12 @@ exit 20"
 tcp.refused  127.0.0.1:PORT に接続を拒否されました(RST)。
   根拠  127.0.0.1:PORT から SYN への RST が 0 ms で返った
   推定  待ち受けなし(停止、ポート違い、127.0.0.1 のみ)。FW が代わりに返す RST とは区別できない
-  次    127.0.0.1 で実行: reach watch --once listen :PORT
-        127.0.0.1、0.0.0.0、[::] の行が無ければ 127.0.0.1 の管理者へ: そのアドレスの port PORT でサ
-        ービスを起動
-        あればネットワーク担当へ: 127.0.0.1 -> 127.0.0.1 tcp/PORT が途中で RST される
+  次    127.0.0.1 で待ち受けを確認:
+          reach watch --once listen :PORT
+  連絡  127.0.0.1 の管理者へ(127.0.0.1、0.0.0.0、[::] の行がない場合): そのアドレスの port PORT で
+        サービスの起動を依頼(127.0.0.1 → 127.0.0.1:PORT, TIME)
+        ネットワーク担当へ(その行がある場合): 127.0.0.1 port PORT への接続が途中で RST される
+        (127.0.0.1 → 127.0.0.1:PORT, TIME)
 exit 20"
     );
 }

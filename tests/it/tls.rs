@@ -115,7 +115,7 @@ fn what_the_port_speaks_instead_of_tls_comes_with_the_command_to_type() {
         (zoo::smtp_554(), "smtp"),
         (zoo::imap_preauth(), "imap"),
         (zoo::mysql(true), "mysql"),
-        (zoo::chatterbox(), "PROTO (smtp, imap"),
+        (zoo::chatterbox(), "PROTO"),
     ] {
         let server = script.serve();
         for lang in ["en", "ja"] {
@@ -247,7 +247,7 @@ fn a_client_certificate_is_required_requested_accepted_or_rejected() {
     ] {
         let server = zoo::tls(required).serve();
         let outcome = reach(&server, &pki, &[]);
-        outcome.status(52).verdict("tls.clientcert").says("--cert FILE --key FILE");
+        outcome.status(52).verdict("tls.clientcert").says("--cert cert.pem --key key.pem");
         outcome.says("asked for a client certificate, got none, and sent alert");
         outcome.says("issuers that the server accepts: CN=Client Root, O=Test");
         if version == "TLS 1.3" {
@@ -379,18 +379,18 @@ fn a_hang_up_on_who_was_asked_for_a_certificate_is_probably_about_that() {
         let outcome = reach(&server, &pki, &[]);
         outcome.status(52).verdict("tls.clientcert").says("without saying why");
         outcome.says("none was given (no --cert)").says("was complete on this side");
-        outcome.says("insists on a certificate").says("--cert FILE --key FILE");
+        outcome.says("insists on a certificate").says("--cert cert.pem --key key.pem");
         outcome.says_not("after the ClientHello");
         reach(&server, &pki, &["--lang", "ja"]).says("理由を示さず切断しました");
         let outcome = reach(&server, &pki, &mine);
-        outcome.status(52).says("was given one").says("--cert FILE --key FILE");
+        outcome.status(52).says("was given one").says("--cert cert.pem --key key.pem");
     }
     // Only when something is asked; in TLS 1.2, too.
     for version in ["1.2", "1.3"] {
         let server = Script::new().tls(tls(version)).recv(1).close().serve();
         let outcome = reach(&server, &pki, &["--http"]);
         outcome.status(60).verdict("reply.closed").says("asked for a client certificate");
-        outcome.says("insist on the client certificate").says("--cert FILE --key FILE");
+        outcome.says("insist on the client certificate").says("--cert cert.pem --key key.pem");
         reach(&server, &pki, &[]).status(0).verdict("ok");
         let outcome = reach(&server, &pki, &[&mine[..], &["--http"]].concat());
         outcome.verdict("reply.closed").says_not("insist on the client certificate");

@@ -430,7 +430,9 @@ fn a_failed_check_goes_on_to_the_hops_if_asked() {
     let objects = check(&[&dead, "--trace", "--timeout=500ms", "--json"]).json();
     assert_eq!((objects.len(), &objects[0]["trace"]), (2, &Value::Null));
     assert_eq!(senders(&objects[1])[..3], [hop(1, false), hop(2, false), hop(3, false)]);
-    check(&[&dead, "--timeout=500ms"]).says(&format!("next reach trace {dead}")).says_not("hop 3");
+    check(&[&dead, "--timeout=500ms"])
+        .says(&format!("next see at which hop it ends: reach trace {dead}"))
+        .says_not("hop 3");
     check(&[&place(SRV[0], OPEN), "-z", "--trace"]).status(0).says_not("hop");
     let rejected = check(&[&place(SRV[1], Fault::Prohibited.at(2)), "--trace"]);
     rejected.status(22).says("!X").says("SYNs get as far as hop 2, which is fd88:2::2");

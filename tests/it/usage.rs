@@ -435,7 +435,8 @@ fn every_keyword_has_a_sentence_and_a_next_step() {
     let missing: Vec<String> = keywords()
         .into_keys()
         .flat_map(|keyword| [keyword.clone(), format!("{keyword}.next")])
-        .filter(|part| lacks(part))
+        // Under a success there is nothing to do.
+        .filter(|part| lacks(part) && part != "ok.next")
         .collect();
     assert!(missing.is_empty(), "{missing:?}");
 }

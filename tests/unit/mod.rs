@@ -17,6 +17,7 @@ mod format;
 mod fuzz;
 mod pki;
 mod records;
+mod report;
 mod step;
 mod support;
 mod target;

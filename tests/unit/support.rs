@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
@@ -100,4 +101,16 @@ impl Dice {
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         (z ^ (z >> 31)) as usize % sides
     }
+}
+
+/// The words that a shell makes of a command line; it must take it, and run nothing for it.
+pub fn words(line: &str) -> Vec<String> {
+    let script = format!("set -f; printf '%s\\0' {line}");
+    let run = |args: &[&str]| Command::new("bash").args(args).output().unwrap();
+    let checked = run(&["-n", "-c", line]);
+    assert!(checked.status.success(), "{line}: {}", String::from_utf8_lossy(&checked.stderr));
+    let printed = run(&["-c", &script]);
+    assert!(printed.stderr.is_empty(), "{line}: {}", String::from_utf8_lossy(&printed.stderr));
+    let printed = String::from_utf8(printed.stdout).unwrap();
+    printed.split_terminator('\0').map(str::to_owned).collect()
 }

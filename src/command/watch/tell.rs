@@ -4,7 +4,7 @@ use super::table::{Event, What};
 use super::trouble::KNOWN_MAX;
 use super::{Attempt, INTERVAL, Watch, ms};
 use crate::base::deadline::seconds;
-use crate::base::text::{self, Note, Untrusted};
+use crate::base::text::{self, Kind, Note, Untrusted};
 use crate::format::socket_table::{
     ESTABLISHED, LISTEN, Row, STATE_MAX, SYN_SENT, number_text, state_name,
 };
@@ -218,17 +218,20 @@ impl Watch<'_> {
             .with("rx", row.rx)
             .with("tx", row.tx)
             .with("retrans", row.retrans);
-        let said = note.render(self.style.lang);
+        let said = note.advice(self.style.lang);
         *text += &match self.ask.json {
-            // A bar stands before what can be pasted, which gets a line of its own.
-            false => said.split(" | ").fold(String::new(), |out, part| {
+            false => said.iter().fold(String::new(), |out, (kind, part)| {
                 let stamp = if out.is_empty() { self.stamp(now) + " !" } else { String::new() };
-                let part = report::wrap(part, FINDING, self.style.width);
+                let part = match kind {
+                    Kind::Command => part.clone(),
+                    _ => report::wrap(part, FINDING, self.style.width),
+                };
                 out + &format!("{stamp:FINDING$}{part}\n")
             }),
             true => {
                 let object = ends(self.head(now, "finding").text("finding", key), &row);
-                object.number("count", count as u64).text("text", &said).end() + "\n"
+                let said: Vec<String> = said.into_iter().map(|(_, part)| part).collect();
+                object.number("count", count as u64).text("text", &said.join(" ")).end() + "\n"
             }
         };
     }

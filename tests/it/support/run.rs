@@ -348,6 +348,13 @@ impl Outcome {
         self
     }
 
+    /// Stdout has this line, whole: what is to be pasted.
+    #[track_caller]
+    pub fn has_line(&self, line: &str) -> &Outcome {
+        assert!(self.stdout.lines().any(|l| l == line), "has no line {line:?}\n{self}");
+        self
+    }
+
     /// Neither stream holds the text.
     #[track_caller]
     pub fn says_not(&self, text: &str) -> &Outcome {

@@ -1,4 +1,5 @@
 mod calendar;
 mod files;
+mod shell;
 mod sys;
 mod text;

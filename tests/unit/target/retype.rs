@@ -1,6 +1,6 @@
 //! What to type for the same check again.
 
-use crate::target::retype::{About, Given, again, options, quoted, url};
+use crate::target::retype::{About, Given, again, options, url};
 use crate::target::{Proxy, ProxyKind, Target, TlsMode};
 
 /// The target with options as typed: a name, and what stands behind it.
@@ -26,7 +26,7 @@ fn the_place_is_as_typed_or_without_its_scheme() {
         ("smtp://a.test", "smtp://a.test:25", "a.test:25"),
         ("https://a.test/x y", "https://a.test:443/x%20y", "http://a.test:443/x%20y"),
         ("http://u:p@a.test/", "http://a.test:80/", "http://a.test:80/"),
-        ("[::1]:22", "[::1]:22", "[::1]:22"),
+        ("[::1]:22", "'[::1]:22'", "'[::1]:22'"),
     ] {
         let target = target(typed, &[]);
         assert_eq!(again(&target, &[]), same);
@@ -42,20 +42,6 @@ fn a_proxy_is_named_without_its_login() {
     target.proxy = Some(Proxy { kind: ProxyKind::Socks5h, host, port: 1080, login });
     assert_eq!(again(&target, &[]), "a.test:22 --proxy socks5h://b.test:1080");
     assert_eq!(again(&target, &[About::Proxy]), "a.test:22");
-}
-
-#[test]
-fn a_word_is_quoted_so_that_a_shell_takes_it_for_one() {
-    for (typed, quoted_so) in [
-        ("a.test", "a.test"),
-        ("", ""),
-        ("a b", "'a b'"),
-        ("a'b", "'a'\\''b'"),
-        ("$(x)", "'$(x)'"),
-        ("a\nb\u{1b}", "'a\\x0ab\\x1b'"),
-    ] {
-        assert_eq!(quoted(typed), quoted_so, "{typed:?}");
-    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //! record and with whatever options were given, alone and two by two.
 
 use crate::base::deadline::Timeouts;
-use crate::base::text::{Lang, Note};
+use crate::base::text::{Kind, Lang, Note};
 use crate::cli::{Command, parse};
 use crate::step::record::Probe;
 use crate::target::retype::again;
@@ -105,28 +105,20 @@ fn built(line: &str) -> Result<Target, String> {
 fn advised(probe: &Probe, target: &Target, lang: Lang) -> Vec<(String, String)> {
     let verdict = infer(probe, target, Policy { verify: true, strict: false });
     let found = &verdict.found;
-    let next = found.why.iter().chain(&found.next).cloned().chain(found.about("next"));
-    let lines = |note: Note| {
-        let own = |line: String| {
-            let at = line.find("reach ")?;
-            // "cannot reach" and the like are no commands.
-            let front = line[..at].trim_end();
-            let command = front.is_empty() || front.ends_with([':', '?', 'か', '：', '?']);
-            let told = front.ends_with("owner of this box:") || front.ends_with("管理者へ:");
-            let command = command && !told;
-            command.then(|| (line[at + 6..].to_owned(), note.key.clone()))
-        };
-        note.lines(lang).into_iter().filter_map(own).collect::<Vec<_>>()
+    let next = found.next.iter().cloned().chain(found.about("next"));
+    let command = |(kind, line): (Kind, String)| {
+        Some(line.strip_prefix("reach ")?.to_owned()).filter(|_| kind == Kind::Command)
     };
-    next.flat_map(lines).collect()
+    let of = |note: Note| {
+        let lines = note.advice(lang);
+        lines.into_iter().filter_map(command).map(move |line| (line, note.key.clone()))
+    };
+    next.flat_map(of).collect()
 }
 
 /// What is wrong with a command that is advised to who typed `given`.
 fn wrong(command: &str, given: &str, key: &str) -> Option<String> {
-    // " and try again", " (or socks5://)": what follows is for the reader.
-    let command = command.split(" (").next().unwrap().replace(" and try again", "");
-    let command = command.replace(" を実行して再試行", "");
-    let all = words(&command);
+    let all = words(command);
     let first = all.first().map_or("", String::as_str);
     if ["watch", "trace", "help", "selftest", "box"].contains(&first) {
         return None;
@@ -142,7 +134,7 @@ fn wrong(command: &str, given: &str, key: &str) -> Option<String> {
     if same {
         return Some("it is what was typed".to_owned());
     }
-    built(&command).err()
+    built(command).err()
 }
 
 #[test]
@@ -193,6 +185,7 @@ fn files(pki: &Pki) -> Vec<(&'static str, String)> {
     vec![
         ("FILE", path("both.pem")),
         ("KEY", path("ca.key")),
+        ("cert.pem --key key.pem", format!("{} --key {}", path("ca.pem"), path("ca.key"))),
         ("cert.pem", path("ca.pem")),
         ("root.pem", path("ca.pem")),
         ("NAME", "named.test".to_owned()),
@@ -200,8 +193,5 @@ fn files(pki: &Pki) -> Vec<(&'static str, String)> {
         ("SERVER", "192.0.2.54".to_owned()),
         ("IP", "192.0.2.55".to_owned()),
         ("TEXT", "text".to_owned()),
-        ("URL", "http://192.0.2.2:3128".to_owned()),
-        ("BACKEND:PORT", "backend.test:80".to_owned()),
-        ("http://USER:PASSWORD@", "http://u:p@".to_owned()),
     ]
 }

@@ -32,7 +32,7 @@ fn seen(keyword: Keyword, notes: &'static [&'static str], typed: &str, path: Pat
     Seen { keyword, notes, probe: probe(vec![path]), target: target(typed) }
 }
 
-fn verdict(seen: &Seen) -> Verdict {
+pub(super) fn verdict(seen: &Seen) -> Verdict {
     infer(&seen.probe, &seen.target, Policy { verify: true, strict: false })
 }
 

@@ -2,3 +2,4 @@ mod advice;
 mod alike;
 mod inference;
 mod keyword;
+mod pasted;

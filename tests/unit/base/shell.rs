@@ -1,0 +1,51 @@
+use crate::base::shell::{inert, quoted};
+use crate::unit::support::words;
+
+#[test]
+fn a_word_is_quoted_so_that_a_shell_takes_it_for_one() {
+    for (typed, quoted_so) in [
+        ("a.test", "a.test"),
+        ("", "''"),
+        ("a b", "'a b'"),
+        ("a'b", "'a'\\''b'"),
+        ("$(x)", "'$(x)'"),
+        ("~root", "'~root'"),
+        ("[::1]:22", "'[::1]:22'"),
+        ("証明書/é.pem", "'証明書/é.pem'"),
+        ("a\nb\u{1b}", "'a\\x0ab\\x1b'"),
+        ("a\u{202e}b", "'a\\xe2\\x80\\xaeb'"),
+    ] {
+        assert_eq!(quoted(typed), quoted_so, "{typed:?}");
+        if !quoted_so.contains("\\x") {
+            assert_eq!(words(quoted_so), [typed]);
+        }
+    }
+}
+
+#[test]
+fn what_stands_in_a_sentence_as_it_is_would_run_nothing() {
+    for text in [
+        "10.0.0.1:443",
+        "[::1]:53, 10.0.0.2",
+        "REFUSED",
+        "ICMP",
+        "proxy.example:3128",
+        "2026-01-02",
+    ] {
+        assert!(inert(text), "{text}");
+    }
+    for text in [
+        "reboot",
+        "reboot now",
+        "$(x)",
+        "a;b",
+        "A=b",
+        "/sbin/reboot",
+        ". x",
+        "",
+        "a\u{a0}b",
+        "5 > x",
+    ] {
+        assert!(!inert(text), "{text}");
+    }
+}
