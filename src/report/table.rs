@@ -34,9 +34,14 @@ pub struct Line<'a> {
 }
 
 impl Line<'_> {
-    /// An exclamation mark opens those that are not as expected.
+    /// An exclamation mark opens those that are not as expected, a tilde those that are good at
+    /// some of their addresses only.
     fn mark(&self) -> &'static str {
-        if self.met { " " } else { "!" }
+        match self.digest {
+            _ if !self.met => "!",
+            Some(digest) if digest.keyword == Keyword::Partial => "~",
+            _ => " ",
+        }
     }
 
     /// The target behind its name.
@@ -121,7 +126,12 @@ pub fn table_row(row: &Line<'_>, columns: &Columns, style: Style) -> String {
 /// Below the table: how many, the others once more, and what they have in common.
 pub fn summary<'a>(rows: &[Line<'a>], columns: &Columns, style: Style) -> String {
     let failed: Vec<&Line<'a>> = rows.iter().filter(|row| !row.met).collect();
-    let key = if failed.is_empty() { "many.good" } else { "many.bad" };
+    let key = match (failed.is_empty(), rows.len()) {
+        (true, 1) => "many.goodone",
+        (false, 1) => "many.badone",
+        (true, _) => "many.good",
+        _ => "many.bad",
+    };
     let note = Note::new(key).with("count", failed.len()).with("total", rows.len());
     // Whole reports have ended with an empty line.
     let gap = if style.verbose { "" } else { "\n" };

@@ -393,6 +393,10 @@ fn one_dead_address_of_two_is_partial_and_strict_makes_it_a_failure() {
     outcome.status(0).verdict("partial").says(&format!("these work: 127.0.0.1:{port}"));
     outcome.says(&format!("127.0.0.4:{port}: tcp.refused"));
     Run::new([&*target, "--dns", &dns, "--strict"]).run().status(24).verdict("partial");
+    // In a list it is good, and marked.
+    let list = Run::new([&*target, "--dns", &dns, "-f", "-"]).stdin(format!("127.0.0.1:{port}\n"));
+    let list = list.run();
+    list.status(0).says(&format!("~ {target} partial")).says_not("~ 127").says_not("!");
     let brief = Run::new([&*target, "--dns", &dns, "-q"]).run();
     assert!(brief.stdout.starts_with("partial  db.test:"), "{brief}");
     // How many work, and what is known of the first that does not.
