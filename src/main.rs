@@ -378,7 +378,12 @@ impl Walk<'_> {
 
     /// Asks inside TLS, unless the certificate, or what ALPN agreed on, forbids it.
     fn ask_inside(&self, session: Sealed<Wire>, path: &Path) -> Option<Reply> {
-        let question = &reply::question(self.target)?;
+        let Some(question) = &reply::question(self.target) else {
+            if self.options.large {
+                session.close(self.limit(tls::GOODBYE));
+            }
+            return None;
+        };
         let handshake = path.handshake.as_deref()?;
         let other = |alpn: &Untrusted| !alpn.bytes().starts_with(b"http/1.");
         let http = question.protocol == Protocol::Http;

@@ -36,7 +36,9 @@ pub fn shown_request(request: &[u8]) -> Vec<u8> {
 pub fn mask_answer(answer: &mut [u8], request: &[u8]) {
     if !is_open(request) {
         let whole = request.split(u8::is_ascii_whitespace);
-        for word in whole.filter(|w| w.len() >= WORD_MIN && !w.starts_with(b"HTTP/")) {
+        // Without these no head of HTTP could be read.
+        let of_http = |w: &[u8]| w.starts_with(b"HTTP/") || w.ends_with(b":") || w == b"close";
+        for word in whole.filter(|w| w.len() >= WORD_MIN && !of_http(w)) {
             mask_all(answer, word);
         }
     }

@@ -808,3 +808,14 @@ fn a_refusal_says_what_it_is_about() {
         .says("without the PROXY header: reach 127.0");
     outcome.says("nor a protocol that reach knows").says_not("TLS: ?");
 }
+
+#[test]
+fn a_path_that_may_be_a_secret_leaves_the_head_of_the_answer_readable() {
+    let said = "HTTP/1.1 403 No\r\nConnection: close\r\nServer: s\r\nContent-Length: 14\r\n\r\nnot /secret-42";
+    let server = zoo::http(said).serve();
+    let outcome = Run::new([format!("http://{server}/secret-42"), "--json".into()]).run();
+    let reply = outcome.status(0).object()["paths"][0]["reply"].clone();
+    assert_eq!((&reply["status"], &reply["server"]), (&403.into(), &"s".into()));
+    let answer = reply["answer"].as_str().unwrap();
+    assert!(answer.contains("Connection: close"), "{answer}");
+}

@@ -160,6 +160,21 @@ impl<W: Channel> Sealed<W> {
     pub fn open(self, _: Leave) -> Session<W> {
         self.0
     }
+
+    /// Ends it as TLS has it, and takes what still comes until the peer ends it, too: who closes
+    /// with something unread sends a RST.
+    pub fn close(mut self, limit: Deadline) {
+        let rustls::StreamOwned { conn, sock } = &mut *self.0.0;
+        conn.send_close_notify();
+        sock.wire.set_deadline(limit);
+        while conn.wants_write() && conn.write_tls(sock).is_ok() {}
+        let mut taken = 0;
+        while taken < AFTER_BYTES
+            && let Ok(count @ 1..) = sock.read(&mut [0; 1024])
+        {
+            taken += count;
+        }
+    }
 }
 
 impl Handshake {
@@ -523,6 +538,9 @@ const AFTER_MIN: Duration = Duration::from_millis(300);
 
 /// The wait behind a session ticket: an application that wants a certificate and got none closes.
 const AFTER_TICKET: Duration = Duration::from_millis(50);
+
+/// How long a peer may take to end a session that was ended here.
+pub const GOODBYE: Duration = Duration::from_millis(50);
 
 /// Bytes read during that wait at most: a server that talks this much has accepted.
 const AFTER_BYTES: usize = 0x1_0000;
