@@ -1,4 +1,5 @@
-//! Packs src/text/*.txt into what base/text.rs reads: a dictionary of pairs, and an index by the hash of each key.
+//! Packs src/text/*.txt into what base/text.rs reads: a dictionary of pairs, and an index by the hash of each key; and
+//! Mozilla's roots into what cert/roots.rs reads.
 //!
 //! Byte-pair encoding: the most frequent pair of neighbouring symbols becomes a symbol of its own, again and again, as
 //! long as its entry in the dictionary is shorter than what it saves. The symbols are written in Huffman's code, the most
@@ -34,9 +35,70 @@ fn main() {
     let texts: Vec<&str> = entries.values().flatten().map(String::as_str).collect();
     let (symbols, packed) = pack(&texts);
     let out = std::env::var_os("OUT_DIR").expect("cargo sets OUT_DIR");
-    std::fs::write(Path::new(&out).join("texts.rs"), source(&entries, &symbols, &packed))
+    let out = Path::new(&out);
+    std::fs::write(out.join("texts.rs"), source(&entries, &symbols, &packed))
         .expect("OUT_DIR can be written");
+    std::fs::write(out.join("roots.packed"), shortened(&roots())).expect("OUT_DIR can be written");
 }
+
+/// Subject, key and name constraints (empty: none) of each root, each behind its length in two bytes.
+fn roots() -> Vec<u8> {
+    let mut all = Vec::new();
+    for anchor in webpki_roots::TLS_SERVER_ROOTS {
+        let limits = anchor.name_constraints.as_deref().unwrap_or_default();
+        for part in [&*anchor.subject, &*anchor.subject_public_key_info, limits] {
+            all.extend(u16::try_from(part.len()).expect("a short part").to_be_bytes());
+            all.extend_from_slice(part);
+        }
+    }
+    all
+}
+
+/// Literal bytes behind their number, or where the same bytes stood before: a byte below 0x80 is how many literals follow,
+/// less one; another is the length of a repetition, less 0x80 and more `SHORTEST`, with the distance in two bytes.
+fn shortened(bytes: &[u8]) -> Vec<u8> {
+    let (mut out, mut literals, mut at) = (Vec::new(), Vec::new(), 0);
+    let mut seen: HashMap<&[u8], Vec<usize>> = HashMap::new();
+    let flush = |literals: &mut Vec<u8>, out: &mut Vec<u8>| {
+        for run in literals.chunks(0x80) {
+            out.push(u8::try_from(run.len() - 1).expect("a short run"));
+            out.extend_from_slice(run);
+        }
+        literals.clear();
+    };
+    while at < bytes.len() {
+        let starts = bytes.get(at..at + SHORTEST).and_then(|word| seen.get(word));
+        let alike = |from: usize| {
+            let pairs = bytes[at..].iter().zip(&bytes[from..]);
+            pairs.take_while(|(a, b)| a == b).count().min(0x7f + SHORTEST)
+        };
+        let near = starts.into_iter().flatten().filter(|from| at - *from <= usize::from(u16::MAX));
+        let best = near.map(|from| (alike(*from), *from)).max();
+        let taken = match best {
+            Some((length, from)) => {
+                flush(&mut literals, &mut out);
+                out.push(u8::try_from(length - SHORTEST).expect("a short match") | 0x80);
+                out.extend(u16::try_from(at - from).expect("not far").to_be_bytes());
+                length
+            }
+            None => {
+                literals.push(bytes[at]);
+                1
+            }
+        };
+        for start in at..at + taken {
+            if let Some(word) = bytes.get(start..start + SHORTEST) {
+                seen.entry(word).or_default().push(start);
+            }
+        }
+        at += taken;
+    }
+    flush(&mut literals, &mut out);
+    out
+}
+
+/// Bytes of the shortest repetition that is written as one: it takes three.
+const SHORTEST: usize = 4;
 
 /// Key -> English and Japanese. Pages of the help are `help TOPIC`.
 fn read(folder: &Path) -> BTreeMap<String, [String; 2]> {

@@ -11,6 +11,7 @@ use crate::cert::key::Key;
 use crate::cert::proof::{
     self, Anchor, Moment, Proof, Refusal, SIGNATURES, Signed, Unproven, Vouched, checkable, made_by,
 };
+use crate::cert::roots;
 use crate::cert::store::{BadFile, Source, Store, bundle, certificates, read_file};
 use crate::cert::x509::Certificate;
 use rustls::RootCertStore;
@@ -578,7 +579,7 @@ const PLACES_MAX: usize = 64;
 
 /// Mozilla's roots, and those of the file system under `root`.
 fn own_stores(root: &Path) -> Vec<Store> {
-    let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    let roots = RootCertStore { roots: roots::mozilla() };
     let mozilla = Store { source: Source::Mozilla, roots, certificates: Vec::new() };
     std::iter::once(mozilla).chain(bundle(root)).collect()
 }

@@ -35,7 +35,7 @@ impl Expect {
     pub fn parse(text: &str) -> Result<Self, Note> {
         let mut expect = Vec::new();
         for word in text.split(',').map(str::trim) {
-            let word = &word.to_lowercase();
+            let word = &word.to_ascii_lowercase();
             let is = |(words, _): &&(&str, Keyword)| words.split(' ').any(|alias| alias == word);
             let alias = EXPECTED.iter().filter(is).map(|(_, k)| *k);
             let keyword = Keyword::parse(word);

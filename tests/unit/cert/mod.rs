@@ -1,3 +1,4 @@
 mod chains;
+mod roots;
 mod trust;
 mod x509;
