@@ -50,7 +50,7 @@ use step::record::{Opened, Options, Path, Probe, Step, Watch};
 use step::reply::{self, End, Protocol, Reply};
 use step::second::{Again, Inquiry, has_wrong_name, shadowed};
 use step::tls::{self, Handshake, Sealed};
-use step::{greet, hello, mysql, places, starttls, tunnel};
+use step::{greet, hello, mysql, near, places, starttls, tunnel};
 use target::{NO_PORT, Target, TlsMode};
 use verdict::Verdict;
 
@@ -277,6 +277,7 @@ impl Walk<'_> {
         let (attempt, wire) = connect::connect(self.addr, &self.options.socket, limit);
         (self.watch)(Step::Attempt(&attempt));
         let mut path = Path::new(attempt);
+        path.near = near::look(&path.attempt);
         let mut wire = match (wire, &self.target.proxy) {
             (Some(wire), Some(proxy)) => {
                 let (host, port) = self.target.wanted();

@@ -124,7 +124,8 @@ fn examine(
     spine: Spine,
 ) -> Result<Outcome, Stop> {
     let started = start(case.service, place).map_err(|error| Stop {
-        note: Note::new(Keyword::LocalOther.word()).with("detail", error),
+        note: Note::new(Keyword::LocalOther.word())
+            .with("detail", crate::base::errno::text(&error)),
         status: Keyword::LocalOther.exit(),
     })?;
     let Started { addr, minted, .. } = &started;

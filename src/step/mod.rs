@@ -13,7 +13,8 @@
 //!   tls        the handshake, recorded first and judged afterwards
 //!   reply      what the application says when it is asked
 //!   mysql      the login that a MySQL server must see, lest it locks this box out
-//!   sockets    all TCP sockets of this network
+//!   sockets    all TCP sockets of this network, and whose they are
+//!   near       what this box's own tables have to do with a connect that failed
 //!   record     what every step may know, and what they leave behind
 //!   places     target -> the addresses to dial
 //!   second     what extra connections are asked after a step that failed
@@ -32,6 +33,7 @@ pub mod tls;
 pub mod reply;
 pub mod mysql;
 pub mod sockets;
+pub mod near;
 pub mod record;
 pub mod places;
 pub mod second;

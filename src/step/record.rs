@@ -9,6 +9,7 @@ use crate::cert::x509::Certificate;
 use crate::step::connect::{self, Attempt, Wire};
 use crate::step::greet::{self, Greeting};
 use crate::step::hello::HelloAnswer;
+use crate::step::near::Near;
 use crate::step::reply::{self, End, Protocol, Reply};
 use crate::step::resolve::{self, Family, Lookup};
 use crate::step::starttls::{self, Upgrade};
@@ -105,6 +106,8 @@ pub struct Probe {
 /// What happened at one address; a step that was not reached is `None`.
 pub struct Path {
     pub attempt: Attempt,
+    /// What this box knows about a connect that failed.
+    pub near: Vec<Near>,
     pub tunnel: Option<Tunnel>,
     pub greeting: Option<Greeting>,
     pub upgrade: Option<Upgrade>,
@@ -182,6 +185,7 @@ impl Path {
     pub fn new(attempt: Attempt) -> Self {
         Self {
             attempt,
+            near: Vec::new(),
             tunnel: None,
             greeting: None,
             upgrade: None,

@@ -3,9 +3,10 @@
 
 use crate::base::deadline::Deadline;
 use crate::base::sys;
+use crate::base::text::Untrusted;
 use crate::format::inet_diag::{Answer, Place, request, rows};
 use crate::format::socket_table::Row;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Error, Read, Write};
 use std::os::fd::AsFd;
 use std::time::Duration;
@@ -56,6 +57,48 @@ impl Sockets {
         }
     }
 }
+
+/// The processes that have these sockets, found by the inodes among the descriptors in /proc;
+/// `None` where this user may not look, or where there was no time.
+pub fn owner(inodes: &[u64]) -> Vec<Option<(u32, Untrusted)>> {
+    let mut found = vec![None; inodes.len()];
+    let deadline = Deadline::after(SEARCH);
+    for pid in processes() {
+        if deadline.remaining().is_none() || found.iter().all(Option::is_some) {
+            break;
+        }
+        let mut name = None;
+        each_socket(pid, &mut |inode| {
+            let slots = inodes.iter().zip(&mut found);
+            for (_, slot) in slots.filter(|(wanted, slot)| **wanted == inode && slot.is_none()) {
+                let name = name.get_or_insert_with(|| process_name(pid)).clone();
+                *slot = Some((pid, name));
+            }
+        });
+    }
+    found
+}
+
+/// The inode of each socket of a process; of another user's only root may know them.
+pub fn each_socket(pid: u32, take: &mut dyn FnMut(u64)) {
+    let Ok(files) = fs::read_dir(format!("/proc/{pid}/fd")) else { return };
+    for link in files.flatten().filter_map(|file| fs::read_link(file.path()).ok()) {
+        let text = link.to_str().and_then(|l| l.strip_prefix("socket:[")?.strip_suffix(']'));
+        text.and_then(|text| text.parse().ok()).into_iter().for_each(&mut *take);
+    }
+}
+
+pub fn process_name(pid: u32) -> Untrusted {
+    Untrusted::new(fs::read(format!("/proc/{pid}/comm")).unwrap_or_default().trim_ascii())
+}
+
+pub fn processes() -> Vec<u32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
+}
+
+/// For a search of /proc: some 10,000 processes.
+const SEARCH: Duration = Duration::from_millis(300);
 
 /// The kernel fills at most 32 KiB at a time (net/netlink/af_netlink.c).
 const BUFFER: usize = 32 << 10;

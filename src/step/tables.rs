@@ -18,6 +18,15 @@ pub fn read() -> Tables {
     tables
 }
 
+/// The links, and the neighbours.
+pub fn read_for_way() -> Tables {
+    let mut tables = Tables::default();
+    for kind in [libc::RTM_GETLINK, libc::RTM_GETNEIGH] {
+        let _ = ask(&mut tables, kind);
+    }
+    tables
+}
+
 /// The way that the kernel would send a packet for an address, policy rules included; `Err` is
 /// why it would not: EACCES is a prohibit route, EINVAL a blackhole.
 pub fn route(to: IpAddr) -> io::Result<Route> {

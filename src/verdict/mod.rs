@@ -40,6 +40,7 @@ pub use keyword::{Family, Keyword};
 pub use names::{answer_text, broken, icmp_name, os_error, rcode_name, show_server};
 pub use reply::reply_failure;
 pub use service::is_rejecting;
+pub use tcp::shown as show_listener;
 
 use crate::base::text::{self, Note, Untrusted, quoted};
 use crate::step::connect;
@@ -55,7 +56,7 @@ use local::of_shortage;
 use reply::{of_reply, with_reply};
 use service::{far_end, odd_greeting, of_greeting, of_tunnel, of_upgrade};
 use std::net::{IpAddr, SocketAddr};
-use tcp::{is_off, of_attempt};
+use tcp::{is_off, of_attempt, with_near};
 use tls::of_handshake;
 
 /// The answer for one target.
@@ -163,7 +164,7 @@ fn of_files(finding: &mut Finding, probe: &Probe, target: &Target) {
     let aside = host.contains('.') && suffixed(lookup, &host).is_some();
     if aside && target.dial.is_none() && !lookup.answers.iter().any(itself) {
         let url = format!("{host}.:{port}{}", options(target, &[]));
-        finding.next.push(Note::new("next.reach").with("url", url));
+        finding.next.push(Note::new("next.itself").with("url", url));
     }
     let Some(dns) = &probe.shadowed else { return };
     let shown = |addrs: &[IpAddr]| text::few(addrs.iter().map(text::ip), SHOWN_ADDRS);
@@ -174,7 +175,7 @@ fn of_files(finding: &mut Finding, probe: &Probe, target: &Target) {
         finding.why.push(note.with("by", by).with("others", shown(&dns.addrs)));
         let place = if first.is_ipv6() { format!("[{first}]") } else { first.to_string() };
         let url = again_with(target, &[], &["--connect-to"]) + " --connect-to " + &place;
-        finding.next.push(Note::new("next.reach").with("url", url));
+        finding.next.push(Note::new("next.bydns").with("url", url));
     }
 }
 
@@ -376,6 +377,7 @@ fn of_path(path: &Path, target: &Target, now: i64, policy: Policy) -> Finding {
         .or_else(|| path.handshake.as_deref().and_then(|h| of_certificate(h, path, now, policy)))
         .or_else(|| reply.and_then(|r| of_reply(r, path, target)));
     let mut finding = found.unwrap_or_else(|| Finding::new(Keyword::Ok));
+    with_near(&mut finding, path);
     if target.proxy.is_some() {
         finding = of_leg(finding, path);
     } else if target.send_proxy.is_some() && renamed(&mut finding, "why.headerhungup") {

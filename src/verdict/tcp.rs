@@ -4,6 +4,8 @@ use crate::base::deadline::seconds;
 use crate::base::sys::Icmp;
 use crate::base::text::{self, Note};
 use crate::step::connect::{self, Attempt};
+use crate::step::near::{Listener, Near};
+use crate::step::record::Path;
 use crate::verdict::finding::{Finding, icmp_code, icmp_note, icmp_variant, is_rejection};
 use crate::verdict::keyword::Keyword;
 use crate::verdict::local::of_fault;
@@ -65,6 +67,54 @@ pub(super) fn is_off(outcome: &connect::Outcome) -> bool {
     *outcome == connect::Outcome::NoRoute(libc::EAFNOSUPPORT)
 }
 
+/// What this box itself knows about it.
+pub(super) fn with_near(finding: &mut Finding, path: &Path) {
+    let addr = path.attempt.addr;
+    for near in &path.near {
+        let note = match near {
+            Near::Way { via, link, source } => {
+                let key = if via.is_some() { "why.way" } else { "why.wayonlink" };
+                let source = source.map_or(String::new(), |ip| text::ip(&ip));
+                let via = via.map_or(String::new(), |ip| text::ip(&ip));
+                Note::new(key).with("link", link).with("via", via).with("source", source)
+            }
+            Near::Neighbour { ip, state } => {
+                Note::new("why.neighbour").with("via", ip).with("state", state)
+            }
+            Near::Routes(routes) => {
+                Note::new("why.routes").with("routes", text::few(routes, SHOWN))
+            }
+            Near::Listeners(all) => {
+                let here: Vec<&Listener> =
+                    all.iter().filter(|l| l.at.port() == addr.port()).collect();
+                let (key, those) = match here.iter().any(|l| l.takes(addr)) {
+                    true => ("why.listensyet", here),
+                    false if here.is_empty() => ("why.listening", all.iter().collect()),
+                    false => ("why.listenselse", here),
+                };
+                if key != "why.listensyet" {
+                    finding.variant = "here";
+                }
+                let those = text::few(those.iter().map(|l| shown(l)), SHOWN);
+                Note::new(key).with("listeners", those).with("port", addr.port())
+            }
+        };
+        finding.why.push(note.with("ip", addr.ip()));
+    }
+}
+
+/// A listener, and whose it is: `127.0.0.1:80 (312/nginx)`.
+pub fn shown(listener: &Listener) -> String {
+    let at = text::endpoint(&listener.at);
+    match &listener.owner {
+        Some((pid, name)) => format!("{at} ({pid}/{name})"),
+        None => at,
+    }
+}
+
+/// Listeners or routes in a line of evidence.
+const SHOWN: usize = 8;
+
 /// A link-local address that may be on any of these interfaces.
 fn of_zone(attempt: &Attempt, zones: &[String]) -> Finding {
     let (ip, port) = (attempt.addr.ip(), attempt.addr.port());
@@ -72,7 +122,7 @@ fn of_zone(attempt: &Attempt, zones: &[String]) -> Finding {
     finding.variant = "zone";
     for zone in zones.iter().take(ZONES) {
         let url = format!("[{ip}%{zone}]:{port}");
-        finding.next.push(Note::new("next.reach").with("url", url));
+        finding.next.push(Note::new("next.zone").with("zone", zone).with("url", url));
     }
     finding.why(Note::new("why.zone").with("ip", ip).with("zones", zones.join(", ")))
 }

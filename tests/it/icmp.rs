@@ -159,3 +159,79 @@ fn a_next_hop_that_answers_no_arp_is_named_instead_of_the_target() {
         ja.says(&format!("{host} への次ホップ {hop}"));
     }
 }
+
+/// Listens at an address until the test ends.
+fn listens(world: &World, host: &str, ip: &str, port: u16) -> Running {
+    let script = "import socket, sys, time
+family = socket.AF_INET6 if ':' in sys.argv[1] else socket.AF_INET
+server = socket.create_server((sys.argv[1], int(sys.argv[2])), family=family)
+print('ready', flush=True)
+time.sleep(60)";
+    let run = Run::program("python3", ["-c", script, ip, &port.to_string()]);
+    let run = run.privileged_at(world, host).start();
+    run.says_soon("ready\n");
+    run
+}
+
+#[test]
+fn a_target_that_is_this_box_is_told_who_listens_here() {
+    let Some(world) = World::chain() else { return };
+    let run = |args: &[&str]| Run::new(args).privileged_at(&world, "srv").run();
+    let none = run(&["10.77.3.2:4999"]);
+    none.verdict("tcp.refused").says("nothing listens on port 4999 of this box");
+    none.says("listening here: none").says_not("network team").says_not("on 10.77.3.2:");
+    let _web = listens(&world, "srv", "127.0.0.1", 4300);
+    let _six = listens(&world, "srv", "::1", 4301);
+    run(&["10.77.3.2:4999"]).says("listening here: 127.0.0.1:4300 (").says("[::1]:4301 (");
+    let only = run(&["10.77.3.2:4300"]);
+    only.says("on port 4300 of this box listens only: 127.0.0.1:4300 (").says("/python3)");
+    only.says("owner of this box: please start the service on 10.77.3.2, port 4300");
+    run(&["[fd77:3::2]:4301"]).verdict("tcp.refused").says("listens only: [::1]:4301 (");
+    run(&["10.77.3.2:4300", "--lang=ja"]).says("待ち受けているのは 127.0.0.1:4300 (");
+    world.sh(
+        "srv",
+        "nft add table inet f; nft add chain inet f o '{type filter hook output priority 0;}'; \
+        nft add rule inet f o tcp dport 4300 reject with tcp reset",
+    );
+    run(&["127.0.0.1:4300"]).says("listens here, and yet a RST came").says("127.0.0.1:4300 (");
+    // From another box that is nobody's knowledge.
+    let far = world.run("cli", Run::new(["10.77.3.2:4300"]));
+    far.verdict("tcp.refused").says("network team").says_not("of this box listens");
+    // A user who may not look at the process is told the place.
+    world.run("srv", Run::new(["10.77.3.2:4300"])).says("listens only: 127.0.0.1:4300");
+    let busy = run(&["listen", "127.0.0.1:4300"]);
+    busy.status(70)
+        .complains("127.0.0.1:4300 is in use by: 127.0.0.1:4300 (")
+        .complains("/python3)");
+}
+
+#[test]
+fn the_way_out_and_the_next_hop_are_evidence() {
+    let Some(world) = World::chain() else { return };
+    let reach = |host: &str, target: &str| {
+        world.run(host, Run::new([target, "--connect-timeout=1s", "--no-extra"]))
+    };
+    world.sh(
+        "r2",
+        "nft add table inet f; nft add chain inet f o '{type filter hook forward priority 0;}'; \
+        nft add rule inet f o tcp dport 4400 drop",
+    );
+    for (target, ip, via, own) in [
+        ("10.77.3.2:4400", "10.77.3.2", "10.77.1.1", "10.77.1.2"),
+        ("[fd77:3::2]:4400", "fd77:3::2", "fd77:1::1", "fd77:1::2"),
+    ] {
+        let silent = reach("cli", target);
+        silent.verdict("tcp.timeout");
+        silent.says(&format!(
+            "packets to {ip} leave through cli-r1, from {own}, to the router {via}"
+        ));
+        silent.says(&format!("{via} is ")).says("in the table of neighbours");
+    }
+    let alone = reach("cli", "10.77.1.77:80");
+    alone.verdict("tcp.unreachable").says("it is on that link, with no router in between");
+    alone.says("10.77.1.77 is incomplete in the table");
+    let noroute = reach("r1", "10.200.0.1:80");
+    noroute.verdict("tcp.noroute");
+    noroute.says("routes of this box in that family: 10.77.1.0/24 dev r1-cli").says_not("fd77");
+    reach("r1", "[fd99::1]:80").says("fd77:1::/64 dev r1-cli").says_not("10.77.1.0");
+}

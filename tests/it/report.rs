@@ -296,9 +296,11 @@ fn golden(outcome: &Outcome, port: u16) -> String {
 
 #[test]
 fn the_text_of_a_refusal_is_this() {
-    let port = crate::support::servers::free_port();
+    // Where nobody else listens.
+    let Some(world) = net::World::plain() else { return };
+    let port = 44_321;
     let target = format!("127.0.0.1:{port}");
-    let outcome = Run::new([&target]).run();
+    let outcome = world.run(net::HERE, Run::new([&target]));
     // How long it took is the machine's business, all the more under an emulator.
     let at_once = |text: String, mark: &str| {
         (1..250).fold(text, |text, ms| {
@@ -313,19 +315,17 @@ fn the_text_of_a_refusal_is_this() {
 
   tcp      FAIL        127.0.0.1:PORT from 127.0.0.1: refused, RST came back TIME
 
-tcp.refused  127.0.0.1:PORT refused the connection (RST).
+tcp.refused  127.0.0.1:PORT refused the connection (RST); nothing listens there, on this box.
   why   a RST from 127.0.0.1:PORT answered the SYN after 0 ms
-  guess nothing listens: service down, other port, or only on 127.0.0.1; a firewall's RST looks the
-        same
-  next  on 127.0.0.1, see whether something listens:
-          reach watch --once listen :PORT
-  tell  owner of 127.0.0.1, if no line there has 127.0.0.1, 0.0.0.0 or [::]: please start the
-        service on that address, port PORT (127.0.0.1 to 127.0.0.1:PORT, TIME)
-        network team, if such a line is there: port PORT of 127.0.0.1 is reset on the way
-        (127.0.0.1 to 127.0.0.1:PORT, TIME)
+        nothing listens on port PORT of this box; listening here: none
+  guess the service is down, or listens on another port or another address of this box
+  next  see all listeners and their processes:
+          reach watch --once listen
+  tell  owner of this box: please start the service on 127.0.0.1, port PORT (127.0.0.1 to
+        127.0.0.1:PORT, TIME)
 exit 20"
     );
-    let ja = Run::new(["--lang", "ja", &target]).run();
+    let ja = world.run(net::HERE, Run::new(["--lang", "ja", &target]));
     let text = at_once(golden(&ja, port), "が");
     assert_eq!(
         text,
@@ -334,15 +334,14 @@ exit 20"
 
   tcp      FAIL        127.0.0.1:PORT (127.0.0.1 から): 拒否(RST が返った) TIME
 
-tcp.refused  127.0.0.1:PORT に接続を拒否されました(RST)。
+tcp.refused  127.0.0.1:PORT に接続を拒否されました(RST)。このマシンのそのアドレスに待ち受けがありません。
   根拠  127.0.0.1:PORT から SYN への RST が 0 ms で返った
-  推定  待ち受けなし(停止、ポート違い、127.0.0.1 のみ)。FW が代わりに返す RST とは区別できない
-  次    127.0.0.1 で待ち受けを確認:
-          reach watch --once listen :PORT
-  連絡  127.0.0.1 の管理者へ(127.0.0.1、0.0.0.0、[::] の行がない場合): そのアドレスの port PORT で
-        サービスの起動を依頼(127.0.0.1 → 127.0.0.1:PORT, TIME)
-        ネットワーク担当へ(その行がある場合): 127.0.0.1 port PORT への接続が途中で RST される
-        (127.0.0.1 → 127.0.0.1:PORT, TIME)
+        このマシンの port PORT に待ち受けはない。ここで待ち受け中: なし
+  推定  サービスが停止しているか、このマシンの別のポートか別のアドレスで待ち受けている
+  次    待ち受けとプロセスの一覧:
+          reach watch --once listen
+  連絡  このマシンの管理者へ: 127.0.0.1 の port PORT でサービスの起動を依頼(127.0.0.1 →
+        127.0.0.1:PORT, TIME)
 exit 20"
     );
 }

@@ -92,6 +92,7 @@ pub fn attempted(outcome: connect::Outcome) -> Path {
     let local = Some("192.0.2.100:50000".parse().unwrap());
     let attempt = Attempt { addr: addr(), local, outcome, syns: 1, elapsed: MS * 30 };
     Path {
+        near: vec![],
         attempt,
         tunnel: None,
         greeting: None,

@@ -22,7 +22,8 @@ use crate::base::text::{self, Lang, Note, hex};
 use crate::cert::identity::{self, ClientIdentity};
 use crate::cert::mint::{has_random, mint};
 use crate::cli::{self, Stop, Typed, Wrong};
-use crate::verdict::{Keyword, os_error};
+use crate::step::near;
+use crate::verdict::{Keyword, os_error, show_listener};
 use lexopt::{Parser, ValueExt};
 use log::Log;
 use rustls::ServerConfig;
@@ -198,9 +199,15 @@ fn refusal(place: SocketAddr, fault: &Fault) -> Stop {
         libc::EMFILE | libc::ENFILE => "listen.files",
         _ => "listen.fault",
     };
+    let busy = near::listeners().into_iter().filter(|l| l.at.port() == place.port());
+    let busy: Vec<String> = busy.take(HOLDERS).map(|l| show_listener(&l)).collect();
     let note = Note::new(key).with("addr", place).with("port", place.port());
+    let note = note.with("by", busy.join(", "));
     Stop { note: note.with("error", os_error(fault.errno)), status: Keyword::LocalOther.exit() }
 }
+
+/// Listeners that are named where the place is taken.
+const HOLDERS: usize = 4;
 
 /// Descriptors that are left for everything else.
 const SPARE_FILES: usize = 16;

@@ -5,7 +5,7 @@ use super::table::Table;
 use super::trouble::KNOWN_MAX;
 use crate::base::deadline::Stopwatch;
 use crate::base::text::Untrusted;
-use std::fs;
+use crate::step::sockets::{each_socket, process_name, processes};
 
 /// Which process has a socket: found by its inode among the descriptors in /proc.
 #[derive(Default)]
@@ -69,22 +69,17 @@ impl Owners {
     /// Looks through the descriptors of one process; how many of the sockets are its own.
     fn search(&mut self, pid: u32, wanted: &mut [(u64, u32)]) -> usize {
         let mut found = 0;
-        // Another user's process: only root may look.
-        let Ok(files) = fs::read_dir(format!("/proc/{pid}/fd")) else { return 0 };
-        for link in files.flatten().filter_map(|file| fs::read_link(file.path()).ok()) {
-            let text = link.to_str().and_then(|l| l.strip_prefix("socket:[")?.strip_suffix(']'));
-            let Some(inode) = text.and_then(|t| t.parse::<u64>().ok()) else { continue };
+        each_socket(pid, &mut |inode| {
             let at = wanted.binary_search_by_key(&inode, |(inode, _)| *inode).ok();
             if let Some((_, owner)) = at.and_then(|at| wanted.get_mut(at)).filter(|w| w.1 == 0) {
                 *owner = pid;
                 found += 1;
             }
-        }
+        });
         if found > 0 {
-            let name = fs::read(format!("/proc/{pid}/comm")).unwrap_or_default();
             self.known.retain(|(known, _)| *known != pid);
             self.known.truncate(KNOWN_MAX);
-            self.known.insert(0, (pid, Untrusted::new(name.trim_ascii())));
+            self.known.insert(0, (pid, process_name(pid)));
         }
         found
     }
@@ -101,11 +96,6 @@ impl Owners {
             (_, None) => format!("{pid}/-"),
         }
     }
-}
-
-fn processes() -> Vec<u32> {
-    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
 }
 
 /// Times the length of a search that must pass before the next: a twentieth of the time.
