@@ -263,10 +263,7 @@ fn word(lang: Lang, name: &str) -> String {
 /// Looks a message up; `None` is a key that no file has. Texts are in Huffman codes of symbols,
 /// which build-scripts/pack.rs made.
 pub fn message(lang: Lang, key: &str) -> Option<String> {
-    let hash = key.bytes().fold(0x811c_9dc5, |hash: u32, byte| {
-        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193) // FNV-1a
-    });
-    let at = HASHES.binary_search(&hash).ok()? * 2 + usize::from(lang == Lang::Ja);
+    let at = find(key)? * 2 + usize::from(lang == Lang::Ja);
     let place = |at: usize| STARTS.get(at).copied().map(usize::from);
     let packed = TEXTS.get(place(at)?..place(at + 1)?)?;
     let mut text = String::with_capacity(packed.len() * 4);
@@ -290,7 +287,15 @@ pub fn message(lang: Lang, key: &str) -> Option<String> {
 
 /// Whether there is such a message.
 pub fn has_message(key: &str) -> bool {
-    message(Lang::En, key).is_some()
+    find(key).is_some()
+}
+
+/// Which message has this key.
+fn find(key: &str) -> Option<usize> {
+    let hash = key.bytes().fold(0x811c_9dc5, |hash: u32, byte| {
+        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193) // FNV-1a
+    });
+    HASHES.binary_search(&hash).ok()
 }
 
 /// Appends what a symbol stands for: two others, or a character.

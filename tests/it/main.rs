@@ -18,6 +18,8 @@ mod certificate;
 mod compare;
 /// What the network says to a SYN, by real faults in a network of our own.
 mod connect;
+/// What a check costs, in instructions.
+mod cost;
 /// Every step ends at its limit, whatever the peer does.
 mod deadlines;
 /// What leaves the build: the image and the manual page.

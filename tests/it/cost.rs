@@ -1,0 +1,59 @@
+//! What a check costs, in instructions: they are the same on any machine, however busy it is.
+
+use crate::support::pki::Pki;
+use crate::support::run::{binary, emulated, emulation_cannot, skip, test_name};
+use crate::support::zoo::{self, Tls};
+use std::net::TcpListener;
+use std::process::Command;
+
+/// At most so many instructions: of the small file, and of what cargo builds for the tests.
+struct Limit {
+    small: u64,
+    debug: u64,
+}
+
+/// Text, arguments and one connect() that is refused. The aim is 400,000 for the small file.
+const REFUSED: Limit = Limit { small: 850_000, debug: 4_000_000 };
+
+/// A handshake of TLS 1.3 with an EC certificate of two, and a file of one root.
+const TLS: Limit = Limit { small: 8_500_000, debug: 12_000_000 };
+
+#[test]
+fn a_refused_connect_costs_little() {
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    holds(&REFUSED, &["-z", &format!("127.0.0.1:{port}")], 20);
+}
+
+#[test]
+fn a_handshake_costs_little() {
+    let pki = Pki::new();
+    let server = zoo::tls(Tls::with(&pki.good(&["good.test"])).build()).serve();
+    let root = pki.ca_file().to_string_lossy().into_owned();
+    let place = server.addr().to_string();
+    let args = ["--tls", "--servername", "good.test", "--ca", &root, "--no-extra", &place];
+    holds(&TLS, &args, 0);
+}
+
+/// Runs a check below callgrind, which must end like this.
+#[track_caller]
+fn holds(limit: &Limit, args: &[&str], status: i32) {
+    if emulated() {
+        return emulation_cannot(&test_name(), "callgrind counts the emulator");
+    }
+    let mut valgrind = Command::new("valgrind");
+    valgrind.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]);
+    // Callgrind is fifty times slower, and the machine may be busy.
+    let run = valgrind.args(binary()).args(args).args(["--timeout", "60s"]);
+    let Ok(done) = run.output() else {
+        return skip(&test_name(), "there is no valgrind");
+    };
+    let said = String::from_utf8_lossy(&done.stderr);
+    let shown = String::from_utf8_lossy(&done.stdout);
+    assert_eq!(done.status.code(), Some(status), "{shown}");
+    let counted = said.lines().find_map(|line| line.split_once("Collected : ")).unwrap().1;
+    let counted: u64 = counted.trim().parse().unwrap();
+    let small = std::env::var_os("REACH_BIN").is_some();
+    let most = if small { limit.small } else { limit.debug };
+    assert!(counted > most / 20, "{counted} instructions are no check");
+    assert!(counted <= most, "{counted} instructions, and {most} are allowed");
+}
