@@ -3,7 +3,7 @@
 pub use crate::base::calendar::{utc, utc_millis};
 pub use crate::base::shell::{is_unsafe, quoted};
 
-use crate::base::shell::{in_quotes, inert};
+use crate::base::shell::{MARKS_MAX, in_quotes, inert, is_mark};
 use std::fmt::{self, Display, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -45,7 +45,7 @@ impl Untrusted {
 impl Display for Untrusted {
     /// One line, at most `SHOWN_MAX` characters, no control of any kind.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut shown = 0;
+        let (mut shown, mut marks) = (0, 0);
         for chunk in self.bytes.utf8_chunks() {
             for c in chunk.valid().chars() {
                 if shown >= SHOWN_MAX {
@@ -54,7 +54,7 @@ impl Display for Untrusted {
                 shown += 1;
                 match c {
                     '\\' if !self.escaped => f.write_str("\\\\")?,
-                    c => write_safe(f, c)?,
+                    c => write_safe(f, c, &mut marks)?,
                 }
             }
             for byte in chunk.invalid() {
@@ -73,7 +73,7 @@ impl Display for Untrusted {
 /// escaped. How many bytes that took: before the `last` ones, a CR or part of a character at
 /// the end waits for what follows it.
 pub fn terminal_lines(bytes: &[u8], last: bool, out: &mut String) -> usize {
-    let mut taken = 0;
+    let (mut taken, mut marks) = (0, 0);
     for chunk in bytes.utf8_chunks() {
         let mut chars = chunk.valid().chars().peekable();
         while let Some(c) = chars.next() {
@@ -81,7 +81,7 @@ pub fn terminal_lines(bytes: &[u8], last: bool, out: &mut String) -> usize {
                 ('\r', Some('\n')) => Ok(()),
                 ('\r', None) if chunk.invalid().is_empty() && !last => return taken,
                 ('\n' | '\t', _) => out.write_char(c),
-                _ => write_safe(out, c),
+                _ => write_safe(out, c, &mut marks),
             };
             taken += c.len_utf8();
         }
@@ -99,13 +99,15 @@ pub fn terminal_lines(bytes: &[u8], last: bool, out: &mut String) -> usize {
     taken
 }
 
-/// A character as it is, or escaped if a terminal would obey it or hide it.
-fn write_safe(out: &mut impl Write, c: char) -> fmt::Result {
+/// A character as it is, or escaped if a terminal would obey it or hide it, or if it is one more
+/// on a pile of `marks`.
+fn write_safe(out: &mut impl Write, c: char, marks: &mut usize) -> fmt::Result {
+    *marks = if is_mark(c) { *marks + 1 } else { 0 };
     match c {
         '\r' => out.write_str("\\r"),
         '\n' => out.write_str("\\n"),
         '\t' => out.write_str("\\t"),
-        c if !is_unsafe(c) => out.write_char(c),
+        c if !is_unsafe(c) && *marks <= MARKS_MAX => out.write_char(c),
         c if c.is_ascii() => write!(out, "\\x{:02x}", u32::from(c)),
         c => write!(out, "\\u{{{:x}}}", u32::from(c)),
     }
@@ -467,7 +469,11 @@ pub fn few<T: ToString>(items: impl IntoIterator<Item = T>, most: usize) -> Stri
 }
 
 fn columns_of(c: char) -> usize {
-    if is_wide(c) { 2 } else { 1 }
+    match c {
+        c if is_mark(c) => 0,
+        c if is_wide(c) => 2,
+        _ => 1,
+    }
 }
 
 /// The wide blocks and symbols of Unicode's EastAsianWidth.txt that the texts and names use.

@@ -31,7 +31,8 @@ pub fn csv_row(row: &Line<'_>, started: i64) -> String {
 
 /// A cell that no spreadsheet takes for a formula, and no reader for two.
 fn csv_cell(text: &str) -> String {
-    let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
+    let begins = ['=', '+', '-', '@', '|', '%', '＝', '＋', '－', '＠', '｜'];
+    let formula = text.starts_with(['\t', '\r']) || text.trim_start().starts_with(begins);
     let text = if formula { format!("'{text}") } else { text.to_string() };
     match text.contains(['"', ',', ';', '\r', '\n']) {
         true => format!("\"{}\"", text.replace('"', "\"\"")),

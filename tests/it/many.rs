@@ -431,13 +431,15 @@ fn csv_has_no_formulas_and_quotes_what_must_be() {
     let (_listener, port) = open();
     let sheet = format!(
         "127.0.0.1\t{port}\t=cmd|' /C calc'!A0\n127.0.0.1\t{port}\t+1\n127.0.0.1\t{port}\t-1\n\
-         127.0.0.1\t{port}\t@x\n127.0.0.1\t{port}\t\"a,\"\"b\"\"\"\n127.0.0.1\t{port}\t本番\n"
+         127.0.0.1\t{port}\t@x\n127.0.0.1\t{port}\t\"a,\"\"b\"\"\"\n127.0.0.1\t{port}\t本番\n\
+         127.0.0.1\t{port}\t|cmd\n127.0.0.1\t{port}\t＝1\n127.0.0.1\t{port}\t＠x\n"
     );
     let outcome = list(sheet, &["-z", "--csv"]);
     outcome
         .status(0)
         .says("\u{feff}time,name,target,expect,verdict,expected,exit,ms,address,flaws,level\r\n");
     outcome.says(",'=cmd|' /C calc'!A0,").says(",'+1,").says(",'-1,").says(",'@x,");
+    outcome.says(",'|cmd,").says(",'＝1,").says(",'＠x,");
     outcome.says(",\"a,\"\"b\"\"\",").says(",本番,");
     let plain = list(format!("127.0.0.1:{port}\n"), &["-z", "--csv"]);
     assert!(plain.stdout.starts_with("time,"), "{plain}");

@@ -1,4 +1,5 @@
-use crate::base::shell::{inert, quoted};
+use crate::base::shell::{MARKS_MAX, inert, quoted};
+use crate::base::text::{Untrusted, terminal_lines, width};
 use crate::unit::support::words;
 
 #[test]
@@ -47,5 +48,29 @@ fn what_stands_in_a_sentence_as_it_is_would_run_nothing() {
         "5 > x",
     ] {
         assert!(!inert(text), "{text}");
+    }
+}
+
+#[test]
+fn what_is_blank_or_piles_up_is_seen() {
+    for (blank, escaped) in
+        [('\u{2800}', "\\u{2800}"), ('\u{34f}', "\\u{34f}"), ('\u{1d173}', "\\u{1d173}")]
+    {
+        assert_eq!(Untrusted::new(blank.to_string()).to_string(), escaped);
+    }
+    // Letters with marks stay what they are, and take one column.
+    for text in ["e\u{301}", "Vie\u{302}\u{323}t", "か\u{3099}"] {
+        assert_eq!(Untrusted::new(text).to_string(), text);
+    }
+    assert_eq!(width("e\u{301}a"), 2);
+    let pile = ["a", &"\u{336}".repeat(100), "b"].concat();
+    let shown = [Untrusted::new(&*pile).to_string(), {
+        let mut out = String::new();
+        terminal_lines(pile.as_bytes(), true, &mut out);
+        out
+    }];
+    for shown in shown {
+        assert_eq!(shown.matches('\u{336}').count(), MARKS_MAX, "{shown}");
+        assert_eq!(shown.matches("\\u{336}").count(), 100 - MARKS_MAX, "{shown}");
     }
 }
