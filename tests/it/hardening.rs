@@ -1,7 +1,7 @@
 //! What the file that is tested is protected by.
 
-use crate::support::run::{Run, binary, emulated, emulation_cannot, test_name};
-use crate::support::sys::elf_segment;
+use crate::support::run::{Run, binary, emulated, emulation_cannot, skip, test_name};
+use crate::support::sys::{elf_segment, elf_segments};
 use std::fs;
 
 /// The mappings of the program's own file, as /proc/PID/maps has them: from, to, rights.
@@ -36,5 +36,33 @@ fn what_only_the_start_had_to_write_is_read_only() {
     for (from, to, rights) in maps {
         let wrong = rights.contains('w') && inside(from, to);
         assert!(!wrong, "{from:x}-{to:x} {rights}: {:x} and {size:x} bytes", base + start);
+    }
+}
+
+#[test]
+fn the_file_is_position_independent_and_no_memory_is_both_written_and_run() {
+    let elf = fs::read(binary().pop().unwrap()).unwrap();
+    assert_eq!(elf[16..18], [3, 0], "not position-independent (ET_DYN)");
+    let stack = elf_segments(&elf).into_iter().find(|segment| segment.kind == 0x6474_e551);
+    let stack = stack.expect("the file has no PT_GNU_STACK");
+    assert_eq!(stack.flags & 1, 0, "the stack can be run");
+    for segment in elf_segments(&elf) {
+        assert_ne!(segment.flags & 3, 3, "a segment can be written and run");
+    }
+    assert!(elf_segment(&elf, 0x6474_e552).is_some(), "nothing is made read-only after the start");
+}
+
+/// Only of a file that is to be given away: others tell where their sources are, for debuggers.
+#[test]
+fn the_file_names_no_path_and_no_user_of_the_box_that_built_it() {
+    let elf = fs::read(binary().pop().unwrap()).unwrap();
+    if elf_segment(&elf, 3).is_some() || elf.windows(7).any(|word| word == b".symtab") {
+        return skip(&test_name(), "the file that is tested is not stripped");
+    }
+    let root = env!("CARGO_MANIFEST_DIR");
+    for word in [root, ".cargo/registry", ".rustup/", "/home/", "/root/", "/tmp/"] {
+        let found = elf.windows(word.len()).position(|part| part == word.as_bytes());
+        let around = found.map(|at| elf[at..elf.len().min(at + 60)].escape_ascii().to_string());
+        assert!(around.is_none(), "{}", around.unwrap_or_default());
     }
 }

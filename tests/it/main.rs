@@ -85,3 +85,5 @@ mod usage;
 mod wait;
 /// `reach watch`: the states that real sockets are in.
 mod watch;
+/// Every animal of the zoo against every kind of question.
+mod zoo_table;

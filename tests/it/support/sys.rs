@@ -57,13 +57,31 @@ pub fn in_sandbox(command: &mut Command, calls: Vec<Forbidden>) {
     unsafe { command.pre_exec(enter) };
 }
 
-/// Where a segment of this type is in memory, from where the file is (elf(5)): PT_LOAD is 1.
+/// A program header (elf(5)).
+pub struct Segment {
+    pub kind: u32,
+    pub flags: u32,
+    /// Where it is in memory, from where the file is, and its size there.
+    pub place: (u64, u64),
+}
+
+/// The program headers of an ELF file of 64 bits.
+pub fn elf_segments(elf: &[u8]) -> Vec<Segment> {
+    let long = |at: usize| u64::from_le_bytes(elf[at..at + 8].try_into().unwrap());
+    let word = |at: usize| u32::from_le_bytes(elf[at..at + 4].try_into().unwrap());
+    let count = u16::from_le_bytes(elf[56..58].try_into().unwrap());
+    let heads = (0..usize::from(count)).map(|n| long(32) as usize + 56 * n);
+    let read = |at: usize| {
+        let place = (long(at + 16), long(at + 40));
+        Segment { kind: word(at), flags: word(at + 4), place }
+    };
+    heads.map(read).collect()
+}
+
+/// Where the first segment of this type is: PT_LOAD is 1, PT_INTERP 3.
 pub fn elf_segment(elf: &[u8], kind: u32) -> Option<(u64, u64)> {
-    let word = |at: usize| u64::from_le_bytes(elf[at..at + 8].try_into().unwrap());
-    let half = |at: usize| u16::from_le_bytes(elf[at..at + 2].try_into().unwrap());
-    let heads = (0..usize::from(half(56))).map(|n| word(32) as usize + 56 * n);
-    let mut of_kind = heads.filter(|at| elf[*at..*at + 4] == kind.to_le_bytes());
-    of_kind.next().map(|at| (word(at + 16), word(at + 40)))
+    let mut of_kind = elf_segments(elf).into_iter().filter(|segment| segment.kind == kind);
+    of_kind.next().map(|segment| segment.place)
 }
 
 /// Has a function called when the process ends by itself.
