@@ -30,7 +30,7 @@ fn keys() -> Vec<String> {
 }
 
 /// Names of the values that a text has.
-fn placeholders(text: &str) -> BTreeSet<&str> {
+fn placeholders(text: &'static str) -> BTreeSet<&'static str> {
     text.split('{').skip(1).filter_map(|rest| Some(rest.split_once('}')?.0)).collect()
 }
 
@@ -39,14 +39,9 @@ fn parts(key: &str, lang: Lang) -> Vec<(Kind, String)> {
     let text = message(lang, key).unwrap();
     let ready = ["target", "bare", "client", "tls", "url", "way"];
     let value = |name: &&str| if ready.contains(name) { "h:1" } else { EVIL };
-    let names = [
-        "target", "bare", "client", "tls", "url", "way", "detail", "by", "alias", "addr", "ip",
-        "name", "place", "seen", "local", "port", "here", "host", "service", "time", "from",
-        "failure", "peer", "process", "rx", "seconds", "syns", "count",
-    ];
-    assert!(placeholders(&text).iter().all(|name| names.contains(name)), "{key}: {text}");
-    Note { key: key.to_owned(), args: names.map(|name| (name, value(&name).to_owned())).into() }
-        .advice(lang)
+    let names = placeholders(text.leak()).into_iter();
+    let args = names.map(|name| (name, value(&name).to_owned())).collect();
+    Note { key: key.to_owned(), args }.advice(lang)
 }
 
 #[test]
