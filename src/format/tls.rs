@@ -160,6 +160,11 @@ pub fn alert_name(number: u8) -> &'static str {
     lookup(ALERTS, number.into()).unwrap_or("unknown")
 }
 
+/// Name and number of an alert, as a sentence has them.
+pub fn alert_text(number: u8) -> String {
+    format!("{} ({number})", alert_name(number))
+}
+
 /// The IANA name of a suite that this program offers.
 pub fn suite_name(code: u16) -> Option<&'static str> {
     lookup(SUITES, code)

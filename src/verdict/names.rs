@@ -4,7 +4,7 @@ use crate::base::errno;
 use crate::base::sys::Icmp;
 use crate::format::banner;
 use crate::format::client_hello;
-use crate::format::tls::{alert_name, suite_name, version_name};
+use crate::format::tls::{alert_text, suite_name, version_name};
 use crate::step::connect::End;
 use crate::step::hello;
 use crate::step::resolve;
@@ -46,7 +46,7 @@ pub fn answer_text(outcome: &hello::Outcome) -> String {
             let group = group.map(|g| format!(", group {}", named(client_hello::group_name(g), g)));
             format!("{}, {suite}{}", version_name(*version), group.unwrap_or_default())
         }
-        hello::Outcome::Alert(code) => format!("{} ({code})", alert_name(*code)),
+        hello::Outcome::Alert(code) => alert_text(*code),
         hello::Outcome::Ended(end) => end_name(*end),
         hello::Outcome::Plaintext(bytes) => banner::headline(bytes.bytes()).to_string(),
         hello::Outcome::NoConnection => "no connection".to_string(),
@@ -68,7 +68,7 @@ pub fn end_name(end: End) -> String {
 /// have it in its log, and the key of the fact.
 pub fn broken(kind: &str) -> (String, &'static str) {
     let (_, alert, key) = BROKEN.into_iter().find(|(known, ..)| *known == kind).unwrap_or(OTHER);
-    (format!("{} ({alert})", alert_name(alert)), key)
+    (alert_text(alert), key)
 }
 
 /// A name server: its port only where it is not 53.

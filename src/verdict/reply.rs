@@ -3,7 +3,7 @@
 use crate::base::text::{Note, Untrusted};
 use crate::format::mysql;
 use crate::format::query::Heard;
-use crate::format::tls::{alert_name, blames_client};
+use crate::format::tls::{alert_name, alert_text, blames_client};
 use crate::step::connect::{self, End::Late};
 use crate::step::hello::{self, Question};
 use crate::step::record::Path;
@@ -212,9 +212,7 @@ fn wants_certificate(reply: &Reply, path: &Path) -> Option<Finding> {
     let ClientAuth::Requested { sent, .. } = &handshake.client_auth else { return None };
     let said = if *sent { "why.certrefused" } else { "why.certmissing" };
     let line = match reply.end {
-        reply::End::Alert(code) if blames_client(code) => {
-            format!("{} ({code})", alert_name(code))
-        }
+        reply::End::Alert(code) if blames_client(code) => alert_text(code),
         _ if reply.head.as_ref().is_some_and(|h| h.status == 400)
             && reply.mentions("SSL certificate") =>
         {

@@ -4,7 +4,7 @@ use crate::base::text::{Note, Untrusted};
 use crate::cert::key::Key;
 use crate::cert::proof::checkable;
 use crate::format::banner;
-use crate::format::tls::{alert_name, version_name};
+use crate::format::tls::{alert_name, alert_text, version_name};
 use crate::step::connect::End;
 use crate::step::hello::{HelloAnswer, Question};
 use crate::step::record::Path;
@@ -153,7 +153,7 @@ fn of_alert(code: u8, handshake: &Handshake) -> Finding {
     let keyword = if code == 112 { Keyword::TlsSni } else { Keyword::TlsAlert };
     let name = alert_name(code);
     let finding = Finding::new(keyword)
-        .arg("detail", format!("{name} ({code})"))
+        .arg("detail", alert_text(code))
         .why(Note::new("why.alert").with("code", code).with("name", name))
         .why(sni_note(handshake));
     let versions = match handshake.offered {
@@ -188,7 +188,7 @@ fn client_certificate(handshake: &Handshake) -> Finding {
     let said = if sent { "why.certrejected" } else { "why.certrequired" };
     let name = alert_name(code);
     let mut finding = Finding::new(Keyword::TlsClientCert)
-        .arg("detail", format!("{name} ({code})"))
+        .arg("detail", alert_text(code))
         .why(Note::new(said).with("code", code).with("name", name));
     if matches!(handshake.outcome, tls::Outcome::AlertAfter(_)) {
         finding = finding.why(Note::new("why.afterhandshake"));

@@ -16,6 +16,7 @@ mod command;
 mod format;
 mod fuzz;
 mod pki;
+mod random;
 mod records;
 mod report;
 mod step;

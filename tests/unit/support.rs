@@ -1,5 +1,6 @@
 //! What more than one of the unit tests stands on.
 
+use crate::unit::random::Random;
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -60,24 +61,18 @@ pub fn wire(serve: impl FnOnce(TcpStream) + Send + 'static) -> Wire {
     connect(addr, &SocketOptions::default(), limit).1.unwrap()
 }
 
-/// The next number of a fixed sequence (xorshift64).
-fn random(seed: &mut u64) -> usize {
-    *seed ^= *seed << 13;
-    *seed ^= *seed >> 7;
-    *seed ^= *seed << 17;
-    (*seed >> 16) as usize
-}
-
 /// Changes, drops, doubles or cuts some bytes.
 pub fn mutate(bytes: &mut Vec<u8>, seed: &mut u64) {
-    for _ in 0..=random(seed) % 4 {
-        let at = random(seed) % bytes.len().max(1);
-        match random(seed) % 6 {
+    let mut random = Random::new(&[*seed]);
+    *seed = random.next();
+    for _ in 0..=random.below(4) {
+        let at = random.below(bytes.len().max(1));
+        match random.below(6) {
             0 => bytes.truncate(at),
             1 if at < bytes.len() => drop(bytes.remove(at)),
             2 => bytes.extend_from_within(at.min(bytes.len())..),
-            3 => bytes.insert(at.min(bytes.len()), [0, 0x30, 0x84, 0xff][random(seed) % 4]),
-            _ if at < bytes.len() => bytes[at] = random(seed) as u8,
+            3 => bytes.insert(at.min(bytes.len()), [0, 0x30, 0x84, 0xff][random.below(4)]),
+            _ if at < bytes.len() => bytes[at] = random.next() as u8,
             _ => {}
         }
     }
@@ -88,19 +83,6 @@ pub fn head(bytes: &[u8]) -> Result<Option<Head>, &'static str> {
     let mut reader = Reader::strict();
     reader.read(bytes)?;
     Ok(reader.into_head())
-}
-
-/// Numbers that look random and are the same in every run (splitmix64).
-pub struct Dice(pub u64);
-
-impl Dice {
-    pub fn roll(&mut self, sides: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) as usize % sides
-    }
 }
 
 /// The words that a shell makes of a command line; it must take it, and run nothing for it.

@@ -8,7 +8,7 @@ use crate::base::text::{Note, hex};
 use crate::format::banner;
 use crate::format::client_hello::Hello;
 use crate::format::framing::SSL_REQUEST;
-use crate::format::tls::{HANDSHAKE, alert_name, handshake_bytes, hello_size, version_name};
+use crate::format::tls::{HANDSHAKE, alert_text, handshake_bytes, hello_size, version_name};
 use crate::step::tls::{self, Outcome};
 use rustls::ServerConnection;
 use std::io::{Read, Write};
@@ -60,7 +60,7 @@ impl End {
         Self(
             "listen.tlsfailed",
             match tls::protocol(error) {
-                Outcome::Alert(code) => format!("{} ({code})", alert_name(code)),
+                Outcome::Alert(code) => alert_text(code),
                 Outcome::Protocol(why) => why.to_string(),
                 _ => "close_notify".to_string(),
             },

@@ -1,5 +1,6 @@
 //! What a thread keeps of its stack while it waits, and the heap.
 
+use crate::unit::random::Random;
 use std::alloc::Layout;
 use std::collections::BTreeSet;
 use std::net::UdpSocket;
@@ -87,13 +88,8 @@ fn mark(owner: usize, at: usize) -> u8 {
 
 /// Fills, grows, shrinks and drops vectors of all sizes; some are handed to the next thread.
 fn churn(seed: usize, from: &Receiver<(usize, Vec<u8>)>, to: &Sender<(usize, Vec<u8>)>) {
-    let mut dice = seed as u64 | 1;
-    let mut roll = |below: usize| {
-        dice ^= dice << 13;
-        dice ^= dice >> 7;
-        dice ^= dice << 17;
-        dice as usize % below
-    };
+    let mut random = Random::new(&[seed as u64]);
+    let mut roll = |below: usize| random.below(below);
     let mut kept: Vec<(usize, Vec<u8>)> = Vec::new();
     for round in 0..if cfg!(miri) { 60 } else { 700 } {
         let size = [roll(64), roll(1024), roll(40_000), roll(300_000)]

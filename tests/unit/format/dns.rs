@@ -1,6 +1,7 @@
 //! The parser of messages against nonsense.
 
 use crate::format::dns::{Failure, Heard, Kind, Reply, hear};
+use crate::unit::random::Random;
 
 const A: u16 = 1;
 const V4: [u8; 4] = [127, 0, 0, 1];
@@ -45,25 +46,19 @@ fn mutated_messages_never_panic_the_parser() {
         reply(3, &[rr(6, &[0; 30])]),
         reply(0, &[rr(A, &V4), rr(A, &[1; 4]), rr(28, &[0; 16])]),
     ];
-    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-    let mut random = move |below: usize| {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        usize::try_from(state % below as u64).unwrap()
-    };
+    let mut random = Random::new(&[1]);
     let mut finals = 0;
     for round in 0..200_000 {
         let mut m = seeds[round % seeds.len()].clone();
-        for _ in 0..=random(6) {
-            let at = random(m.len());
-            match random(6) {
+        for _ in 0..=random.below(6) {
+            let at = random.below(m.len());
+            match random.below(6) {
                 0 => m.truncate(at.max(1)),
-                1 => m.insert(at, random(256) as u8),
+                1 => m.insert(at, random.below(256) as u8),
                 2 => m[at] = 0xc0,
-                3 => m[at] ^= 1 << random(8),
+                3 => m[at] ^= 1 << random.below(8),
                 4 => m.extend_from_within(at..),
-                _ => m[at] = random(256) as u8,
+                _ => m[at] = random.below(256) as u8,
             }
         }
         let Heard::Reply(reply) = hear(&m, &[0, 0], "a.test.", Kind::A) else { continue };

@@ -2,7 +2,8 @@
 
 use crate::base::text::Untrusted;
 use crate::format::http::Reader;
-use crate::unit::support::{Dice, head};
+use crate::unit::random::Random;
+use crate::unit::support::head;
 
 pub const HEAD: &[u8] =
     b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 302 Found\r\nServer: nginx/1.2 (x)\r\n\
@@ -49,7 +50,7 @@ fn what_http_forbids_in_a_field_matters_to_the_strict_only() {
 
 #[test]
 fn no_bent_head_does_harm() {
-    let mut dice = Dice(1);
+    let mut random = Random::new(&[1]);
     let words: [&[u8]; 12] = [
         b"\r",
         b"\n",
@@ -66,16 +67,16 @@ fn no_bent_head_does_harm() {
     ];
     for _ in 0..200_000 {
         let mut bytes = HEAD.to_vec();
-        for _ in 0..=dice.roll(4) {
-            let at = dice.roll(bytes.len() + 1);
-            match dice.roll(4) {
+        for _ in 0..=random.below(4) {
+            let at = random.below(bytes.len() + 1);
+            match random.below(4) {
                 0 => bytes.truncate(at),
-                1 if at < bytes.len() => bytes[at] = dice.roll(256) as u8,
+                1 if at < bytes.len() => bytes[at] = random.below(256) as u8,
                 2 if at < bytes.len() => {
                     bytes.remove(at);
                 }
                 _ => {
-                    let word = words[dice.roll(words.len())];
+                    let word = words[random.below(words.len())];
                     bytes.splice(at..at, word.iter().copied());
                 }
             }
@@ -90,9 +91,9 @@ fn no_bent_head_does_harm() {
 
 #[test]
 fn random_bytes_are_no_head() {
-    let mut dice = Dice(2);
+    let mut random = Random::new(&[2]);
     for _ in 0..100_000 {
-        let bytes: Vec<u8> = (0..dice.roll(64)).map(|_| dice.roll(256) as u8).collect();
+        let bytes: Vec<u8> = (0..random.below(64)).map(|_| random.below(256) as u8).collect();
         assert!(!matches!(head(&bytes), Ok(Some(_))), "{bytes:?}");
         if bytes.first().is_some_and(|b| *b != b'H') {
             let mut reader = Reader::default();

@@ -4,6 +4,7 @@ use crate::cert::mint::mint;
 use crate::format::client_hello::LARGE;
 use crate::step::connect::End;
 use crate::step::hello::{Outcome, Question, client_hello, first_answer, read_answer};
+use crate::unit::random::Random;
 use rustls::crypto::ring;
 use rustls::server::Acceptor;
 use rustls::{ServerConfig, ServerConnection};
@@ -202,7 +203,7 @@ fn damaged_answers_do_no_harm() {
         of_server(Question::Small),
         record(21, &[2, 40]),
     ];
-    let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    let mut random = Random::new(&[1]);
     for round in 0..200_000 {
         let mut bytes = seeds[round % seeds.len()].clone();
         for _ in 0..=random.below(4) {
@@ -292,17 +293,5 @@ impl Write for Peer {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
-    }
-}
-
-/// xorshift64
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % limit as u64) as usize
     }
 }

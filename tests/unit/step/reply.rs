@@ -8,7 +8,7 @@ use crate::step::connect::{self, Channel, Delivery};
 use crate::step::reply::*;
 use crate::target::Target;
 use crate::unit::format::http::HEAD;
-use crate::unit::support::Dice;
+use crate::unit::random::Random;
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, IoSlice, Write};
 use std::time::Duration;
@@ -68,7 +68,7 @@ fn asked(peer: &mut Peer, expect: Option<&[u8]>) -> Reply {
 
 #[test]
 fn whatever_a_redirect_says_becomes_one_word_that_is_a_target() {
-    let mut dice = Dice(3);
+    let mut random = Random::new(&[3]);
     let parts: [&str; 28] = [
         "https://",
         "http://",
@@ -101,8 +101,8 @@ fn whatever_a_redirect_says_becomes_one_word_that_is_a_target() {
     ];
     let (mut followed, own) = (0, target("https://own.example:444/x"));
     for _ in 0..200_000 {
-        let count = 1 + dice.roll(7);
-        let text: String = (0..count).map(|_| parts[dice.roll(parts.len())]).collect();
+        let count = 1 + random.below(7);
+        let text: String = (0..count).map(|_| parts[random.below(parts.len())]).collect();
         let Some(word) = redirect(&Untrusted::new(text.clone()), &own) else { continue };
         followed += 1;
         let bare = word.strip_prefix('\'').and_then(|w| w.strip_suffix('\''));
@@ -144,7 +144,7 @@ fn the_pieces_of_an_answer_do_not_matter() {
 
 #[test]
 fn no_answer_is_read_for_ever() {
-    let mut dice = Dice(4);
+    let mut random = Random::new(&[4]);
     let fillers: [&[u8]; 4] = [b"X: y\r\n", b"x", b"HTTP/1.1 100 C\r\n\r\n", b"\0\xff"];
     for filler in fillers {
         let flood = filler.repeat(100_000);
@@ -158,12 +158,12 @@ fn no_answer_is_read_for_ever() {
         }
     }
     for _ in 0..20_000 {
-        let pieces: Vec<Vec<u8>> = (0..1 + dice.roll(4))
-            .map(|_| (0..1 + dice.roll(40)).map(|_| dice.roll(256) as u8).collect())
+        let pieces: Vec<Vec<u8>> = (0..1 + random.below(4))
+            .map(|_| (0..1 + random.below(40)).map(|_| random.below(256) as u8).collect())
             .collect();
         let pieces: Vec<&[u8]> = pieces.iter().map(Vec::as_slice).collect();
         let kinds = [ErrorKind::TimedOut, ErrorKind::UnexpectedEof, ErrorKind::InvalidData];
-        let reply = asked(&mut Peer::new(&pieces, Some(kinds[dice.roll(3)])), None);
+        let reply = asked(&mut Peer::new(&pieces, Some(kinds[random.below(3)])), None);
         assert!(reply.end != End::Complete && reply.from == 0);
     }
 }

@@ -2,8 +2,8 @@
 
 use super::der::Node;
 use super::keys::{Keys, Kind};
-use super::random::Random;
 use super::spec::{self, *};
+use crate::unit::random::Random;
 use std::collections::BTreeSet;
 use std::path::Path;
 

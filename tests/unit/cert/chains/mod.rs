@@ -10,16 +10,15 @@ mod differences;
 mod draft;
 mod keys;
 mod openssl;
-mod random;
 mod spec;
 mod summary;
 mod table;
 mod told;
 
 use crate::unit::pki;
+use crate::unit::random::Random;
 use draft::{Case, Draft};
 use keys::Keys;
-use random::Random;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;

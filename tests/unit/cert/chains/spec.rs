@@ -2,7 +2,7 @@
 
 use super::der::{self, Node, Noise, bits, bytes, integer, nodes, oid, sequence, verbatim};
 use super::keys::{Keys, Way};
-use super::random::Random;
+use crate::unit::random::Random;
 use std::path::Path;
 
 /// The moment at which every chain is judged: 2027-01-15 08:00:00 UTC.

@@ -3,12 +3,12 @@
 use super::der::{Node, bytes, integer, nodes, oid, sequence};
 use super::draft::{Case, Draft, NAMES, key_ids};
 use super::keys::{Keys, Kind};
-use super::random::Random;
 use super::spec::{self, *};
 use crate::cert::flaw::Flaw;
 use crate::cert::trust::{Judgement, Trust};
 use crate::cert::x509::parse;
 use crate::unit::pki;
+use crate::unit::random::Random;
 use std::path::Path;
 
 /// Keys, which take a while, and a directory.

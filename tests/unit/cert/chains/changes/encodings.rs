@@ -3,8 +3,8 @@
 use super::tag_place;
 use crate::unit::cert::chains::der::{NOISES, Node, arc, bytes, oid, sequence};
 use crate::unit::cert::chains::draft::*;
-use crate::unit::cert::chains::random::Random;
 use crate::unit::cert::chains::spec::*;
+use crate::unit::random::Random;
 
 /// An object identifier that somebody could take for 2.5.29.`last`.
 fn disguised(last: u8, random: &mut Random) -> (Vec<u8>, &'static str) {

@@ -6,8 +6,8 @@ mod paths;
 mod rules;
 
 use super::draft::*;
-use super::random::Random;
 use super::spec::*;
+use crate::unit::random::Random;
 
 type Change = fn(&mut Draft<'_>, &mut Random);
 

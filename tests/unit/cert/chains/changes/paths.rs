@@ -3,8 +3,8 @@
 use super::{exchange_key, tag_place};
 use crate::unit::cert::chains::der::{bytes, nodes, sequence};
 use crate::unit::cert::chains::draft::*;
-use crate::unit::cert::chains::random::Random;
 use crate::unit::cert::chains::spec::*;
+use crate::unit::random::Random;
 
 /// A wrong signature somewhere, or a CA of one's own that names the real root; and certificates
 /// of the same names, whose dates or key identifiers may lead path building astray.

@@ -4,8 +4,8 @@ use super::{exchange_key, tag_place};
 use crate::unit::cert::chains::der::{Node, bytes, integer, nodes, oid, sequence};
 use crate::unit::cert::chains::draft::*;
 use crate::unit::cert::chains::keys::{Kind, Way};
-use crate::unit::cert::chains::random::Random;
 use crate::unit::cert::chains::spec::*;
+use crate::unit::random::Random;
 
 /// What is no proper constraint on DNS names or addresses.
 fn odd_base(random: &mut Random) -> Node {
