@@ -340,6 +340,7 @@ impl<'a> Common<'a> {
         }
         target.send_proxy = draft.send_proxy;
         target.need = keys.need.or(draft.need);
+        target.within = keys.within.or(draft.within);
         target.ask = keys.ask.or(draft.ask);
         target.given = match keys.given.as_slice() {
             [] => self.given.clone(),
@@ -353,7 +354,8 @@ impl<'a> Common<'a> {
         }
         let upgrade = keys.starttls.or(draft.starttls);
         let upgrade = upgrade.or(target.service.and_then(|s| s.starttls));
-        let own = keys.tls.or((keys.starttls.is_some() || keys.sni.is_some()).then_some(true));
+        let asked = [keys.starttls.is_some(), keys.sni.is_some(), keys.within.is_some()];
+        let own = keys.tls.or(asked.contains(&true).then_some(true));
         // A scheme without TLS goes before options that only say how TLS is to be done; and of
         // several rows each speaks it for a reason of its own.
         let plain = !alone || target.service.is_some_and(|s| !s.tls);

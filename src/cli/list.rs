@@ -2,7 +2,7 @@
 
 use crate::base::deadline::parse_duration;
 use crate::base::text::{self, Note, quoted};
-use crate::cli::values::{parse_ask, parse_need, parse_sni, parse_starttls};
+use crate::cli::values::{parse_ask, parse_need, parse_sni, parse_starttls, parse_within};
 use crate::format::query::Query;
 use crate::target::level::Level;
 use crate::target::pasted::{folded, places};
@@ -42,6 +42,7 @@ pub struct Keys {
     pub proxy: Option<Proxy>,
     pub timeout: Option<Duration>,
     pub need: Option<Level>,
+    pub within: Option<i64>,
     pub ask: Option<&'static Query>,
     /// Those that say what an option says.
     pub given: Vec<Given>,
@@ -59,6 +60,7 @@ impl Keys {
             "sni" => self.sni = Some(parse_sni(value)?),
             "starttls" => self.starttls = Some(parse_starttls(value)?),
             "need" => self.need = Some(parse_need(value)?),
+            "expire-within" => self.within = Some(parse_within(value, "expire-within=")?),
             "ask" => self.ask = Some(parse_ask(value)?),
             "tls" if value == "yes" => self.tls = Some(true),
             "tls" if value == "no" => self.tls = Some(false),
@@ -412,5 +414,16 @@ const HEADINGS: [(&str, &str); 5] = [
     ("name", " name |名"),
 ];
 
-const KEYS: [&str; 10] =
-    ["name", "expect", "sni", "starttls", "tls", "connect-to", "proxy", "timeout", "need", "ask"];
+const KEYS: [&str; 11] = [
+    "name",
+    "expect",
+    "sni",
+    "starttls",
+    "tls",
+    "connect-to",
+    "proxy",
+    "timeout",
+    "need",
+    "ask",
+    "expire-within",
+];

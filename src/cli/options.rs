@@ -7,7 +7,8 @@ use crate::base::text::quoted;
 use crate::cli::list::is_key;
 use crate::cli::values::{
     contradiction, limit, number, parse_alpn, parse_ask, parse_header, parse_names, parse_need,
-    parse_server, parse_sni, parse_source, parse_starttls, parse_text, parse_versions, slash,
+    parse_server, parse_sni, parse_source, parse_starttls, parse_text, parse_versions,
+    parse_within, slash,
 };
 use crate::cli::{Wrong, take_language};
 use crate::format::query::Query;
@@ -59,6 +60,7 @@ pub struct Draft {
     pub expect: Option<Vec<u8>>,
     pub strict: bool,
     pub need: Option<Level>,
+    pub within: Option<i64>,
     pub ask: Option<&'static Query>,
     pub limits: Limits,
     /// The limits of steps for which none is given.
@@ -210,6 +212,7 @@ impl Draft {
             "--send" => self.send = Some(parse_text(&word()?, "--send")?),
             "--expect" => self.expect = Some(parse_text(&word()?, "--expect")?),
             "--need" => self.need = Some(parse_need(&word()?)?),
+            "--expire-within" => self.within = Some(parse_within(&word()?, name)?),
             "--ask" => self.ask = Some(parse_ask(&word()?)?),
             "-f" => self.lists.push(parser.value()?.into()),
             "--jobs" => self.jobs = Some(number(&word()?, "--jobs")? as usize),
@@ -285,7 +288,7 @@ impl Draft {
 }
 
 /// Options that make sense only with TLS, and those that ask the application something.
-pub const TLS: [&str; 10] = [
+pub const TLS: [&str; 11] = [
     "--tls",
     "--starttls",
     "--servername",
@@ -296,6 +299,7 @@ pub const TLS: [&str; 10] = [
     "--cert",
     "--pem",
     "--no-verify",
+    "--expire-within",
 ];
 
 /// Of these, how many ask for TLS whatever the scheme says.
@@ -307,8 +311,8 @@ const MANY: [&str; 5] = ["--wait", "--every", "-f", "--jobs", "--csv"];
 const ASKS: [&str; 4] = ["--http", "--send", "--expect", "--ask"];
 
 /// An option or a command, and the options that cannot be meant beside it.
-const EXCLUDES: [(&str, &[&str]); 23] = [
-    ("talk", &["-z", "--sni-compare", "--pem", "--as-done"]),
+const EXCLUDES: [(&str, &[&str]); 24] = [
+    ("talk", &["-z", "--sni-compare", "--pem", "--as-done", "--expire-within"]),
     ("talk", &ASKS),
     ("talk", &MANY),
     ("trace", &["--trace", "--no-tls", "--key", "--send-proxy", "--count", "-q", "-v"]),
@@ -330,6 +334,7 @@ const EXCLUDES: [(&str, &[&str]); 23] = [
     ("--sni-compare", &ASKS),
     ("--csv", &["--json", "-q"]),
     ("--wait", &["--every"]),
+    ("--expire-within", &["--no-verify"]),
     ("--pem", &["-f", "--wait", "--every", "--csv"]),
 ];
 

@@ -1,5 +1,6 @@
 //! In: the value of one option. Out: what it means, or the sentence that says what is wrong with it.
 
+use crate::base::calendar::DAY;
 use crate::base::deadline::parse_duration;
 use crate::base::text::{self, Note};
 use crate::cert::store::BadFile;
@@ -129,6 +130,17 @@ pub fn parse_ask(text: &str) -> Result<&'static Query, Note> {
 
 pub fn parse_need(text: &str) -> Result<Level, Note> {
     Level::parse(text).ok_or_else(|| Note::new("usage.need").with("typed", text::typed(text)))
+}
+
+/// `30d`, `2w`, `12h`, in seconds.
+pub fn parse_within(text: &str, option: &str) -> Result<i64, Note> {
+    let units = [('d', DAY), ('w', 7 * DAY), ('h', DAY / 24)];
+    let found = units.iter().find_map(|(unit, seconds)| {
+        let count: u16 = text.strip_suffix(*unit)?.parse().ok()?;
+        (count > 0).then(|| i64::from(count) * seconds)
+    });
+    let bad = Note::new("usage.within").with("option", option);
+    found.ok_or_else(|| bad.with("typed", text::typed(text)))
 }
 
 pub fn parse_sni(text: &str) -> Result<Sni, Note> {

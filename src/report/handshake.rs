@@ -1,6 +1,6 @@
 //! The rows of a TLS handshake and of the certificate under it.
 
-use super::{Mark, Style, end_text, row, say};
+use super::{Mark, PLAIN, RED, Style, YELLOW, end_text, paint, row, say};
 use crate::base::calendar::DAY;
 use crate::base::text::{Note, hex, utc};
 use crate::cert::flaw::Weak;
@@ -32,13 +32,16 @@ pub(super) fn handshake_rows(
     let Some(leaf) = handshake.chain.first() else { return rows };
     let flawed = handshake.judgement.as_ref().is_some_and(|j| !j.flaws().is_empty());
     let mark = if flawed { Mark::Fail } else { Mark::Ok };
-    rows += &row(
-        "cert",
-        mark,
-        &(whose + &certificate_text(leaf, handshake.sni.as_deref(), now, style)),
-        None,
-        style,
-    );
+    let text = certificate_text(leaf, handshake.sni.as_deref(), now, style);
+    let left = left_text(leaf, now, style);
+    let plain = row("cert", mark, &(whose + &text), None, style);
+    let colour = match verdict::days_left(leaf, now) {
+        ..DAYS_RED => RED,
+        DAYS_RED..DAYS_YELLOW => YELLOW,
+        _ => PLAIN,
+    };
+    // Measured without colour; where the words were put apart they stay plain.
+    rows += &plain.replacen(&left, &paint(&left, colour, style), 1);
     if style.verbose {
         for (at, certificate) in handshake.chain.iter().enumerate() {
             rows += &chain_row(at, certificate, style);
@@ -101,16 +104,21 @@ fn certificate_text(leaf: &Certificate, wanted: Option<&str>, now: i64, style: S
         true => leaf.subject.to_string(),
         false => verdict::names_of(leaf, wanted),
     };
+    Note::new("row.cert")
+        .with("names", names)
+        .with("issuer", &leaf.issuer_name)
+        .with("left", left_text(leaf, now, style))
+        .render(style.lang)
+}
+
+/// How long a certificate lasts, or since when it does not.
+fn left_text(leaf: &Certificate, now: i64, style: Style) -> String {
     let (key, seconds) = match () {
         () if leaf.not_after < now => ("row.certexpired", leaf.not_after.saturating_sub(now)),
         () if now < leaf.not_before => ("row.certnotyet", leaf.not_before.saturating_sub(now)),
-        () => ("row.cert", leaf.not_after.saturating_sub(now)),
+        () => ("row.certleft", leaf.not_after.saturating_sub(now)),
     };
-    Note::new(key)
-        .with("names", names)
-        .with("issuer", &leaf.issuer_name)
-        .with("days", (seconds / DAY).abs())
-        .render(style.lang)
+    Note::new(key).with("days", (seconds / DAY).abs()).render(style.lang)
 }
 
 /// A row of `--sni-compare`: the certificate that this name gets, or why it gets none.
@@ -165,6 +173,11 @@ fn chain_row(at: usize, certificate: &Certificate, style: Style) -> String {
     let odd: String = odd.into_iter().flatten().map(|odd| format!("; {odd}")).collect();
     row("", Mark::Blank, &(detail + &odd), None, style)
 }
+
+/// Days left below which they are shown in these colours: a certificate is usually renewed when
+/// a third of its 90 days is left.
+const DAYS_YELLOW: i64 = 30;
+const DAYS_RED: i64 = 7;
 
 /// Bytes of a fingerprint that tell certificates apart.
 const SHORT: usize = 8;

@@ -68,7 +68,7 @@ fn json_check(target: &Target, probe: &Probe, verdict: &Verdict, style: Style) -
         .ms("ms", probe.elapsed)
         .raw("dns", json_lookup(&probe.lookup))
         .raw("dns_beyond", opt(probe.beyond.as_ref().map(json_lookup)))
-        .raw("paths", array(probe.paths.iter().map(json_path)));
+        .raw("paths", array(probe.paths.iter().map(|path| json_path(path, probe.started))));
     object.raw("verdict", json_verdict(verdict, style))
 }
 
@@ -135,17 +135,17 @@ fn json_lookup(lookup: &Lookup) -> String {
         .end()
 }
 
-fn json_path(path: &Path) -> String {
+fn json_path(path: &Path, now: i64) -> String {
     Object::new()
         .text("address", &path.attempt.addr.to_string())
         .raw("tcp", json_attempt(&path.attempt))
         .raw("proxy", opt(path.tunnel.as_ref().map(json_tunnel)))
         .raw("greet", opt(path.greeting.as_ref().map(json_greeting)))
         .raw("starttls", opt(path.upgrade.as_ref().map(json_upgrade)))
-        .raw("tls", opt(path.handshake.as_deref().map(json_handshake)))
+        .raw("tls", opt(path.handshake.as_deref().map(|h| json_handshake(h, now))))
         .raw("reply", opt(path.reply.as_deref().map(json_reply)))
         .raw("extra", array(path.extra.iter().map(json_extra)))
-        .raw("tls_without_sni", opt(path.unnamed.as_deref().map(json_handshake)))
+        .raw("tls_without_sni", opt(path.unnamed.as_deref().map(|h| json_handshake(h, now))))
         .end()
 }
 
@@ -288,7 +288,7 @@ fn json_greeting(greeting: &Greeting) -> String {
         .end()
 }
 
-fn json_handshake(handshake: &Handshake) -> String {
+fn json_handshake(handshake: &Handshake, now: i64) -> String {
     use tls::Outcome;
     let (outcome, alert) = match handshake.outcome {
         Outcome::Done => ("done", None),
@@ -329,7 +329,7 @@ fn json_handshake(handshake: &Handshake) -> String {
         .raw("first", text::json(first))
         .raw("flaws", array(flaws.map(|f| json_string(verdict::flaw_keyword(f).word()))))
         .raw("trust", array(opinions.map(json_opinion)))
-        .raw("chain", array(handshake.chain.iter().map(json_certificate)))
+        .raw("chain", array(handshake.chain.iter().map(|c| json_certificate(c, now))))
         .ms("ms", handshake.elapsed)
         .end()
 }
@@ -404,13 +404,14 @@ fn json_opinion(opinion: &Opinion) -> String {
         .end()
 }
 
-fn json_certificate(c: &Certificate) -> String {
+fn json_certificate(c: &Certificate, now: i64) -> String {
     Object::new()
         .raw("subject", text::json(c.subject.bytes()))
         .raw("issuer", text::json(c.issuer.bytes()))
         .raw("names", array(c.extensions.names.iter().map(|n| text::json(n.bytes()))))
         .text("not_before", &utc(c.not_before))
         .text("not_after", &utc(c.not_after))
+        .number("days_left", verdict::days_left(c, now))
         .text("serial", &c.serial)
         .text("key", &c.key.algorithm)
         .number("bits", c.key.bits as u64)

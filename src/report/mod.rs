@@ -236,6 +236,8 @@ const GREEN: &str = "32";
 
 const RED: &str = "1;31";
 
+const YELLOW: &str = "33";
+
 const PLAIN: &str = "";
 
 /// Columns of the second column, as wide as its longest word.

@@ -55,6 +55,8 @@ pub struct Target {
     pub expect: Option<Vec<u8>>,
     /// What must be proven for an `ok`; `None`: what the steps prove is enough.
     pub need: Option<Level>,
+    /// A certificate that ends within so many seconds is a failure.
+    pub within: Option<i64>,
     pub timeouts: Timeouts,
     /// The options given; of a list without its own `key=value` words, shared by all rows.
     pub given: Arc<[Given]>,
@@ -105,6 +107,7 @@ impl Target {
     /// was given as a word of its own. Errors are the sentence that says what to type.
     pub fn parse(typed: &str, port: Option<&str>) -> Result<Self, Note> {
         let (scheme, rest) = typed.split_once("://").unwrap_or(("", typed));
+        let wrong = |key| Err(Note::new(key).with("typed", text::typed(typed)));
         let secure = ["tls", "ssl"].iter().any(|s| scheme.eq_ignore_ascii_case(s));
         // `tcp` names no service, and so do these.
         let none = secure || scheme.is_empty() || scheme.eq_ignore_ascii_case("tcp");
@@ -119,22 +122,20 @@ impl Target {
         let own_port = match (own_port, if scheme.is_empty() { behind(path)? } else { Some("") }) {
             (own, Some("")) => own,
             (None, port @ Some(_)) => port,
-            _ => return Err(Note::new("usage.path").with("typed", text::typed(typed))),
+            _ => return wrong("usage.path"),
         };
         let host = Host::parse(host)?;
         let port = match (own_port, port, service) {
             (Some(own), None, _) | (None, Some(own), _) => parse_port(own)?,
             // `::1:443` is an address as it stands, and nobody means that.
             (None, None, _) if place.contains(':') && !place.starts_with('[') => {
-                return Err(Note::new("usage.brackets").with("typed", text::typed(typed)));
+                return wrong("usage.brackets");
             }
             (None, None, Some(service)) => service.port,
             (None, None, None) => {
                 return Err(Note::new("usage.noport").with("host", [place, ":443"].concat()));
             }
-            (Some(_), Some(_), _) => {
-                return Err(Note::new("usage.twoports").with("typed", text::typed(typed)));
-            }
+            (Some(_), Some(_), _) => return wrong("usage.twoports"),
         };
         let implicit = secure || service.map_or(TLS_PORTS.contains(&port), |s| s.tls);
         let tls = if implicit { TlsMode::Implicit } else { TlsMode::Never };
@@ -159,6 +160,7 @@ impl Target {
             send: None,
             expect: None,
             need: None,
+            within: None,
             timeouts: Timeouts::default(),
             given: Arc::default(),
         })

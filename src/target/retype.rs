@@ -141,7 +141,7 @@ pub fn encode(path: &str) -> String {
 
 /// Options that bear on what comes of a check. What a target can say is not here: the path of
 /// `--http`, and the proxy, whose login must not be shown.
-const KEPT: [(&str, About); 25] = [
+const KEPT: [(&str, About); 26] = [
     ("-4", About::Way),
     ("-6", About::Way),
     ("--interface", About::Way),
@@ -167,4 +167,5 @@ const KEPT: [(&str, About); 25] = [
     ("--expect", About::Question),
     ("--send-proxy", About::Question),
     ("--need", About::Question),
+    ("--expire-within", About::TlsDetail),
 ];

@@ -7,7 +7,7 @@ use crate::step::resolve::{self, Lookup};
 use crate::target::level::Level;
 use crate::target::{Host, Proxy, Target};
 use crate::verdict::Verdict;
-use crate::verdict::cert::flaw_keyword;
+use crate::verdict::cert::{days_left, flaw_keyword};
 use crate::verdict::dns::{dns_keyword, named};
 use crate::verdict::keyword::{Family, Keyword};
 use crate::verdict::names::show_server;
@@ -40,6 +40,8 @@ pub struct Digest {
     pub issuer: String,
     /// What is wrong with certificates, forgiven or not: keywords, each once.
     pub flaws: String,
+    /// Whole days until the leaf of the address that decided ends.
+    pub days_left: Option<i64>,
 }
 
 impl Verdict {
@@ -51,6 +53,7 @@ impl Verdict {
         let addr = arg("addr");
         let path = probe.paths.iter().find(|p| Some(p.attempt.addr) == self.found.at);
         let leaf = path.and_then(|p| p.handshake.as_deref()?.chain.first());
+        let days_left = leaf.map(|c| days_left(c, probe.started));
         let leaf = leaf.filter(|_| self.found.keyword.family() == Family::Cert);
         let at = self.found.at.filter(|_| self.found.keyword != Keyword::Partial);
         let beyond = match target.wanted().0 {
@@ -75,6 +78,7 @@ impl Verdict {
             proxy: target.proxy.as_ref().map_or(String::new(), Proxy::place),
             issuer: leaf.map_or(String::new(), |c| c.issuer.to_string()),
             flaws: certificate_flaws(probe),
+            days_left,
         }
     }
 }

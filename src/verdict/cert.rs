@@ -2,7 +2,7 @@
 
 use crate::base::calendar::DAY;
 use crate::base::text::{Note, few, utc};
-use crate::cert::flaw::{Flaw, Unknown, Weak, is_root};
+use crate::cert::flaw::{Flaw, Unknown, Weak, is_root, path};
 use crate::cert::store::Source;
 use crate::cert::trust::{Judgement, Opinion, Remark, Trusts};
 use crate::cert::x509::{Certificate, covers};
@@ -59,6 +59,30 @@ pub(super) fn of_certificate(
         }
     }
     Some(finding)
+}
+
+/// What the user asked for: the first certificate of a good chain, leaf first, that ends within
+/// so many seconds; the others are evidence. A root sent along matters to nobody.
+pub(super) fn of_age(handshake: &Handshake, within: i64, now: i64) -> Option<Finding> {
+    handshake.judgement.as_ref().filter(|judgement| judgement.flaws().is_empty())?;
+    let ends = |c: &Certificate| c.not_after > now && c.not_after - now < within;
+    let path = path(&handshake.chain);
+    let mut soon = path.iter().filter(|(at, c)| ends(c) && (*at == 0 || !is_root(c))).peekable();
+    let (at, first) = soon.peek()?;
+    let finding = Finding::new(Keyword::CertExpiring).arg("detail", utc(first.not_after));
+    let by = if *at > 0 { first.subject.to_string() } else { String::new() };
+    let variant = if *at > 0 { "issuer" } else { "" };
+    let mut finding = Finding { variant, ..finding.arg("by", by) };
+    finding.why.extend(soon.map(|(_, c)| {
+        let note = Note::new("why.expiring").with("subject", &c.subject);
+        note.with("date", utc(c.not_after)).with("days", days_left(c, now))
+    }));
+    Some(finding)
+}
+
+/// Whole days until a certificate ends; negative if it has.
+pub fn days_left(certificate: &Certificate, now: i64) -> i64 {
+    certificate.not_after.saturating_sub(now).div_euclid(DAY)
 }
 
 /// Notes on a handshake: what the trust stores said, flaws that `--no-verify` forgives, a

@@ -104,6 +104,7 @@ keywords! {
     CertNotYet "cert.notyet" 51 Cert;
     CertExpired "cert.expired" 51 Cert;
     CertName "cert.name" 51 Cert;
+    CertExpiring "cert.expiring" 51 Cert;
     ReplySilent "reply.silent" 60 Reply;
     ReplyBlackhole "reply.blackhole" 60 Reply;
     ReplyTimeout "reply.timeout" 60 Reply;

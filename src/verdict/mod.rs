@@ -33,7 +33,7 @@ pub mod expect;
 pub mod tally;
 
 pub use alike::{Case, Digest, alike};
-pub use cert::{flaw_keyword, forgiven, names_of};
+pub use cert::{days_left, flaw_keyword, forgiven, names_of};
 pub use dns::{dns_keyword, is_closed_port, odd_note};
 pub use finding::Finding;
 pub use keyword::{Family, Keyword};
@@ -49,7 +49,7 @@ use crate::step::resolve;
 use crate::target::proxy::authority;
 use crate::target::retype::{About, OF_TLS, again_with, options};
 use crate::target::{NO_PORT, Proxy, ProxyKind, Target};
-use cert::{handshake_notes, of_certificate};
+use cert::{handshake_notes, of_age, of_certificate};
 use dns::{SLOW, disagreements, of_lookup, suffixed, unlike_libc};
 use level::{level_of, weighed};
 use local::of_shortage;
@@ -375,7 +375,8 @@ fn of_path(path: &Path, target: &Target, now: i64, policy: Policy) -> Finding {
         .or_else(|| path.upgrade.as_ref().and_then(of_upgrade))
         .or_else(|| path.handshake.as_deref().and_then(|h| of_handshake(h, path, target)))
         .or_else(|| path.handshake.as_deref().and_then(|h| of_certificate(h, path, now, policy)))
-        .or_else(|| reply.and_then(|r| of_reply(r, path, target)));
+        .or_else(|| reply.and_then(|r| of_reply(r, path, target)))
+        .or_else(|| of_age(path.handshake.as_deref()?, target.within?, now));
     let mut finding = found.unwrap_or_else(|| Finding::new(Keyword::Ok));
     with_near(&mut finding, path);
     if target.proxy.is_some() {

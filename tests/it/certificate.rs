@@ -555,5 +555,103 @@ fn csv_tells_what_no_verify_forgives() {
     let pki = pki();
     let server = serve(&pki.wrong_host());
     let csv = bare(&server, NAME).args(["--csv", "--no-verify"]).run();
-    csv.status(0).says(",ok,yes,0,").says(",cert.name cert.untrusted,tls\r\n");
+    csv.status(0).says(",ok,yes,0,").says(",cert.name cert.untrusted,tls,");
+}
+
+/// A leaf of the usual names that ends in so many days and an hour.
+fn ending(pki: &Pki, in_days: u64) -> Identity {
+    let end = SystemTime::now() + Duration::from_secs(in_days * 86_400 + 3600);
+    pki.intermediate.sign(Leaf::new(&[NAME]).valid(days(-10), end))
+}
+
+#[test]
+fn what_ends_within_the_time_asked_for_is_a_failure() {
+    let pki = pki();
+    let server = serve(&ending(&pki, 20));
+    let within = |time: &str| reach(&server, NAME, &pki, &["--expire-within", time]);
+    for time in ["21d", "3w", "482h"] {
+        let outcome = within(time);
+        outcome.status(51).verdict("cert.expiring").says("The certificate expires soon, on 20");
+        outcome.says("CN=good.test expires on 20").says("20 days left").says("renew it");
+    }
+    for time in ["20d", "480h"] {
+        within(time).status(0).verdict("ok");
+    }
+    for (time, option) in [("30", "--expire-within"), ("0d", "--expire-within"), ("d", "30d")] {
+        within(time).status(2).complains(option);
+    }
+    let json = reach(&server, NAME, &pki, &["--expire-within=30d", "--json"]).object();
+    assert_eq!(json["verdict"]["keyword"], "cert.expiring");
+    assert_eq!(json["verdict"]["why"][0]["code"], "why.expiring");
+    assert_eq!(json["paths"][0]["tls"]["chain"][0]["days_left"], 20);
+    assert_eq!(json["paths"][0]["tls"]["flaws"], json!([]));
+    let japanese = reach(&server, NAME, &pki, &["--expire-within=30d", "--lang=ja"]);
+    japanese.status(51).says("有効期限が近づいています").says("残り 20 日");
+    // What is over is no matter of time to come.
+    let over = serve(&pki.expired(&[NAME]));
+    let json = reach(&over, NAME, &pki, &["--expire-within=30d", "--json"]).object();
+    assert_eq!(json["verdict"]["keyword"], "cert.expired");
+    assert!(json["paths"][0]["tls"]["chain"][0]["days_left"].as_i64().unwrap() < 0);
+    // Nothing is asked of a certificate that nobody judges.
+    reach(&server, NAME, &pki, &["--expire-within=30d", "--no-verify"]).status(2);
+}
+
+#[test]
+fn an_issuer_that_ends_soon_is_named_behind_the_leaf() {
+    let pki = pki();
+    let issuer = pki.root.intermediate_until("Old Intermediate", days(5));
+    let server = serve(&issuer.sign(Leaf::new(&[NAME]).valid(days(-1), days(90))));
+    let outcome = reach(&server, NAME, &pki, &["--expire-within", "30d"]);
+    outcome.status(51).verdict("cert.expiring");
+    outcome.says("certificate of an issuer expires soon").says("Old Intermediate");
+    let server = serve(&issuer.sign(Leaf::new(&[NAME]).valid(days(-1), days(9))));
+    let outcome = reach(&server, NAME, &pki, &["--expire-within", "30d"]);
+    outcome.status(51).says("The certificate expires soon").says("Old Intermediate");
+}
+
+#[test]
+fn a_list_says_within_which_time_for_each_row() {
+    let pki = pki();
+    let server = serve(&ending(&pki, 20));
+    let place = format!("{NAME}:{} connect-to=127.0.0.1 tls=yes", server.port());
+    let ssh = zoo::ssh().serve();
+    let list = format!(
+        "{place}\n{place} expire-within=30d\n{place} expire-within=30d expect=cert.expiring\n{}\n",
+        ssh.addr()
+    );
+    let run = Run::new(["-f", "-", "--csv", "--ca"]).arg(pki.dir().join("ca.pem"));
+    let outcome = run.stdin(&list).run();
+    outcome.status(1);
+    let rows: Vec<Vec<&str>> = outcome.stdout.lines().map(|l| l.split(',').collect()).collect();
+    let column = |name: &str| rows[0].iter().position(|cell| *cell == name).unwrap();
+    let of = |name: &str| rows.iter().skip(1).map(|row| row[column(name)]).collect::<Vec<_>>();
+    assert_eq!(of("verdict"), ["ok", "cert.expiring", "cert.expiring", "ok"], "{outcome}");
+    assert_eq!(of("expected"), ["yes", "no", "yes", "yes"]);
+    assert_eq!(of("days_left"), ["20", "20", "20", ""]);
+    // For all rows, those without TLS are asked for nothing.
+    let run = Run::new(["-f", "-", "--expire-within=3w", "--csv", "--ca"]);
+    let outcome = run.arg(pki.dir().join("ca.pem")).stdin(&list).run();
+    assert_eq!(outcome.stdout.matches(",cert.expiring,").count(), 3, "{outcome}");
+    Run::new(["127.0.0.1:1", "expire-within=soon"]).run().status(2).complains("30d");
+}
+
+#[test]
+fn few_days_left_are_yellow_and_very_few_red_on_a_terminal() {
+    let pki = pki();
+    for (left, words) in [
+        (40, "  40 days left"),
+        (29, "\x1b[33m29 days left\x1b[0m"),
+        (7, "\x1b[33m7 days left\x1b[0m"),
+        (6, "\x1b[1;31m6 days left\x1b[0m"),
+    ] {
+        let server = serve(&ending(&pki, left));
+        let (port, ca) = (server.port(), pki.ca_file());
+        let args = format!("{NAME}:{port} --tls --connect-to=127.0.0.1 --ca {}", ca.display());
+        let command = format!("stty cols 120; exec $REACH {args}");
+        let run = Run::shell(&format!("exec script -qec '{command}' /dev/null"));
+        run.env("TERM", "xterm").without_env("NO_COLOR").run().says(words);
+        // The same, measured and worded, in a pipe.
+        let bare = Run::shell(&format!("exec $REACH {args}")).run();
+        bare.says(&format!("{left} days left")).says_not("\x1b");
+    }
 }

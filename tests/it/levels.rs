@@ -20,7 +20,7 @@ fn proves(args: &[&str], level: &str, sentence: &str) -> Outcome {
     }
     assert_eq!(run(&["--json"]).object()["verdict"]["level"], level, "{args:?}");
     let csv = run(&["--csv"]);
-    csv.says(&format!(",{level}\r\n")).says(",flaws,level\r\n");
+    csv.says(&format!(",{level},")).says(",flaws,level,days_left\r\n");
     let outcome = run(&[]);
     outcome.status(0).verdict("ok").says(sentence).harmless();
     run(&["--lang", "ja"]).status(0).verdict("ok").says_not(sentence);

@@ -148,7 +148,7 @@ fn what_reach_wrote_as_csv_is_a_list_again() {
     // All but the time and the milliseconds.
     let cells = |outcome: &Outcome| -> Vec<Vec<String>> {
         let rows = records(outcome);
-        rows.iter().map(|row| [&row[..row.len() - 4], &row[row.len() - 3..]].concat()).collect()
+        rows.iter().map(|row| [&row[..row.len() - 5], &row[row.len() - 4..]].concat()).collect()
     };
     assert_eq!(cells(&first), cells(&second));
 }
@@ -437,7 +437,7 @@ fn csv_has_no_formulas_and_quotes_what_must_be() {
     let outcome = list(sheet, &["-z", "--csv"]);
     outcome
         .status(0)
-        .says("\u{feff}time,name,target,expect,verdict,expected,exit,ms,address,flaws,level\r\n");
+        .says("\u{feff}time,name,target,expect,verdict,expected,exit,ms,address,flaws,level,days_left\r\n");
     outcome.says(",'=cmd|' /C calc'!A0,").says(",'+1,").says(",'-1,").says(",'@x,");
     outcome.says(",'|cmd,").says(",'＝1,").says(",'＠x,");
     outcome.says(",\"a,\"\"b\"\"\",").says(",本番,");

@@ -48,7 +48,7 @@ const SCHEMAS: &[(&str, &str)] = &[
     ("trust", "source:s file:?s roots:n trusts:s"),
     (
         "certificate",
-        "subject:b issuer:b names:*b not_before:s not_after:s serial:s key:s bits:n \
+        "subject:b issuer:b names:*b not_before:s not_after:s days_left:n serial:s key:s bits:n \
          signature:s sha256:s",
     ),
     ("verdict", "keyword:s exit:n level:?s sentence:s why:*(note) guess:*(note) next:*m"),

@@ -26,6 +26,7 @@ fn row(keyword: &str, addr: &str, by: &str) -> Digest {
         proxy: of("proxy"),
         issuer: of("cert"),
         flaws: String::new(),
+        days_left: None,
     }
 }
 

@@ -350,7 +350,10 @@ fn of_certificates() -> Vec<Seen> {
     };
     let mut early = shown(vec![leaf.clone()]);
     early.judge(&known, "good.test", 0);
+    let mut soon = trusted(Keyword::CertExpiring, &["expiring"], signed(), dated(2020, 2090));
+    soon.target.within = Some(200 * 366 * 86_400);
     vec![
+        soon,
         seen(Keyword::CertMalformed, &["badcert"], "good.test:443", shaken(broken)),
         seen(Keyword::CertClock, &["clock"], "good.test:443", shaken(early)),
         trusted(Keyword::CertPolicy, &["unproven"], Err(Unproven::Wrong), leaf.clone()),
