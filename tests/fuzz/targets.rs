@@ -281,7 +281,7 @@ fn secrets_are_masked_once_and_for_all(bytes: &[u8]) {
     let (request, answer) = bytes.split_at(at);
     let shown = secrets::shown_request(request);
     assert_eq!(shown.len(), request.len());
-    assert_eq!(secrets::is_open(request), shown == request || secrets::is_open(request));
+    assert!(shown == request || !secrets::is_open(request));
     let mut masked = answer.to_vec();
     secrets::mask_answer(&mut masked, request);
     assert_eq!(masked.len(), answer.len());
