@@ -392,7 +392,7 @@ fn whole_reports_and_verdicts_alone_say_which_row_they_are() {
     let rows = format!("{place} name=db\n{place} name=\"o\\u\" expect=refused\n");
     for options in [&["-v"][..], &["-v", "--wait", "400ms"]] {
         let outcome = list(&rows, options);
-        outcome.status(1).says_not("verdict   ").says_not("address");
+        outcome.status(1).says_not("verdict   ").says_not("  address");
         outcome.says(&format!("\n! db  {place}\n\n  tcp  ").replacen('\n', "", 1));
         outcome.says(&format!("exit 20\n\n  o\\\\u  {place}  expect=tcp.refused\n\n  tcp  "));
         outcome.says("exit 20\n\n1 of 2 rows are not as expected");

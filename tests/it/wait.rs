@@ -111,7 +111,7 @@ fn rows_that_had_no_turn_before_the_limit_are_told_as_not_checked() {
     table.says("40 of 40 rows are not as expected").says("before their turn: 39");
     assert_eq!(table.stdout.matches("not checked\n").count(), 39, "{table}");
     let csv = run(&["--csv"]);
-    let empty = format!(",x,{},ok,,no,,,,,\r\n", full.addr());
+    let empty = format!(",x,{},ok,,no,,,,,,\r\n", full.addr());
     assert_eq!(csv.stdout.matches(&empty).count(), 39, "{csv}");
     csv.complains("rows not checked, since the wait was over before their turn: 39");
     let json = run(&["--json"]);

@@ -3,4 +3,3 @@ pub mod dns;
 pub mod http;
 mod inet_diag;
 mod mysql;
-mod query;
