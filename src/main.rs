@@ -277,7 +277,9 @@ impl Walk<'_> {
         let (attempt, wire) = connect::connect(self.addr, &self.options.socket, limit);
         (self.watch)(Step::Attempt(&attempt));
         let mut path = Path::new(attempt);
-        path.near = near::look(&path.attempt);
+        if self.options.alone {
+            path.near = near::look(&path.attempt);
+        }
         let mut wire = match (wire, &self.target.proxy) {
             (Some(wire), Some(proxy)) => {
                 let (host, port) = self.target.wanted();

@@ -96,6 +96,7 @@ impl Draft {
         let plan = self.plan(tags);
         let shown = !self.json && !self.quiet && plan.single;
         let large = shown && matches!(plan.again, Again::Once);
+        let alone = plan.single;
         let style = style(lang, self.verbose);
         if targets.iter().any(|target| target.login) {
             report::remark(&Note::new("usage.login"), style);
@@ -124,7 +125,7 @@ impl Draft {
             pem: self.pem.clone(),
             compare: self.compare.clone(),
             trace: self.trace,
-            options: Options { large, ..self.options(sources) },
+            options: Options { large, alone, ..self.options(sources) },
         })
     }
 
@@ -137,6 +138,7 @@ impl Draft {
             connect_only: self.connect_only,
             extra: !self.no_extra && self.compare.is_empty(),
             large: false,
+            alone: false,
             no_verify: self.no_verify.then(NoVerify::asked),
             alpn: self.alpn,
             versions: self.versions.unwrap_or(Versions::Any),

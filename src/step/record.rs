@@ -31,6 +31,8 @@ pub struct Options {
     pub extra: bool,
     /// Also one with a large ClientHello, behind a good handshake.
     pub large: bool,
+    /// One target, no list: this box's tables are worth reading when its connect fails.
+    pub alone: bool,
     pub alpn: Vec<Vec<u8>>,
     pub versions: tls::Versions,
     pub client: Option<ClientIdentity>,

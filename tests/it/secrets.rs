@@ -3,7 +3,7 @@
 
 use crate::support::dns;
 use crate::support::pki::Pki;
-use crate::support::run::{Outcome, Run, each, skip, test_name};
+use crate::support::run::{Outcome, Run, each, emulation_cannot, test_name};
 use crate::support::zoo::{self, Script, Tls};
 use std::fs;
 use std::io::Read;
@@ -259,7 +259,7 @@ fn a_list_of_processes_does_not_show_what_was_typed() {
         let shown = fs::read(format!("/proc/{}/cmdline", running.pid())).unwrap();
         let shown = String::from_utf8_lossy(&shown).into_owned();
         if std::env::var_os("REACH_EMULATED").is_some() {
-            return skip(&test_name(), "the arguments are those of the emulator");
+            return emulation_cannot(&test_name(), "the arguments are those of the emulator");
         }
         assert!(shown.contains("--timeout") && !shown.contains(SECRET), "{shown:?}");
         running.signal(libc::SIGKILL);
