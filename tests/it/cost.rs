@@ -28,6 +28,9 @@ fn a_refused_connect_costs_little() {
 
 #[test]
 fn a_handshake_costs_little() {
+    if emulated() {
+        return emulation_cannot(&test_name(), "callgrind counts the emulator");
+    }
     let pki = Pki::new();
     let server = zoo::tls(Tls::with(&pki.good(&["good.test"])).build()).serve();
     let root = pki.ca_file().to_string_lossy().into_owned();

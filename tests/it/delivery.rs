@@ -34,15 +34,17 @@ fn the_image_is_read_by_others() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("image.tar").display().to_string();
     script("build-scripts/image", &["--output", &path, "--name", "reach:1.2.3", &program()]);
+    let arch = if fs::read(program()).unwrap()[18] == 183 { "arm64" } else { "amd64" };
+    let skopeo = format!("skopeo --override-arch {arch}");
     for kind in ["oci-archive", "docker-archive"] {
-        let seen = in_dir(&dir, &format!("skopeo inspect --config {kind}:image.tar"));
+        let seen = in_dir(&dir, &format!("{skopeo} inspect --config {kind}:image.tar"));
         let config: Value = serde_json::from_str(&seen).unwrap();
         assert_eq!(config["config"]["User"], "65534:65534", "{kind}: {seen}");
         assert_eq!(config["config"]["Entrypoint"][0], "/reach", "{kind}: {seen}");
-        let copied = format!("skopeo copy --quiet {kind}:image.tar dir:copied-{kind}");
+        let copied = format!("{skopeo} copy --quiet {kind}:image.tar dir:copied-{kind}");
         in_dir(&dir, &copied);
     }
-    let index = in_dir(&dir, "skopeo inspect --raw oci-archive:image.tar");
+    let index = in_dir(&dir, &format!("{skopeo} inspect --raw oci-archive:image.tar"));
     let index: Value = serde_json::from_str(&index).unwrap();
     assert_eq!(index["manifests"][0]["platform"]["os"], "linux", "{index}");
 }

@@ -2,7 +2,7 @@
 //! code, and by whom.
 
 use crate::support::net::World;
-use crate::support::run::{Outcome, Run, Running, each};
+use crate::support::run::{Outcome, Run, Running, each, emulated, emulation_cannot, test_name};
 use std::time::Duration;
 
 /// A router that answers what is for a port from 20000 on with ICMP: the type in the hundreds of
@@ -80,8 +80,19 @@ fn families() -> [(&'static str, &'static str, Vec<Error>); 2] {
     [("10.77.3.2", "10.77.1.1", ERRORS4.to_vec()), ("[fd77:3::2]", "fd77:1::1", ERRORS6.to_vec())]
 }
 
+/// Error queues, TCP_INFO and netlink are the kernel's.
+fn no_kernel_of_its_own() -> bool {
+    if emulated() {
+        emulation_cannot(&test_name(), "qemu-user has no error queue, no TCP_INFO, no netlink");
+    }
+    emulated()
+}
+
 #[test]
 fn a_name_server_behind_a_router_that_says_no_is_no_silence() {
+    if no_kernel_of_its_own() {
+        return;
+    }
     let Some(world) = World::chain() else { return };
     let _router = router(&world);
     for (host, sender, errors) in families() {
@@ -110,6 +121,9 @@ fn a_name_server_behind_a_router_that_says_no_is_no_silence() {
 
 #[test]
 fn every_icmp_error_about_a_syn_is_named() {
+    if no_kernel_of_its_own() {
+        return;
+    }
     let Some(world) = World::chain() else { return };
     let _router = router(&world);
     for (host, sender, errors) in families() {
@@ -134,6 +148,9 @@ fn every_icmp_error_about_a_syn_is_named() {
 
 #[test]
 fn the_port_of_a_name_server_is_closed_only_if_itself_says_so() {
+    if no_kernel_of_its_own() {
+        return;
+    }
     let Some(world) = World::chain() else { return };
     for (server, shown) in [("10.77.3.2", "10.77.3.2"), ("fd77:3::2", "fd77:3::2")] {
         let outcome = reach(&world, &["web.test:80", "--dns", server]);
@@ -145,6 +162,9 @@ fn the_port_of_a_name_server_is_closed_only_if_itself_says_so() {
 
 #[test]
 fn a_next_hop_that_answers_no_arp_is_named_instead_of_the_target() {
+    if no_kernel_of_its_own() {
+        return;
+    }
     let Some(world) = World::chain() else { return };
     world.sh(
         "cli",
@@ -175,6 +195,9 @@ time.sleep(60)";
 
 #[test]
 fn a_target_that_is_this_box_is_told_who_listens_here() {
+    if no_kernel_of_its_own() {
+        return;
+    }
     let Some(world) = World::chain() else { return };
     let run = |args: &[&str]| Run::new(args).privileged_at(&world, "srv").run();
     let none = run(&["10.77.3.2:4999"]);
@@ -207,6 +230,9 @@ fn a_target_that_is_this_box_is_told_who_listens_here() {
 
 #[test]
 fn the_way_out_and_the_next_hop_are_evidence() {
+    if no_kernel_of_its_own() {
+        return;
+    }
     let Some(world) = World::chain() else { return };
     let reach = |host: &str, target: &str| {
         world.run(host, Run::new([target, "--connect-timeout=1s", "--no-extra"]))
