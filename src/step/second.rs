@@ -43,7 +43,8 @@ impl Inquiry<'_> {
         handshake: &Handshake,
         path: &Path,
     ) -> (Vec<HelloAnswer>, Option<Handshake>) {
-        let silence = handshake.elapsed >= self.target.timeouts.tls;
+        // Not by the time it took: a wait may end a little before its limit.
+        let silence = handshake.outcome == tls::Outcome::Ended(End::Late);
         let limit = self.patience(path, silence);
         let unnamed = self.without_name(handshake, limit);
         // What hangs up on silence in a dialogue before TLS is a service that waits for it.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::net::{Fault, World};
 use crate::support::pki::Pki;
-use crate::support::run::{Outcome, Run, Running, emulated, emulation_cannot, test_name};
+use crate::support::run::{Outcome, Run, Running, emulator_lacks};
 use crate::support::servers::{self, Server, shared};
 use crate::support::zoo::{self, Conversation, Script, Tls};
 
@@ -90,11 +90,6 @@ fn a_key_that_reach_cannot_check_is_named_whatever_the_version() {
 
 #[test]
 fn a_server_that_chokes_on_the_offer_of_tls_1_3_is_intolerant_and_not_outdated() {
-    if emulated() {
-        let reason =
-            "qemu-user hands out the beginning of TCP_INFO only: nothing is known of silence";
-        return emulation_cannot(&test_name(), reason);
-    }
     for (how, lang, sentence) in [
         ("close", "en", "fails when TLS 1.3 is offered to it"),
         ("reset", "en", "fails when TLS 1.3 is offered to it"),
@@ -481,11 +476,6 @@ fn a_hello_in_records_of_one_byte_behind_warnings_is_an_answer() {
 
 #[test]
 fn only_large_hellos_are_met_with_silence() {
-    if emulated() {
-        let reason =
-            "qemu-user hands out the beginning of TCP_INFO only: nothing is known of silence";
-        return emulation_cannot(&test_name(), reason);
-    }
     let server = on_hello(|hello, peer| match hello.len() > 200 {
         true => peer.pause(Duration::from_secs(20)),
         false => peer.send(&[21, 3, 3, 0, 2, 2, 70]),
@@ -668,11 +658,6 @@ fn verbose_shows_every_question_and_its_answer() {
 
 #[test]
 fn a_black_hole_for_large_packets_is_named() {
-    if emulated() {
-        let reason =
-            "qemu-user hands out the beginning of TCP_INFO only: nothing is known of silence";
-        return emulation_cannot(&test_name(), reason);
-    }
     let Some(world) = World::faults() else { return };
     let pki = Pki::new();
     // Its flight takes more than one packet.
@@ -690,12 +675,14 @@ fn a_black_hole_for_large_packets_is_named() {
     }
 }
 
+fn no_lost_segments() -> bool {
+    emulator_lacks("qemu-user hands out the beginning of TCP_INFO only: no counts of lost segments")
+}
+
 #[test]
 fn a_small_link_without_icmp_is_named_and_with_icmp_it_works() {
-    if emulated() {
-        let reason =
-            "qemu-user hands out the beginning of TCP_INFO only: no counts of lost segments";
-        return emulation_cannot(&test_name(), reason);
+    if no_lost_segments() {
+        return;
     }
     let Some(behind) = Behind::start() else { return };
     behind.world.sh("r1", "ip link set r1-r2 mtu 1280");
@@ -725,10 +712,8 @@ fn a_small_link_without_icmp_is_named_and_with_icmp_it_works() {
 
 #[test]
 fn a_long_answer_that_arrives_with_a_gap_is_named() {
-    if emulated() {
-        let reason =
-            "qemu-user hands out the beginning of TCP_INFO only: no counts of lost segments";
-        return emulation_cannot(&test_name(), reason);
+    if no_lost_segments() {
+        return;
     }
     let Some(behind) = Behind::start() else { return };
     behind.lose_answers_longer_than(1400);

@@ -522,6 +522,14 @@ pub fn emulation_cannot(name: &str, reason: &str) {
     note("EMULATION", name, reason);
 }
 
+/// Whether an emulator lacks what the running test needs, which is noted then.
+pub fn emulator_lacks(reason: &str) -> bool {
+    if emulated() {
+        emulation_cannot(&test_name(), reason);
+    }
+    emulated()
+}
+
 /// The name of the running test.
 pub fn test_name() -> String {
     thread::current().name().unwrap_or("unnamed").to_owned()
