@@ -1,5 +1,6 @@
 //! What the name servers said.
 
+use crate::base::sys::Icmp;
 use crate::base::text::{Note, Untrusted};
 use crate::step::resolve::{self, Failure, Lookup, Odd, OddKind};
 use crate::verdict::finding::{Finding, icmp_code, icmp_note, icmp_variant, is_rejection};
@@ -43,36 +44,16 @@ pub(super) fn of_lookup(lookup: &Lookup) -> Finding {
     }
     let mut detail = kinds.join(" / ");
     if let Some(answer) = first {
-        let ports = if answer.tcp { "tcp" } else { "udp" };
         let whole = answer.name.len() <= lookup.name.bytes().len() + 1;
         let alias = answer.cname.last().filter(|_| whole);
-        let said = || answer.errno.map_or("FIN".to_string(), os_error);
-        let rejected = answer.icmp.filter(|_| !is_closed_port(answer));
-        finding.variant = match failure {
-            Failure::Timeout if slow => SLOW,
-            Failure::Timeout if answer.tcp => "tcp",
-            Failure::Unreachable if let Some(icmp) = &rejected => match icmp_variant(icmp) {
-                _ if is_rejection(icmp) => "filtered",
-                "loop" => "loop",
-                _ => "lost",
-            },
-            Failure::Unreachable if !is_closed_port(answer) => "route",
-            Failure::Unreachable if answer.tcp => "tcp",
-            Failure::ServFail if answer.rcode != Some(2) => "rcode",
-            Failure::NxDomain | Failure::NoData if alias.is_some() => "alias",
-            _ => "",
-        };
-        detail = match failure {
-            Failure::Timeout if slow => answer.name.clone(),
-            Failure::Unreachable if let Some(icmp) = &rejected => icmp_code(icmp),
-            Failure::Timeout | Failure::Unreachable => said(),
-            Failure::ServFail => rcode_name(answer),
-            _ => detail,
-        };
-        if let Some(icmp) = rejected {
+        let cause = cause(failure, answer, slow, alias.is_some());
+        finding.variant = cause.0;
+        detail = cause.1.unwrap_or(detail);
+        if let Some(icmp) = rejected(answer) {
             finding.why.push(icmp_note("why.icmpquery", &icmp));
             finding = finding.arg("from", icmp.from);
         }
+        let ports = if answer.tcp { "tcp" } else { "udp" };
         finding = finding.arg("ports", format!("{ports}/{}", answer.server.port()));
         finding = finding.arg("alias", alias.map_or(String::new(), ToString::to_string));
     }
@@ -81,6 +62,43 @@ pub(super) fn of_lookup(lookup: &Lookup) -> Finding {
         finding.why.push(note.with("ms", slowest.as_millis()));
     }
     finding.arg("by", named(by)).arg("host", &lookup.name).arg("detail", detail)
+}
+
+/// Which text fits the failure, and what it is about; `None`: the kinds of record asked for.
+fn cause(
+    failure: Failure,
+    answer: &resolve::Answer,
+    slow: bool,
+    alias: bool,
+) -> (&'static str, Option<String>) {
+    let rejected = rejected(answer);
+    let variant = match failure {
+        Failure::Timeout if slow => SLOW,
+        Failure::Timeout if answer.tcp => "tcp",
+        Failure::Unreachable if let Some(icmp) = &rejected => match icmp_variant(icmp) {
+            _ if is_rejection(icmp) => "filtered",
+            "loop" => "loop",
+            _ => "lost",
+        },
+        Failure::Unreachable if !is_closed_port(answer) => "route",
+        Failure::Unreachable if answer.tcp => "tcp",
+        Failure::ServFail if answer.rcode != Some(2) => "rcode",
+        Failure::NxDomain | Failure::NoData if alias => "alias",
+        _ => "",
+    };
+    let detail = match failure {
+        Failure::Timeout if slow => answer.name.clone(),
+        Failure::Unreachable if let Some(icmp) = &rejected => icmp_code(icmp),
+        Failure::Timeout | Failure::Unreachable => answer.errno.map_or("FIN".to_string(), os_error),
+        Failure::ServFail => rcode_name(answer),
+        _ => return (variant, None),
+    };
+    (variant, Some(detail))
+}
+
+/// The ICMP error that answered a question, but for the one that says its port is closed.
+fn rejected(answer: &resolve::Answer) -> Option<Icmp> {
+    answer.icmp.filter(|_| !is_closed_port(answer))
 }
 
 /// What libc makes of a file of the resolver otherwise than it looks.

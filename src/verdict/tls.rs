@@ -18,15 +18,48 @@ use crate::verdict::second::{idle_note, of_idle, second_look};
 
 /// The TLS step.
 pub(super) fn of_handshake(handshake: &Handshake, path: &Path, target: &Target) -> Option<Finding> {
-    use tls::Outcome;
-    let ms = handshake.elapsed.as_millis();
     if matches!(handshake.demand(), Demand::Required | Demand::Rejected(_)) {
         return Some(client_certificate(handshake));
     }
     if let Some(finding) = unwelcome(handshake) {
         return Some(finding);
     }
-    let finding = match handshake.outcome {
+    if handshake.outcome == tls::Outcome::Protocol("random") {
+        let finding = Finding::new(Keyword::LocalOther).arg("detail", RANDOM);
+        return Some(finding.why(Note::new("why.norandom")));
+    }
+    let finding = of_outcome(handshake, path, target)?;
+    let mut finding = second_look(finding, handshake, path, target);
+    let upgrade = usual_service(target.port).filter(|_| handshake.version.is_none());
+    let plain = target.tls == TlsMode::Implicit;
+    if let Some((service, how)) =
+        upgrade.filter(|_| plain).and_then(|s| Some((s.name, s.starttls?)))
+    {
+        let bare = again(target, OF_TLS);
+        let note = Note::new("next.starttls").with("service", service);
+        finding.next.push(note.with("bare", bare).with("seen", how));
+    }
+    if let Some(stage) = stage(handshake) {
+        finding.why.push(Note::new(stage));
+        if matches!(finding.keyword, Keyword::TlsClosed | Keyword::TlsReset | Keyword::TlsTimeout)
+            && finding.variant.is_empty()
+        {
+            finding.variant = "later";
+        }
+    }
+    // What was sent, not what the certificate shall have.
+    finding.args.push(("name", handshake.sni.clone().unwrap_or_default()));
+    if handshake.sni.is_none() && finding.variant.is_empty() {
+        finding.variant = "nosni";
+    }
+    Some(finding)
+}
+
+/// How the handshake ended, by itself; `None`: as it should.
+fn of_outcome(handshake: &Handshake, path: &Path, target: &Target) -> Option<Finding> {
+    use tls::Outcome;
+    let ms = handshake.elapsed.as_millis();
+    Some(match handshake.outcome {
         Outcome::Done => return None,
         Outcome::Alert(code) | Outcome::AlertAfter(code) => of_alert(code, handshake),
         Outcome::Plaintext => plaintext(handshake, target),
@@ -63,39 +96,11 @@ pub(super) fn of_handshake(handshake: &Handshake, path: &Path, target: &Target) 
             let note = Note::new("why.unusualkey").with("rule", key.text());
             Finding { variant: "unfinished", ..finding.why(note) }
         }
-        Outcome::Protocol("random") => {
-            let finding = Finding::new(Keyword::LocalOther).arg("detail", RANDOM);
-            return Some(finding.why(Note::new("why.norandom")));
-        }
         Outcome::Protocol(why) => {
             let (alert, key) = broken(why);
             Finding::new(Keyword::TlsProtocol).arg("detail", alert).why(Note::new(key))
         }
-    };
-    let mut finding = second_look(finding, handshake, path, target);
-    let upgrade = usual_service(target.port).filter(|_| handshake.version.is_none());
-    let plain = target.tls == TlsMode::Implicit;
-    if let Some((service, how)) =
-        upgrade.filter(|_| plain).and_then(|s| Some((s.name, s.starttls?)))
-    {
-        let bare = again(target, OF_TLS);
-        let note = Note::new("next.starttls").with("service", service);
-        finding.next.push(note.with("bare", bare).with("seen", how));
-    }
-    if let Some(stage) = stage(handshake) {
-        finding.why.push(Note::new(stage));
-        if matches!(finding.keyword, Keyword::TlsClosed | Keyword::TlsReset | Keyword::TlsTimeout)
-            && finding.variant.is_empty()
-        {
-            finding.variant = "later";
-        }
-    }
-    // What was sent, not what the certificate shall have.
-    finding.args.push(("name", handshake.sni.clone().unwrap_or_default()));
-    if handshake.sni.is_none() && finding.variant.is_empty() {
-        finding.variant = "nosni";
-    }
-    Some(finding)
+    })
 }
 
 /// The server's key, if the library cannot check what it signs.

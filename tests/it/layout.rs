@@ -138,6 +138,9 @@ fn each_rule_about_folders_complains_about_a_tree_that_breaks_it() {
     assert!(lengths("base/a.rs", &long(60)).is_empty());
     assert!(lengths("base/a.rs", &format!("/// A flat table.\n#[a]\n{}", long(61))).is_empty());
     assert!(!lengths("base/a.rs", &long(61)).is_empty());
+    for words in ["pub(super) ", "pub(crate) const "] {
+        assert!(!lengths("base/a.rs", &[words, &long(61)].concat()).is_empty(), "{words}");
+    }
     assert!(
         !lengths("base/a.rs", &format!("impl A {{\n    pub {}", long(61).replace('\n', "\n    ")))
             .is_empty()
@@ -314,7 +317,8 @@ fn long_functions(text: &str) -> Vec<(&str, usize)> {
     let mut found = Vec::new();
     for (at, line) in lines.iter().enumerate() {
         let code = line.trim_start();
-        let head = ["pub ", "const ", "unsafe "].iter().fold(code, |l, w| l.trim_start_matches(w));
+        let words = ["pub ", "pub(super) ", "pub(crate) ", "const ", "unsafe "];
+        let head = words.iter().fold(code, |l, w| l.trim_start_matches(w));
         let Some(name) = head.strip_prefix("fn ") else { continue };
         let end = line.replace(code, "}");
         let size = lines[at..].iter().position(|line| *line == end).map_or(1, |size| size + 1);
