@@ -1,7 +1,7 @@
 //! `reach box` beside what ip, ss and nstat say in the same network, and every finding made true.
 
 use crate::support::net::{Setup, World};
-use crate::support::run::{Outcome, Run, emulated, emulation_cannot, test_name};
+use crate::support::run::{Outcome, Run, emulator_lacks};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
@@ -31,10 +31,7 @@ fn text(value: &Value) -> String {
 
 /// An emulator of processes has no netlink as the kernel's, and tells its own /proc.
 fn no_tables() -> bool {
-    if emulated() {
-        emulation_cannot(&test_name(), "qemu-user translates netlink and /proc in part");
-    }
-    emulated()
+    emulator_lacks("qemu-user translates netlink and /proc in part")
 }
 
 /// Two links, one of them without the other end; addresses, routes of several kinds, neighbours.

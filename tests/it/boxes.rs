@@ -2,7 +2,7 @@
 //! it lacked. No end is without a word.
 
 use crate::support::net::{Setup, World};
-use crate::support::run::{Outcome, Run, binary, emulated, emulation_cannot, skip, test_name};
+use crate::support::run::{Outcome, Run, binary, emulator_lacks, skip, test_name};
 use crate::support::servers::is_root;
 use crate::support::sys::elf_segment;
 use crate::support::zoo;
@@ -15,10 +15,7 @@ fn without_dev() -> Option<World> {
 
 /// Whether system calls are the program's own here, and not the emulator's.
 fn has_own_calls() -> bool {
-    if emulated() {
-        emulation_cannot(&test_name(), "the sandbox would be the emulator's");
-    }
-    !emulated()
+    !emulator_lacks("the sandbox would be the emulator's")
 }
 
 #[test]
@@ -309,8 +306,8 @@ fn processors_without_aes_and_avx_will_do() {
     let machine = std::env::consts::ARCH;
     let emulator = format!("qemu-{machine}-static");
     let model = if machine == "x86_64" { "qemu64" } else { "cortex-a53" };
-    if emulated() {
-        return emulation_cannot(&test_name(), "one emulator does not run another");
+    if emulator_lacks("one emulator does not run another") {
+        return;
     }
     if Run::shell(&format!("command -v {emulator}")).run().status != 0 {
         return skip(&test_name(), "no emulator for this machine");

@@ -3,7 +3,7 @@
 use crate::support::dns;
 use crate::support::net::{Fault, SRV4, World};
 use crate::support::pki::Pki;
-use crate::support::run::{self, Outcome, Run, emulated, emulation_cannot, test_name};
+use crate::support::run::{self, Outcome, Run, emulator_lacks};
 use crate::support::zoo::{self, Script, Tls};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -500,8 +500,8 @@ fn fleet(name: &str) -> PathBuf {
 
 #[test]
 fn a_file_of_many_small_rows_takes_little_more_memory_than_it_is_long() {
-    if emulated() {
-        return emulation_cannot(&test_name(), "the limit on memory is the emulator's too");
+    if emulator_lacks("the limit on memory is the emulator's too") {
+        return;
     }
     let dir = tempfile::tempdir().unwrap();
     let row = |at: usize| {

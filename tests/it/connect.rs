@@ -6,7 +6,7 @@ use crate::support::net::{
     self, Fault, NO_NEIGHBOUR4, NO_NEIGHBOUR6, ROUTE_BLACKHOLE, ROUTE_PROHIBIT, ROUTE_THROW,
     ROUTE_UNREACHABLE, World,
 };
-use crate::support::run::{Outcome, Run, each, emulated, emulation_cannot, test_name};
+use crate::support::run::{Outcome, Run, each, emulator_lacks};
 use crate::support::zoo;
 use serde_json::Value;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -30,18 +30,12 @@ fn tcp(world: &World, args: &[&str]) -> Value {
 
 /// How many SYNs were sent, and whether one still waits in this box, is what the kernel knows.
 fn no_tcp_info() -> bool {
-    if emulated() {
-        emulation_cannot(&test_name(), "qemu-user has no TCP_INFO and no SO_MEMINFO");
-    }
-    emulated()
+    emulator_lacks("qemu-user has no TCP_INFO and no SO_MEMINFO")
 }
 
 /// The kernel's error queue is what tells the sender of an ICMP error.
 fn no_error_queue() -> bool {
-    if emulated() {
-        emulation_cannot(&test_name(), "qemu-user has no IP_RECVERR and no MSG_ERRQUEUE");
-    }
-    emulated()
+    emulator_lacks("qemu-user has no IP_RECVERR and no MSG_ERRQUEUE")
 }
 
 #[test]

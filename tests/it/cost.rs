@@ -1,7 +1,7 @@
 //! What a check costs, in instructions: they are the same on any machine, however busy it is.
 
 use crate::support::pki::Pki;
-use crate::support::run::{binary, emulated, emulation_cannot, skip, test_name};
+use crate::support::run::{binary, emulator_lacks, skip, test_name};
 use crate::support::zoo::{self, Tls};
 use std::net::TcpListener;
 use std::process::Command;
@@ -22,14 +22,17 @@ const TLS: Limit = Limit { small: 10_000_000, debug: 12_000_000 };
 
 #[test]
 fn a_refused_connect_costs_little() {
+    if no_counter() {
+        return;
+    }
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     holds(&REFUSED, &["-z", &format!("127.0.0.1:{port}")], 20);
 }
 
 #[test]
 fn a_handshake_costs_little() {
-    if emulated() {
-        return emulation_cannot(&test_name(), "callgrind counts the emulator");
+    if no_counter() {
+        return;
     }
     let pki = Pki::new();
     let server = zoo::tls(Tls::with(&pki.good(&["good.test"])).build()).serve();
@@ -39,12 +42,13 @@ fn a_handshake_costs_little() {
     holds(&TLS, &args, 0);
 }
 
+fn no_counter() -> bool {
+    emulator_lacks("callgrind counts the emulator")
+}
+
 /// Runs a check below callgrind, which must end like this.
 #[track_caller]
 fn holds(limit: &Limit, args: &[&str], status: i32) {
-    if emulated() {
-        return emulation_cannot(&test_name(), "callgrind counts the emulator");
-    }
     let mut valgrind = Command::new("valgrind");
     valgrind.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]);
     // Callgrind is fifty times slower, and the machine may be busy.

@@ -1,6 +1,6 @@
 //! What the file that is tested is protected by.
 
-use crate::support::run::{Run, binary, emulated, emulation_cannot, test_name};
+use crate::support::run::{Run, binary, emulator_lacks};
 use crate::support::sys::{elf_segment, elf_segments};
 use std::fs;
 
@@ -19,8 +19,8 @@ fn mappings(pid: u32, file: &str) -> Vec<(u64, u64, String)> {
 
 #[test]
 fn what_only_the_start_had_to_write_is_read_only() {
-    if emulated() {
-        return emulation_cannot(&test_name(), "maps are those of the emulator");
+    if emulator_lacks("maps are those of the emulator") {
+        return;
     }
     let file = fs::canonicalize(binary().pop().unwrap()).unwrap();
     let elf = fs::read(&file).unwrap();

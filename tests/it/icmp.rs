@@ -2,7 +2,7 @@
 //! code, and by whom.
 
 use crate::support::net::World;
-use crate::support::run::{Outcome, Run, Running, each, emulated, emulation_cannot, test_name};
+use crate::support::run::{Outcome, Run, Running, each, emulator_lacks};
 use std::time::Duration;
 
 /// A router that answers what is for a port from 20000 on with ICMP: the type in the hundreds of
@@ -82,10 +82,7 @@ fn families() -> [(&'static str, &'static str, Vec<Error>); 2] {
 
 /// Error queues, TCP_INFO and netlink are the kernel's.
 fn no_kernel_of_its_own() -> bool {
-    if emulated() {
-        emulation_cannot(&test_name(), "qemu-user has no error queue, no TCP_INFO, no netlink");
-    }
-    emulated()
+    emulator_lacks("qemu-user has no error queue, no TCP_INFO, no netlink")
 }
 
 #[test]
@@ -148,9 +145,6 @@ fn every_icmp_error_about_a_syn_is_named() {
 
 #[test]
 fn the_port_of_a_name_server_is_closed_only_if_itself_says_so() {
-    if no_kernel_of_its_own() {
-        return;
-    }
     let Some(world) = World::chain() else { return };
     for (server, shown) in [("10.77.3.2", "10.77.3.2"), ("fd77:3::2", "fd77:3::2")] {
         let outcome = reach(&world, &["web.test:80", "--dns", server]);

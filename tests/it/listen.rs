@@ -4,7 +4,7 @@
 use crate::support::net::{Fault, SRV4, World};
 use crate::support::pki::{Ca, Leaf};
 use crate::support::run::{
-    Outcome, Run, Running, binary, emulated, emulation_cannot, patience, test_name,
+    Outcome, Run, Running, binary, emulated, emulation_cannot, emulator_lacks, patience, test_name,
 };
 use crate::support::servers;
 use crate::support::sys;
@@ -534,8 +534,8 @@ fn ten_thousand_connections_are_counted_and_summarised() {
 
 #[test]
 fn without_descriptors_it_neither_spins_nor_stops() {
-    if emulated() {
-        return emulation_cannot(&test_name(), "the emulator has descriptors of its own");
+    if emulator_lacks("the emulator has descriptors of its own") {
+        return;
     }
     // Descriptors that it does not know of: those that it counts on are taken.
     let script = "ulimit -n 40; for i in $(seq 10 32); do eval \"exec $i</dev/null\"; done; \

@@ -5,7 +5,7 @@
 
 use crate::support::net::{Setup, World};
 use crate::support::pki::{Ca, Leaf};
-use crate::support::run::{Outcome, Run, emulated, emulation_cannot, test_name};
+use crate::support::run::{Outcome, Run, emulator_lacks};
 use crate::support::zoo::{self, Server, Tls};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,8 +15,8 @@ const PAGES: [&str; 2] = ["README.md", "README.ja.md"];
 
 #[test]
 fn the_examples_print_what_the_readmes_show() {
-    if emulated() {
-        return emulation_cannot(&test_name(), "qemu-user has no netlink: the way out is unknown");
+    if emulator_lacks("qemu-user has no netlink: the way out is unknown") {
+        return;
     }
     let Some(scene) = Scene::new() else { return };
     for page in PAGES {

@@ -1,7 +1,7 @@
 //! `reach selftest`: the proof that the file works on a box.
 
 use crate::support::net::World;
-use crate::support::run::{Outcome, Run, emulated, emulation_cannot, test_name};
+use crate::support::run::{Outcome, Run, emulated, emulator_lacks};
 use crate::support::servers::is_root;
 use std::time::Duration;
 
@@ -81,8 +81,8 @@ fn it_takes_a_reader_that_leaves_and_a_full_disk() {
 
 #[test]
 fn without_a_thread_for_its_services_this_box_is_at_fault() {
-    if emulated() {
-        return emulation_cannot(&test_name(), "the emulator needs threads");
+    if emulator_lacks("the emulator needs threads") {
+        return;
     }
     // The limit does not bind root, and whoever has no other process may not read root's folders.
     let user = match is_root() {
