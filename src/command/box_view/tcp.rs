@@ -2,24 +2,29 @@
 
 use crate::base::text::{self, Note};
 use crate::command::box_view::{View, json_number, number, numbers, proc};
-use crate::format::netlink::address;
+use crate::format::socket_table::{self, LISTEN, Row};
 use crate::report::{Object, array};
-use std::net::IpAddr;
 
 impl View {
     /// Who listens, how many ports are taken, how full connection tracking is.
     pub(super) fn sockets(&mut self) {
-        let text = proc("net/tcp") + &proc("net/tcp6");
-        let ends: Vec<(String, u16, u8)> = text.lines().filter_map(socket).collect();
-        let mut listeners: Vec<&(String, u16, u8)> = Vec::new();
-        for end in ends.iter().filter(|(_, _, state)| *state == LISTEN) {
-            let at = listeners.partition_point(|other| (other.1, &other.0) < (end.1, &end.0));
-            if listeners.get(at) != Some(&end) {
-                listeners.insert(at, end);
-            }
-        }
+        let rows = |name, v6| {
+            let text: String = proc(name);
+            let lines = text.as_bytes().split_inclusive(|b| *b == b'\n');
+            lines.filter_map(|line| socket_table::parse(line, v6)).collect::<Vec<Row>>()
+        };
+        let rows = [rows("net/tcp", false), rows("net/tcp6", true)].concat();
+        // In the order of ports, and of addresses as they are written.
+        let at = |row: &Row| {
+            let place = row.local.show(row.v6);
+            (row.local.port, place.rsplit_once(':').map_or("", |(ip, _)| ip).to_owned())
+        };
+        let mut listeners: Vec<(u16, String)> =
+            rows.iter().filter(|row| row.state == LISTEN).map(at).collect();
+        listeners.sort();
+        listeners.dedup();
         let places: Vec<String> =
-            listeners.iter().map(|(ip, port, _)| format!("{ip}:{port}")).collect();
+            listeners.iter().map(|(port, ip)| format!("{ip}:{port}")).collect();
         let mut shown = places.iter().take(LISTENERS_SHOWN).cloned().collect::<Vec<_>>().join(" ");
         if places.len() > LISTENERS_SHOWN {
             shown += &format!(" … (+{})", places.len() - LISTENERS_SHOWN);
@@ -30,10 +35,9 @@ impl View {
             [low, high] => (*low, *high),
             _ => (0, 0),
         };
-        let inside = |(_, port, state): &&(String, u16, u8)| {
-            (low..=high).contains(&u64::from(*port)) && *state != LISTEN
-        };
-        let used = ends.iter().filter(inside).count() as u64;
+        let inside =
+            |row: &&Row| (low..=high).contains(&u64::from(row.local.port)) && row.state != LISTEN;
+        let used = rows.iter().filter(inside).count() as u64;
         let size = (high + 1).saturating_sub(low);
         self.fill("box.ports", used, size);
         let mut text = format!("{low}-{high}: {used}/{size}");
@@ -90,22 +94,6 @@ impl View {
     }
 }
 
-/// Local address, port and state of a line of /proc/net/tcp or tcp6.
-fn socket(line: &str) -> Option<(String, u16, u8)> {
-    let mut words = line.split_whitespace().skip(1);
-    let (ip, port) = words.next()?.split_once(':')?;
-    let state = u8::from_str_radix(words.nth(1)?, 16).ok()?;
-    let words = ip.as_bytes().chunks(8);
-    let words = words.map(|w| u32::from_str_radix(std::str::from_utf8(w).ok()?, 16).ok());
-    let bytes: Vec<u8> =
-        words.collect::<Option<Vec<u32>>>()?.iter().flat_map(|w| w.to_ne_bytes()).collect();
-    let ip = match address(&bytes)? {
-        IpAddr::V6(ip) => format!("[{ip}]"),
-        IpAddr::V4(ip) => ip.to_string(),
-    };
-    Some((ip, u16::from_str_radix(port, 16).ok()?, state))
-}
-
 /// A counter of /proc/net/snmp or netstat: a line of names is followed by one of values.
 fn counter(text: &str, group: &str, name: &str) -> Option<u64> {
     let mut lines = text.lines().filter_map(|line| line.strip_prefix(group)?.strip_prefix(": "));
@@ -135,6 +123,3 @@ const OVERFLOWS: &str = "ListenOverflows";
 const PACKETS_MIN: u64 = 1000;
 
 const LISTENERS_SHOWN: usize = 12;
-
-/// include/net/tcp_states.h
-const LISTEN: u8 = 10;
