@@ -411,6 +411,11 @@ pub fn place(host: &str, port: u16) -> String {
     out
 }
 
+/// An address as the host of a URL (RFC 3986 section 3.2.2).
+pub fn bracketed(ip: &IpAddr) -> String {
+    if ip.is_ipv6() { format!("[{ip}]") } else { self::ip(ip) }
+}
+
 /// An address with its port, as std writes it.
 pub fn endpoint(addr: &SocketAddr) -> String {
     match addr {

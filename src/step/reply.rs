@@ -1,7 +1,7 @@
 //! In: an open connection and a question. Out: what the application answered, as it came.
 
 use crate::base::deadline::Deadline;
-use crate::base::text::Untrusted;
+use crate::base::text::{self, Untrusted};
 use crate::format::banner;
 use crate::format::framing::SSL_REQUEST;
 use crate::format::http::{self, AGENT, Head};
@@ -12,7 +12,6 @@ use crate::step::tls;
 use crate::target::retype::{self, About};
 use crate::target::{Host, Target, TlsMode};
 use std::io::{self, ErrorKind, IoSlice};
-use std::net::IpAddr;
 use std::time::Duration;
 
 /// What to ask, and what the answer must hold.
@@ -339,7 +338,7 @@ impl Reply {
 /// address in brackets and without its scope (RFC 9110 section 7.2, RFC 6874 section 4).
 fn get(target: &Target, path: &str) -> Vec<u8> {
     let host = match &target.host {
-        Host::Ip(IpAddr::V6(ip), _) => format!("[{ip}]"),
+        Host::Ip(ip, _) => text::bracketed(ip),
         host => host.to_string(),
     };
     let usual = if target.tls == TlsMode::Never { 80 } else { 443 };

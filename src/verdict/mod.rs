@@ -173,8 +173,8 @@ fn of_files(finding: &mut Finding, probe: &Probe, target: &Target) {
             Note::new("why.hostsline").with("host", &host).with("addrs", shown(&lookup.addrs));
         let by = dns.server.map_or(String::new(), show_server);
         finding.why.push(note.with("by", by).with("others", shown(&dns.addrs)));
-        let place = if first.is_ipv6() { format!("[{first}]") } else { first.to_string() };
-        let url = again_with(target, &[], &["--connect-to"]) + " --connect-to " + &place;
+        let url =
+            again_with(target, &[], &["--connect-to"]) + " --connect-to " + &text::bracketed(first);
         finding.next.push(Note::new("next.bydns").with("url", url));
     }
 }
