@@ -1,6 +1,7 @@
 //! In: two places that do not overlap, and a length. Out: the bytes of one in the other.
 
-// memcpy of the static x86_64 file. The one of compiler_builtins makes three `rep movs` of each
+// memcpy of the x86_64 file that build-scripts/build links (--defsym there; plain cargo takes that of
+// the libc at hand, which cannot be replaced everywhere). The one of compiler_builtins makes three `rep movs` of each
 // copy, whose start takes longer than a whole short copy; most copies here are of 3 to 30 bytes.
 // So below 16 bytes two loads overlap, SSE (which every x86_64 has) copies up to 512, and
 // `rep movsb` copies what is longer.
@@ -59,10 +60,6 @@ std::arch::global_asm!(
     ".popsection",
     sse_max = const SSE_MAX,
 );
-
-// compiler_builtins leaves its own to whoever brings another (it is a weak symbol).
-#[cfg(all(target_arch = "x86_64", target_env = "musl", not(miri)))]
-std::arch::global_asm!(".globl memcpy", ".set memcpy, reach_memcpy");
 
 /// Longest copy in registers, in bytes: beyond it starting `rep movsb` pays.
 #[cfg(all(target_arch = "x86_64", not(miri)))]
