@@ -1,4 +1,4 @@
-//! What leaves the build: the image and the manual page.
+//! What leaves the build: the image and the manual page; and what goes into the file beside Rust.
 
 use crate::support::run::Run;
 use serde_json::Value;
@@ -100,6 +100,18 @@ fn in_dir(dir: &TempDir, command: &str) -> String {
 
 fn json(path: &Path) -> Value {
     serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
+}
+
+/// Against Python's own hashes and integers.
+#[test]
+fn the_small_forms_of_ring_s_functions_compute_the_same() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = env!("CARGO_MANIFEST_DIR");
+    let compile = "cc -O1 -Wall -Wextra -Werror -shared -fPIC -o small.so";
+    in_dir(&dir, &format!("{compile} {root}/build-scripts/small.c"));
+    let library = dir.path().join("small.so").display().to_string();
+    let run = Run::program("python3", ["-c", include_str!("support/small.py"), &library]).run();
+    run.status(0).says("3000 products, 301 texts");
 }
 
 /// Terminals show bold as a letter, a backspace and the letter again.

@@ -420,6 +420,26 @@ fn gnutls_wants_a_client_certificate_and_signs_with_a_small_key() {
     }
 }
 
+/// Both ends sign with Ed25519, and GnuTLS checks what reach signed. The static file has a part of
+/// that from build-scripts/small.c.
+#[test]
+fn gnutls_takes_a_client_certificate_of_ed25519() {
+    let pki = Pki::new();
+    let own = pki.openssl("ed25519", "", &["good.test"]).unwrap();
+    let (cert, key) = pki.files("ed25519", &own);
+    let (cert, key) = (cert.to_str().unwrap(), key.to_str().unwrap());
+    for version in ["1.2", "1.3"] {
+        let priority = format!("NORMAL:-VERS-ALL:+VERS-TLS{version}");
+        let server = servers::gnutls_serv(cert, key, &priority, &["--require-client-cert"]);
+        let target = format!("good.test:{}", server.port("tls"));
+        let run = Run::new([&*target, "--tls", "--connect-to", "127.0.0.1", "--ca", cert]);
+        let outcome = run.args(["--cert", cert, "--key", key, "--http", "--json"]).run();
+        let json = outcome.status(0).json();
+        assert_eq!(json[0]["paths"][0]["tls"]["client_certificate"], "sent", "{version}");
+        assert_eq!(json[0]["paths"][0]["tls"]["version"], format!("TLS {version}"));
+    }
+}
+
 /// A name at a port of a real server, trusting its root.
 #[track_caller]
 fn real(server: &servers::Server, name: &str, port: &str, args: &[&str]) -> Outcome {

@@ -373,7 +373,7 @@ impl Pki {
     }
 
     /// A self-signed certificate by the `openssl` command: `key` as in `-newkey`, digest as in
-    /// `-sha1`. `None`, with the reason, if openssl is absent or refuses.
+    /// `-sha1`, or empty for a key that has its own. `None`, with the reason, if openssl is absent or refuses.
     pub fn openssl(&self, key: &str, digest: &str, names: &[&str]) -> Result<Identity, String> {
         let (chain, secret) =
             (self.dir.path().join("openssl.pem"), self.dir.path().join("openssl.key"));
@@ -381,7 +381,7 @@ impl Pki {
         let sans: Vec<String> = names.iter().map(|name| format!("{}:{name}", kind(name))).collect();
         let made = Command::new("openssl")
             .args(["req", "-x509", "-nodes", "-days", "30", "-newkey", key])
-            .arg(format!("-{digest}"))
+            .args((!digest.is_empty()).then(|| format!("-{digest}")))
             .args(["-subj", &format!("/CN={}", names[0])])
             .args(["-addext", &format!("subjectAltName={}", sans.join(","))])
             .args(["-addext", "basicConstraints=critical,CA:FALSE"])
