@@ -7,8 +7,9 @@
 //! read by itself, and the reader is a few lines (a compressed block would have to be unpacked as a whole).
 //!
 //! Written to OUT_DIR/texts.rs: SYMBOLS by use, a symbol being two others or a character; COUNTS, how many of them have
-//! codes of 1, 2, 3 ... bits; HASHES in ascending order; STARTS, where in TEXTS the English text of each key begins and
-//! then the Japanese one. Codes are canonical: those of one length are consecutive numbers, and less than any longer one.
+//! codes of 1, 2, 3 ... bits; HASHES in ascending order; STARTS, where in TEXTS the entry of each key begins: the key itself
+//! if JSON may show it, English, Japanese, each with a NUL behind it. Codes are canonical: those of one length are
+//! consecutive numbers, and less than any longer one.
 
 #![allow(
     clippy::expect_used,
@@ -32,7 +33,7 @@ fn main() {
     println!("cargo:rerun-if-changed=src/text");
     println!("cargo:rerun-if-changed=build-scripts/pack.rs");
     let entries = read(Path::new("src/text"));
-    let texts: Vec<&str> = entries.values().flatten().map(String::as_str).collect();
+    let texts: Vec<String> = entries.iter().map(text).collect();
     let (symbols, packed) = pack(&texts);
     let out = std::env::var_os("OUT_DIR").expect("cargo sets OUT_DIR");
     let out = Path::new(&out);
@@ -131,6 +132,15 @@ fn read(folder: &Path) -> BTreeMap<String, [String; 2]> {
     entries
 }
 
+/// An entry as it is packed.
+fn text((key, [english, japanese]): (&String, &[String; 2])) -> String {
+    let shown = key.ends_with(".guess") || SHOWN.iter().any(|kind| key.starts_with(kind));
+    [if shown { key } else { "" }, english, japanese].map(|text| format!("{text}\0")).concat()
+}
+
+/// Kinds of keys that JSON may show.
+const SHOWN: [&str; 5] = ["box.", "guess.", "listen.", "trace.", "why."];
+
 /// What stands under each `[key]`, without blank lines around it.
 fn sections(text: &str) -> Vec<(String, String)> {
     let mut found: Vec<(String, String)> = Vec::new();
@@ -148,8 +158,8 @@ fn sections(text: &str) -> Vec<(String, String)> {
 
 type Symbol = (u16, u16);
 
-/// All texts as symbols, and what each symbol is. None goes beyond a line: so lines can be looked at one by one.
-fn pack(texts: &[&str]) -> (Vec<Symbol>, Vec<Vec<u16>>) {
+/// All texts as symbols, and what each symbol is. None goes beyond a line or a NUL: so these can be looked at one by one.
+fn pack(texts: &[String]) -> (Vec<Symbol>, Vec<Vec<u16>>) {
     let mut symbols: Vec<Symbol> = Vec::new();
     let mut known: HashMap<char, u16> = HashMap::new();
     let mut code = |c: char| {
@@ -159,16 +169,18 @@ fn pack(texts: &[&str]) -> (Vec<Symbol>, Vec<Vec<u16>>) {
             u16::try_from(symbols.len() - 1).expect("few characters")
         })
     };
-    let lines = texts.iter().flat_map(|text| text.split_inclusive('\n'));
+    let lines = texts.iter().flat_map(|text| text.split_inclusive(ENDS));
     let mut packed: Vec<Vec<u16>> =
         lines.map(|line| line.chars().map(&mut code).collect()).collect();
     join(&mut symbols, &mut packed);
     let (symbols, packed) = by_use(&symbols, packed);
     let mut rest = packed.into_iter();
     let whole =
-        |text: &&str| rest.by_ref().take(text.split_inclusive('\n').count()).flatten().collect();
+        |text: &String| rest.by_ref().take(text.split_inclusive(ENDS).count()).flatten().collect();
     (symbols, texts.iter().map(whole).collect())
 }
+
+const ENDS: [char; 2] = ['\n', '\0'];
 
 /// Joins the most frequent pair as long as that makes the whole shorter.
 fn join(symbols: &mut Vec<Symbol>, packed: &mut [Vec<u16>]) {
@@ -290,8 +302,7 @@ fn lengths(packed: &[Vec<u16>]) -> Vec<u16> {
     let depths = trees.pop().map(|Reverse((_, depths))| depths).unwrap_or_default();
     let mut counts = vec![0; depths.iter().copied().max().unwrap_or_default()];
     depths.iter().for_each(|depth| counts[depth - 1] += 1);
-    // The reader knows the end of a text by its last byte: fewer than 8 ones after it must be no code.
-    assert!(counts.len() >= 8 && counts.len() < 32);
+    assert!(counts.len() < 32);
     counts
 }
 
@@ -342,11 +353,10 @@ fn source(
     let counts = lengths(packed);
     let codes = codes(&counts);
     let (mut starts, mut texts) = (Vec::new(), Vec::new());
-    for text in index.iter().flat_map(|(_, _, at)| [&packed[at * 2], &packed[at * 2 + 1]]) {
+    for (_, _, at) in &index {
         starts.push(texts.len());
-        texts.extend(bytes(text, &codes));
+        texts.extend(bytes(&packed[*at], &codes));
     }
-    starts.push(texts.len());
     assert!(texts.len() < 1 << 16, "STARTS needs larger numbers");
     let hashes: Vec<u32> = index.iter().map(|(hash, ..)| *hash).collect();
     let symbols: Vec<[u8; 3]> = symbols.iter().map(entry).collect();

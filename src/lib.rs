@@ -3,6 +3,7 @@
 
 #![allow(clippy::new_without_default, reason = "only who is outside a crate could want it")]
 
+#[macro_use]
 pub mod base;
 pub mod format;
 pub mod target;

@@ -19,6 +19,7 @@
 //! A stage measures and returns plain records; only `verdict` infers; only `report` prints.
 //! A failed step is data: `Err` means that the tool could not do its own job.
 
+#[macro_use]
 mod base;
 mod format;
 mod target;
@@ -33,7 +34,7 @@ use base::deadline::{Deadline, Stopwatch, Timeouts, unix_now};
 use base::files;
 use base::parallel::side_by_side;
 use base::sys;
-use base::text::{Lang, Note, Untrusted};
+use base::text::{Key, Lang, Note, Untrusted};
 use cli::job::{Check, Form, Kind};
 use cli::{Command, Stop};
 use command::{box_view, compare, listen, many, names, selftest, talk, trace, watch};
@@ -66,7 +67,7 @@ const LIMITS: Timeouts = Timeouts {
 };
 
 /// What is said where no verdict can be: see `base::sys::start`.
-const LAST_WORDS: [&str; 3] = ["fault.memory", "fault.call", "fault.other"];
+const LAST_WORDS: [Key; 3] = [key!("fault.memory"), key!("fault.call"), key!("fault.other")];
 
 fn main() -> ExitCode {
     let args: Vec<OsString> = std::env::args_os().skip(1).collect();
@@ -78,7 +79,7 @@ fn main() -> ExitCode {
     match run(args, lang) {
         Ok(status) => ExitCode::from(status),
         Err(Stop { note, status }) => {
-            let text = Note::new("usage.prefix").with("text", note.render(lang)).render(lang);
+            let text = note!("usage.prefix").with("text", note.render(lang)).render(lang);
             // Without a standard error there is nobody to tell; the exit status still tells.
             let _ = writeln!(io::stderr(), "{text}");
             ExitCode::from(status)

@@ -14,6 +14,7 @@ pub mod calendar;
 pub mod address;
 pub mod errno;
 pub mod shell;
+#[macro_use]
 pub mod text;
 pub mod deadline;
 #[allow(unsafe_code)]

@@ -135,16 +135,84 @@ pub fn typed(text: &str) -> Untrusted {
     }
 }
 
+/// The name of a message, as its hash (FNV-1a, 32 bits): the program holds no key as text but
+/// those that JSON shows.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Key(u32);
+
+impl Key {
+    /// Any text, also the beginning of a key. Those that the code has whole are made by `key!`.
+    pub const fn of(text: &str) -> Self {
+        Self(0x811c_9dc5).then(text)
+    }
+
+    /// The key that goes on with this.
+    pub const fn then(self, text: &str) -> Self {
+        let Self(mut hash) = self;
+        let mut rest = text.as_bytes();
+        while let [byte, tail @ ..] = rest {
+            hash = (hash ^ *byte as u32).wrapping_mul(0x0100_0193);
+            rest = tail;
+        }
+        Self(hash)
+    }
+
+    /// The key as text, for JSON; empty for one of a kind that JSON does not show.
+    pub fn name(self) -> String {
+        unpack(self, 0).unwrap_or_default()
+    }
+
+    /// The message with this key, or `None`.
+    pub fn is_known(self) -> bool {
+        self.index().is_some()
+    }
+
+    /// Which of `HASHES` it is.
+    const fn index(self) -> Option<usize> {
+        let (mut from, mut to) = (0, HASHES.len());
+        while from < to {
+            let middle = from.midpoint(to);
+            let Some((_, tail)) = HASHES.split_at_checked(middle) else { return None };
+            match tail {
+                [hash, ..] if *hash < self.0 => from = middle + 1,
+                [hash, ..] if *hash == self.0 => return Some(middle),
+                _ => to = middle,
+            }
+        }
+        None
+    }
+
+    /// For `key!`: the same key, if it has a text; else the program cannot be built.
+    pub const fn checked(self) -> Self {
+        assert!(self.index().is_some(), "src/text has no such message");
+        self
+    }
+}
+
+/// The key of a message, made when the program is built; there must be such a message.
+macro_rules! key {
+    ($text:literal) => {
+        const { $crate::base::text::Key::of($text).checked() }
+    };
+}
+
+/// A note without values yet.
+macro_rules! note {
+    ($key:literal) => {
+        $crate::base::text::Note::new(key!($key))
+    };
+}
+
 /// A sentence still without a language: the key of a message and the values it names.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Note {
-    pub key: String,
+    pub key: Key,
     pub args: Vec<(&'static str, String)>,
 }
 
 impl Note {
-    pub fn new(key: &str) -> Self {
-        Self { key: key.to_string(), args: Vec::new() }
+    pub fn new(key: Key) -> Self {
+        Self { key, args: Vec::new() }
     }
 
     /// Names a value; text from a peer must come as `Untrusted`, which escapes.
@@ -184,7 +252,7 @@ impl Note {
     }
 
     fn text(&self, lang: Lang) -> String {
-        message(lang, &self.key).unwrap_or_else(|| self.key.clone())
+        message(lang, self.key).unwrap_or_default()
     }
 
     fn fill(
@@ -255,49 +323,48 @@ pub const TYPED: &str = "typed";
 /// The word that is shown where a message has no value for a placeholder.
 fn word(lang: Lang, name: &str) -> String {
     let key = match name {
-        "local" => "word.thisbox",
-        "by" => "word.somebody",
-        _ => "word.none",
+        "local" => key!("word.thisbox"),
+        "by" => key!("word.somebody"),
+        _ => key!("word.none"),
     };
     message(lang, key).unwrap_or_default()
 }
 
-/// Looks a message up; `None` is a key that no file has. Texts are in Huffman codes of symbols,
-/// which build-scripts/pack.rs made.
-pub fn message(lang: Lang, key: &str) -> Option<String> {
-    let at = find(key)? * 2 + usize::from(lang == Lang::Ja);
-    let place = |at: usize| STARTS.get(at).copied().map(usize::from);
-    let packed = TEXTS.get(place(at)?..place(at + 1)?)?;
-    let mut text = String::with_capacity(packed.len() * 4);
+/// Looks a message up; `None` is a key that no file has.
+pub fn message(lang: Lang, key: Key) -> Option<String> {
+    unpack(key, if lang == Lang::En { 1 } else { 2 })
+}
+
+/// One of the texts of an entry, of which each ends in a NUL: the key, English, Japanese. They
+/// are in Huffman codes of symbols, which build-scripts/pack.rs made.
+fn unpack(key: Key, mut which: usize) -> Option<String> {
+    let packed = TEXTS.get(usize::from(*STARTS.get(key.index()?)?)..)?;
+    let mut text = String::new();
     // How far the bits read so far are behind the first code of their length, and its symbol.
     let (mut behind, mut symbol, mut counts) = (0, 0, COUNTS.iter());
     for byte in packed {
         for shift in (0..8).rev() {
             behind = behind << 1 | u16::from(byte >> shift & 1);
             let count = *counts.next()?;
-            if behind < count {
-                expand(symbol + behind, &mut text);
-                (behind, symbol, counts) = (0, 0, COUNTS.iter());
-            } else {
+            if behind >= count {
                 behind -= count;
                 symbol += count;
+                continue;
             }
+            expand(symbol + behind, &mut text);
+            (behind, symbol, counts) = (0, 0, COUNTS.iter());
+            if !text.ends_with('\0') {
+                continue;
+            }
+            if which == 0 {
+                text.pop();
+                return Some(text);
+            }
+            which -= 1;
+            text.clear();
         }
     }
-    Some(text)
-}
-
-/// Whether there is such a message.
-pub fn has_message(key: &str) -> bool {
-    find(key).is_some()
-}
-
-/// Which message has this key.
-fn find(key: &str) -> Option<usize> {
-    let hash = key.bytes().fold(0x811c_9dc5, |hash: u32, byte| {
-        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193) // FNV-1a
-    });
-    HASHES.binary_search(&hash).ok()
+    None
 }
 
 /// Appends what a symbol stands for: two others, or a character.

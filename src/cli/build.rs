@@ -82,9 +82,8 @@ impl Draft {
     /// must run before anything opens a socket and before a second thread starts.
     pub fn prepare(self, lang: Lang) -> Result<Check, Note> {
         if let Some(pid) = self.pid {
-            sys::enter_network_namespace(pid).map_err(|e| {
-                Note::new("usage.pid").with("pid", pid).with("error", errno::text(&e))
-            })?;
+            sys::enter_network_namespace(pid)
+                .map_err(|e| note!("usage.pid").with("pid", pid).with("error", errno::text(&e)))?;
         }
         let sources = Sources::read(&self)?;
         self.build(sources, lang)
@@ -99,15 +98,15 @@ impl Draft {
         let alone = plan.single;
         let style = style(lang, self.verbose);
         if targets.iter().any(|target| target.login) {
-            report::remark(&Note::new("usage.login"), style);
+            report::remark(&note!("usage.login"), style);
         }
         let expected = self.expect.as_deref().map(String::from_utf8_lossy);
         if let Some(word) = expected.filter(|word| Expect::parse(word).is_ok()) {
-            report::remark(&Note::new("usage.expecttext").with("typed", word), style);
+            report::remark(&note!("usage.expecttext").with("typed", word), style);
         }
         let asks_port = !self.dns_only && targets.iter().any(|target| target.port == NO_PORT);
         match &self.pem {
-            Some(_) if targets.len() > 1 => return Err(Note::new("usage.onepem")),
+            Some(_) if targets.len() > 1 => return Err(note!("usage.onepem")),
             Some(_) if !plan.single => return Err(contradiction("--pem", "expect=")),
             _ => {}
         }
@@ -228,12 +227,12 @@ impl<'a> Common<'a> {
             (_, [(place, note)]) if place.is_empty() || self.draft.lists.is_empty() => {
                 Err(note.clone())
             }
-            (_, bad @ [_, ..]) => Err(Note::new("usage.lines")
+            (_, bad @ [_, ..]) => Err(note!("usage.lines")
                 .with("count", bad.len())
                 .with("lines", bad.iter().map(line).collect::<String>())),
-            (n, _) if n > ROWS_MAX => Err(Note::new("usage.toomany").with("most", ROWS_MAX)),
-            (0, _) if self.draft.lists.is_empty() => Err(Note::new("usage.notarget")),
-            (0, _) => Err(Note::new("usage.emptylist")),
+            (n, _) if n > ROWS_MAX => Err(note!("usage.toomany").with("most", ROWS_MAX)),
+            (0, _) if self.draft.lists.is_empty() => Err(note!("usage.notarget")),
+            (0, _) => Err(note!("usage.emptylist")),
             (n, _) => {
                 // Of one name the addresses are shown; there is nothing to show of an address.
                 let asked = |t: &&Target| n > 1 || matches!(t.host, Host::Ip(..));
@@ -408,7 +407,7 @@ impl<'a> Common<'a> {
             _ if source.is_some_and(|v6| v6 != ip.is_ipv6()) => "--source",
             _ => return Ok(()),
         };
-        Err(Note::new("usage.family").with("ip", ip).with("option", option))
+        Err(note!("usage.family").with("ip", ip).with("option", option))
     }
 }
 
@@ -450,7 +449,7 @@ fn read_proxy(typed: &str) -> Result<String, Note> {
 }
 
 fn unreadable(option: &str, file: &str, error: io::Error) -> Note {
-    let note = Note::new("usage.file").with("option", option).with("file", text::typed(file));
+    let note = note!("usage.file").with("option", option).with("file", text::typed(file));
     note.with("error", errno::text(&error))
 }
 
@@ -469,7 +468,7 @@ fn read_list(path: &Path) -> Result<Vec<u8>, Note> {
     match read_named(path, LIST_MAX) {
         Err(error) if error.kind() != ErrorKind::FileTooLarge => Err(bad(error)),
         Ok(bytes) if bytes.len() as u64 <= LIST_MAX => Ok(bytes),
-        _ => Err(Note::new("usage.toomany").with("most", ROWS_MAX)),
+        _ => Err(note!("usage.toomany").with("most", ROWS_MAX)),
     }
 }
 

@@ -12,7 +12,7 @@ pub fn complaint(bytes: &[u8], file: &str) -> Option<Note> {
         let mut lines = bytes.split(|b| *b == b'\n').zip(1_usize..);
         let first = lines.find(|(line, _)| std::str::from_utf8(line).is_err());
         let (line, at) = first.unwrap_or((bytes.get(..FIRST).unwrap_or(bytes), 1));
-        let note = of_file("usage.listencoding").with("encoding", encoding).with("line", at);
+        let note = of_file(key!("usage.listencoding")).with("encoding", encoding).with("line", at);
         return Some(note.with("text", Untrusted::new(line)).with("command", command));
     }
     let text = std::str::from_utf8(bytes.get(..FIRST).unwrap_or(bytes));
@@ -20,9 +20,9 @@ pub fn complaint(bytes: &[u8], file: &str) -> Option<Note> {
     let text = text.ok()?.trim_start_matches('\u{feff}').trim_start();
     let line = text.lines().next()?.trim_end();
     if line.starts_with('{') && line.contains("\"type\":\"check\"") {
-        return Some(of_file("usage.listown"));
+        return Some(of_file(key!("usage.listown")));
     }
-    format(line).map(|format| of_file("usage.listformat").with("format", format))
+    format(line).map(|format| of_file(key!("usage.listformat")).with("format", format))
 }
 
 /// What a first line belongs to that names no target.

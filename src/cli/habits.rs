@@ -1,7 +1,7 @@
 //! In: arguments as fingers know them from nc, curl, openssl, ssh and others. Out: the same for
 //! reach, or the sentence that says what to type.
 
-use crate::base::text::{self, Note};
+use crate::base::text::{self, Key, Note};
 use crate::target::parse_port;
 use crate::target::pasted::{DASHES, folded};
 use std::ffi::OsString;
@@ -24,7 +24,7 @@ enum Here {
     /// The source address in nc, silence in curl.
     Source,
     /// Something else; a sentence, or what to type instead.
-    Say(&'static str),
+    Say(Key),
     Type(&'static str),
 }
 
@@ -87,7 +87,7 @@ impl Translated {
             return 0;
         }
         self.front = front;
-        let note = Note::new("usage.front").with("command", front);
+        let note = note!("usage.front").with("command", front);
         self.said.push(note.with("near", ["reach ", here].concat().trim_end()));
         if !here.is_empty() {
             self.args.push(here.into());
@@ -179,7 +179,7 @@ impl Translated {
             Here::Anyway => {}
             Here::Drop => drop(value()),
             Here::Target => {
-                let value = value().ok_or_else(|| Note::new("usage.notarget"))?;
+                let value = value().ok_or_else(|| note!("usage.notarget"))?;
                 self.word(value.to_string_lossy().into_owned());
             }
             Here::Port => {
@@ -220,7 +220,7 @@ impl Here {
 }
 
 fn instead(option: &str, command: &str) -> Note {
-    Note::new("usage.instead").with("option", text::typed(option)).with("command", command)
+    note!("usage.instead").with("option", text::typed(option)).with("command", command)
 }
 
 /// Whether an option is ours, and whether a value follows it.
@@ -313,10 +313,13 @@ const HABITS: [(&str, Here); 36] = [
     ("-n -S -Pn -sT -sV --open --spider --silent --show-error --fail --compressed", Anyway),
     ("-brief -quiet -status -ign_eof -prexit -verify_return_error --tlsv1.2", Anyway),
     ("-verify", Drop),
-    ("-u --udp", Say("usage.habitudp")),
-    ("-X --proxy-type", Say("usage.habitx")),
-    ("-I -L -i -o -O -d -H -A -F --head --location --include --output", Say("usage.habithttp")),
-    ("--data --header --request --user --user-agent --cookie", Say("usage.habithttp")),
+    ("-u --udp", Say(key!("usage.habitudp"))),
+    ("-X --proxy-type", Say(key!("usage.habitx"))),
+    (
+        "-I -L -i -o -O -d -H -A -F --head --location --include --output",
+        Say(key!("usage.habithttp")),
+    ),
+    ("--data --header --request --user --user-agent --cookie", Say(key!("usage.habithttp"))),
     ("-l -lk", Type("reach listen PORT")),
     ("-a -t", Type("reach watch --once")),
     ("-c", Type("--every 1s --count N")),

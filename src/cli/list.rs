@@ -1,7 +1,7 @@
 //! In: words and lines that name targets. Out: rows, or what is wrong with a line.
 
 use crate::base::deadline::parse_duration;
-use crate::base::text::{self, Note, quoted};
+use crate::base::text::{self, Key, Note, quoted};
 use crate::cli::values::{parse_need, parse_sni, parse_starttls, parse_within};
 use crate::target::level::Level;
 use crate::target::pasted::{folded, places};
@@ -64,7 +64,7 @@ impl Keys {
             "connect-to" => self.dial = Some(Dial::parse(value)?),
             "proxy" => self.proxy = Some(Proxy::parse(value)?),
             "timeout" => {
-                let bad = Note::new("usage.duration").with("option", "timeout=");
+                let bad = note!("usage.duration").with("option", "timeout=");
                 let limit = parse_duration(value);
                 self.timeout = Some(limit.ok_or_else(|| bad.with("typed", text::typed(value)))?);
             }
@@ -127,11 +127,11 @@ fn with_ports(word: &str, port: Option<&str>) -> Result<(Target, Vec<(u16, u16)>
             _ => (parse_port(item)?, parse_port(item)?),
         };
         if from > to {
-            return Err(Note::new("usage.port").with("port", text::typed(item)));
+            return Err(note!("usage.port").with("port", text::typed(item)));
         }
         count += usize::from(to - from) + 1;
         if count > ROWS_MAX {
-            return Err(Note::new("usage.toomany").with("most", ROWS_MAX));
+            return Err(note!("usage.toomany").with("most", ROWS_MAX));
         }
         ports.push((from, to));
     }
@@ -145,7 +145,7 @@ fn no_key(word: &str) -> Note {
     let known = KEYS.join("= ") + "=";
     let key = word.split_once('=').filter(|(key, _)| !KEYS.contains(key));
     let shown = key.map_or(word.to_owned(), |(key, _)| key.to_owned() + "=");
-    Note::new("usage.key").with("typed", text::typed(&shown)).with("known", known)
+    note!("usage.key").with("typed", text::typed(&shown)).with("known", known)
 }
 
 /// `key=value` with a key of ours, behind a target on the command line.
@@ -173,7 +173,7 @@ pub struct Reader {
 impl Reader {
     /// The rows of a line: none for a comment, several for a list of ports.
     pub fn line(&mut self, bytes: &[u8]) -> Result<Vec<Row>, Note> {
-        let text = std::str::from_utf8(bytes).map_err(|_| Note::new("usage.lineutf8"))?;
+        let text = std::str::from_utf8(bytes).map_err(|_| note!("usage.lineutf8"))?;
         let text = text.trim_start_matches('\u{feff}').trim_end();
         let straight = text.replace(['\u{201c}', '\u{201d}'], "\"");
         let text = if text.is_ascii() || text.contains('"') { text } else { &straight };
@@ -246,7 +246,7 @@ impl Reader {
 fn one_meaning(port: &str) -> Result<(), Note> {
     let number = |(a, b)| format!("{a}{b}").parse::<u16>().is_ok().then_some((a, b));
     match port.split_once(',').filter(|(_, b)| b.len() == 3).and_then(number) {
-        Some((a, b)) => Err(Note::new("usage.thousands")
+        Some((a, b)) => Err(note!("usage.thousands")
             .with("one", format!("{a}{b}"))
             .with("two", format!("{a}, {b}"))
             .with("port", port)),
@@ -269,7 +269,7 @@ fn without_comment(text: &str) -> &str {
 /// The text, if a terminal would obey nothing in it.
 fn without_controls(text: &str) -> Result<&str, Note> {
     match text.chars().any(|c| c.is_control() && c != '\t') {
-        true => Err(Note::new("usage.control")),
+        true => Err(note!("usage.control")),
         false => Ok(text),
     }
 }
@@ -321,7 +321,7 @@ fn split(text: &str, separator: char) -> Result<Vec<String>, Note> {
         // The quote that opened a pair must not count again for the next one.
         before = if c == '"' && quoted { ' ' } else { c };
     }
-    if quoted { Err(Note::new("usage.quote")) } else { Ok(cells) }
+    if quoted { Err(note!("usage.quote")) } else { Ok(cells) }
 }
 
 /// What stands between the columns that a line names, and these.
@@ -391,7 +391,7 @@ fn spaced(heading: &str) -> String {
 pub const ROWS_MAX: usize = 100_000;
 
 /// The sentence that asks for a port.
-pub const NO_PORT_KEY: &str = "usage.noport";
+pub const NO_PORT_KEY: Key = key!("usage.noport");
 
 /// The columns of a list without a heading.
 const COLUMNS: [&str; 3] = ["host", "port", "name"];

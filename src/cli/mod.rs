@@ -22,7 +22,7 @@ pub use values::{bad_file, contradiction, limit, number, parse_text};
 
 use crate::base::deadline::Timeouts;
 use crate::base::sys;
-use crate::base::text::{self, Lang, Note};
+use crate::base::text::{self, Key, Lang, Note};
 use crate::cli::job::Check;
 use crate::report::{self, Style};
 use crate::target::Target;
@@ -67,7 +67,7 @@ impl From<Note> for Stop {
 impl From<io::Error> for Stop {
     fn from(error: io::Error) -> Self {
         Self {
-            note: Note::new("usage.stdout").with("error", crate::base::errno::text(&error)),
+            note: note!("usage.stdout").with("error", crate::base::errno::text(&error)),
             status: Keyword::LocalOther.exit(),
         }
     }
@@ -97,8 +97,8 @@ pub fn language(args: &[OsString]) -> (Lang, Option<Note>) {
         && (io::stdout().is_terminal() || io::stderr().is_terminal());
     match (utf8, console) {
         (true, false) => (Lang::Ja, None),
-        (false, _) => (Lang::En, Some(Note::new("usage.locale").with("typed", text::typed(first)))),
-        (_, true) => (Lang::En, Some(Note::new("usage.console"))),
+        (false, _) => (Lang::En, Some(note!("usage.locale").with("typed", text::typed(first)))),
+        (_, true) => (Lang::En, Some(note!("usage.console"))),
     }
 }
 
@@ -129,7 +129,7 @@ fn parse_language(text: &str) -> Option<Lang> {
 
 /// The value of `--lang`, which `language` has read already and could not complain about.
 fn known_language(text: &str) -> Result<Lang, Note> {
-    parse_language(text).ok_or_else(|| Note::new("usage.lang").with("lang", text::typed(text)))
+    parse_language(text).ok_or_else(|| note!("usage.lang").with("lang", text::typed(text)))
 }
 
 /// The same, still to be read.
@@ -203,7 +203,7 @@ fn mistyped(args: &[OsString]) -> Result<(), Note> {
     let port = word(1).bytes().next().is_some_and(|b| b.is_ascii_digit());
     let plain = word(0).bytes().all(|b| b.is_ascii_lowercase());
     match habits::near(word(0), &|| COMMANDS.split(' ').collect()).filter(|_| plain && !port) {
-        Some(near) => Err(Note::new("usage.command").with("typed", word(0)).with("near", near)),
+        Some(near) => Err(note!("usage.command").with("typed", word(0)).with("near", near)),
         None => Ok(()),
     }
 }
@@ -283,7 +283,7 @@ pub fn draft(
 pub fn only<'a>(check: &'a Check, command: &str) -> Result<&'a Target, Note> {
     match check.targets.as_slice() {
         [target] => Ok(target),
-        _ => Err(Note::new("usage.onetarget").with("command", command)),
+        _ => Err(note!("usage.onetarget").with("command", command)),
     }
 }
 
@@ -308,11 +308,11 @@ impl From<Arg<'_>> for Typed {
 pub fn help(topic: &str, lang: Lang) -> Result<String, Note> {
     let alias = ALIASES.iter().find(|(names, _)| names.split(' ').any(|name| name == topic));
     let topic = alias.map_or(topic, |(_, page)| page);
-    match text::message(lang, &format!("help {topic}")) {
+    match text::message(lang, Key::of("help ").then(topic)) {
         Some(page) => Ok(page + "\n"),
         None => {
             let near = habits::near(topic, &|| TOPICS.split(' ').collect());
-            let key = if near.is_some() { "usage.neartopic" } else { "usage.topic" };
+            let key = if near.is_some() { key!("usage.neartopic") } else { key!("usage.topic") };
             let note = Note::new(key).with("topic", text::typed(topic)).with("known", TOPICS);
             Err(note.with("near", near.unwrap_or_default()))
         }
@@ -357,12 +357,12 @@ fn unknown(error: &lexopt::Error, command: &str, args: &[OsString]) -> Note {
     use lexopt::Error;
     let note = match error {
         Error::MissingValue { option } => {
-            Note::new("usage.novalue").with("option", option.as_deref().unwrap_or("?"))
+            note!("usage.novalue").with("option", option.as_deref().unwrap_or("?"))
         }
         Error::UnexpectedValue { option, .. } => {
-            Note::new("usage.extravalue").with("option", text::typed(option))
+            note!("usage.extravalue").with("option", text::typed(option))
         }
-        Error::NonUnicodeValue(_) => Note::new("usage.notutf8"),
+        Error::NonUnicodeValue(_) => note!("usage.notutf8"),
         Error::UnexpectedOption(option) => {
             let typed = args.iter().filter_map(|a| a.to_str());
             let one_dash =
@@ -372,7 +372,7 @@ fn unknown(error: &lexopt::Error, command: &str, args: &[OsString]) -> Note {
             let name = word.split('=').next().unwrap_or(word);
             let plain = |b: u8| b.is_ascii_alphabetic() || b == b'-';
             let name = if name.bytes().all(plain) { name } else { option };
-            let page = text::message(Lang::En, &format!("help {command}")).unwrap_or_default();
+            let page = text::message(Lang::En, Key::of("help ").then(command)).unwrap_or_default();
             let known = || {
                 let words = page.split(|c: char| !c.is_ascii_alphanumeric() && c != '-');
                 let check = if matches!(command, "talk" | "trace") { habits::OURS } else { "" };
@@ -386,13 +386,13 @@ fn unknown(error: &lexopt::Error, command: &str, args: &[OsString]) -> Note {
             let long = ["-", name].concat();
             let typed = if name.starts_with("--") { name } else { &long };
             let note = match habits::near(typed, &known) {
-                _ if known().contains(&long.as_str()) => Note::new("usage.onedash"),
-                Some(near) => Note::new("usage.nearoption").with("near", near),
-                None => Note::new("usage.unknown"),
+                _ if known().contains(&long.as_str()) => note!("usage.onedash"),
+                Some(near) => note!("usage.nearoption").with("near", near),
+                None => note!("usage.unknown"),
             };
             note.with("option", text::typed(name))
         }
-        _ => Note::new("usage.unknown").with("option", "?"),
+        _ => note!("usage.unknown").with("option", "?"),
     };
     note.with("command", command)
 }

@@ -2,8 +2,8 @@
 //! together.
 
 use crate::base::deadline::Timeouts;
-use crate::base::text::Note;
 use crate::base::text::quoted;
+use crate::base::text::{Key, Note};
 use crate::cli::list::is_key;
 use crate::cli::values::{
     contradiction, limit, number, parse_alpn, parse_header, parse_names, parse_need, parse_server,
@@ -100,7 +100,7 @@ impl Draft {
     /// Takes a word that is no option: a target, or its port.
     /// No target begins with a slash, so that is the path of `--http`.
     pub fn word(&mut self, word: OsString) -> Result<(), Note> {
-        let word = word.into_string().map_err(|_| Note::new("usage.notutf8"))?;
+        let word = word.into_string().map_err(|_| note!("usage.notutf8"))?;
         match &mut self.http {
             Some(path @ None) if word.starts_with('/') => *path = Some(word),
             // A blank of another script or page may have joined host and port.
@@ -273,10 +273,10 @@ impl Draft {
                 return Err(contradiction(this, other));
             }
         }
-        let lacks = |row: &&(&str, &str, &str)| self.is_given(row.0) && !self.is_given(row.1);
+        let lacks = |row: &&(&str, &str, Key)| self.is_given(row.0) && !self.is_given(row.1);
         match NEEDS.iter().find(lacks) {
             Some((given, missing, key)) => {
-                Err(Note::new(key).with("given", given).with("missing", missing))
+                Err(Note::new(*key).with("given", given).with("missing", missing))
             }
             None => Ok(()),
         }
@@ -334,8 +334,8 @@ const EXCLUDES: [(&str, &[&str]); 23] = [
 ];
 
 /// An option, the one that it needs, and the sentence that says so.
-const NEEDS: [(&str, &str, &str); 3] = [
-    ("--cert", "--key", "usage.pair"),
-    ("--key", "--cert", "usage.pair"),
-    ("--count", "--every", "usage.needs"),
+const NEEDS: [(&str, &str, Key); 3] = [
+    ("--cert", "--key", key!("usage.pair")),
+    ("--key", "--cert", key!("usage.pair")),
+    ("--count", "--every", key!("usage.needs")),
 ];

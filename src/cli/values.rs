@@ -14,13 +14,13 @@ use std::time::Duration;
 
 /// The duration that an option wants.
 pub fn limit(text: &str, option: &str) -> Result<Duration, Note> {
-    let bad = || Note::new("usage.duration").with("option", option);
+    let bad = || note!("usage.duration").with("option", option);
     parse_duration(text).ok_or_else(|| bad().with("typed", text::typed(text)))
 }
 
 /// The number above 0 that an option wants.
 pub fn number(text: &str, option: &'static str) -> Result<u32, Note> {
-    let bad = || Note::new("usage.number").with("option", option);
+    let bad = || note!("usage.number").with("option", option);
     let number = text.parse().ok().filter(|n| *n > 0);
     number.ok_or_else(|| bad().with("typed", text::typed(text)))
 }
@@ -34,12 +34,12 @@ fn parse_addr(text: &str, port: u16) -> Option<SocketAddr> {
 }
 
 pub fn parse_source(text: &str) -> Result<SocketAddr, Note> {
-    let bad = || Note::new("usage.address").with("option", "--source");
+    let bad = || note!("usage.address").with("option", "--source");
     parse_addr(text, 0).ok_or_else(|| bad().with("typed", text::typed(text)))
 }
 
 pub fn parse_server(text: &str) -> Result<SocketAddr, Note> {
-    let bad = || Note::new("usage.address").with("option", "--dns");
+    let bad = || note!("usage.address").with("option", "--dns");
     let server = parse_addr(text, DNS_PORT).filter(|s| s.port() > 0);
     server.ok_or_else(|| bad().with("typed", text::typed(text)))
 }
@@ -48,7 +48,7 @@ pub fn parse_header(text: &str) -> Result<ProxyHeader, Note> {
     match text {
         "v1" => Ok(ProxyHeader::V1),
         "v2" => Ok(ProxyHeader::V2),
-        _ => Err(Note::new("usage.sendproxy").with("typed", text::typed(text))),
+        _ => Err(note!("usage.sendproxy").with("typed", text::typed(text))),
     }
 }
 
@@ -56,7 +56,7 @@ pub fn parse_header(text: &str) -> Result<ProxyHeader, Note> {
 pub fn parse_names(text: &str) -> Result<Vec<Sni>, Note> {
     let mut names = text.split(',').map(parse_sni).collect::<Result<Vec<_>, _>>()?;
     if names.len() > NAMES_MAX {
-        return Err(Note::new("usage.names").with("max", NAMES_MAX));
+        return Err(note!("usage.names").with("max", NAMES_MAX));
     }
     names.push(Sni::Absent);
     Ok(names)
@@ -67,7 +67,7 @@ pub fn parse_alpn(text: &str) -> Result<Vec<Vec<u8>>, Note> {
     let names: Vec<Vec<u8>> = text.split(',').map(|n| n.as_bytes().to_vec()).collect();
     match names.iter().all(|n| (1..=255).contains(&n.len())) {
         true => Ok(names),
-        false => Err(Note::new("usage.alpn").with("typed", text::typed(text))),
+        false => Err(note!("usage.alpn").with("typed", text::typed(text))),
     }
 }
 
@@ -75,13 +75,13 @@ pub fn parse_alpn(text: &str) -> Result<Vec<Vec<u8>>, Note> {
 pub fn slash(path: String) -> Result<String, Note> {
     match path.starts_with('/') {
         true => Ok(path),
-        false => Err(Note::new("usage.httppath").with("typed", text::typed(&path))),
+        false => Err(note!("usage.httppath").with("typed", text::typed(&path))),
     }
 }
 
 /// Text with the escapes `\r \n \t \\ \xNN`; an empty one would mean nothing.
 pub fn parse_text(text: &str, option: &'static str) -> Result<Vec<u8>, Note> {
-    let bad = || Note::new("usage.escape").with("option", option);
+    let bad = || note!("usage.escape").with("option", option);
     let mut out = Vec::new();
     let mut rest = text.as_bytes();
     while let [first, after @ ..] = rest {
@@ -100,26 +100,25 @@ pub fn parse_text(text: &str, option: &'static str) -> Result<Vec<u8>, Note> {
         out.push(byte);
         rest = after;
     }
-    if out.is_empty() { Err(Note::new("usage.novalue").with("option", option)) } else { Ok(out) }
+    if out.is_empty() { Err(note!("usage.novalue").with("option", option)) } else { Ok(out) }
 }
 
 pub fn parse_versions(text: &str) -> Result<Versions, Note> {
     match text {
         "1.2" => Ok(Versions::Tls12),
         "1.3" => Ok(Versions::Tls13),
-        _ => Err(Note::new("usage.tlsversion").with("typed", text::typed(text))),
+        _ => Err(note!("usage.tlsversion").with("typed", text::typed(text))),
     }
 }
 
 pub fn parse_starttls(text: &str) -> Result<&'static str, Note> {
     let known = || dialogues::protocols().collect::<Vec<_>>().join(" ");
-    let bad =
-        || Note::new("usage.starttls").with("typed", text::typed(text)).with("known", known());
+    let bad = || note!("usage.starttls").with("typed", text::typed(text)).with("known", known());
     dialogues::protocol(text).ok_or_else(bad)
 }
 
 pub fn parse_need(text: &str) -> Result<Level, Note> {
-    Level::parse(text).ok_or_else(|| Note::new("usage.need").with("typed", text::typed(text)))
+    Level::parse(text).ok_or_else(|| note!("usage.need").with("typed", text::typed(text)))
 }
 
 /// `30d`, `2w`, `12h`, in seconds.
@@ -129,7 +128,7 @@ pub fn parse_within(text: &str, option: &str) -> Result<i64, Note> {
         let count: u16 = text.strip_suffix(*unit)?.parse().ok()?;
         (count > 0).then(|| i64::from(count) * seconds)
     });
-    let bad = Note::new("usage.within").with("option", option);
+    let bad = note!("usage.within").with("option", option);
     found.ok_or_else(|| bad.with("typed", text::typed(text)))
 }
 
@@ -137,24 +136,24 @@ pub fn parse_sni(text: &str) -> Result<Sni, Note> {
     match Host::parse(text)? {
         // Never sent with its final dot (RFC 6066 section 3).
         Host::Name(name) => Ok(Sni::Name(name.trim_end_matches('.').to_owned())),
-        Host::Ip(..) => Err(Note::new("usage.sniaddress").with("typed", text)),
+        Host::Ip(..) => Err(note!("usage.sniaddress").with("typed", text)),
     }
 }
 
 pub fn contradiction(this: &str, other: &str) -> Note {
-    Note::new("usage.both").with("this", this).with("other", other)
+    note!("usage.both").with("this", this).with("other", other)
 }
 
 /// What is wrong with a file that an option names.
 pub fn bad_file(bad: &BadFile, option: &'static str, file: &Path) -> Note {
     let key = match bad {
-        BadFile::Unreadable(_) => "usage.file",
-        BadFile::TooLarge => "usage.filesize",
-        BadFile::NoCertificate => "usage.notpem",
-        BadFile::NoKey => "usage.nokey",
-        BadFile::EncryptedKey => "usage.encryptedkey",
-        BadFile::UnsupportedKey => "usage.unsupportedkey",
-        BadFile::KeyMismatch => "usage.keymismatch",
+        BadFile::Unreadable(_) => key!("usage.file"),
+        BadFile::TooLarge => key!("usage.filesize"),
+        BadFile::NoCertificate => key!("usage.notpem"),
+        BadFile::NoKey => key!("usage.nokey"),
+        BadFile::EncryptedKey => key!("usage.encryptedkey"),
+        BadFile::UnsupportedKey => key!("usage.unsupportedkey"),
+        BadFile::KeyMismatch => key!("usage.keymismatch"),
     };
     let file = text::typed(&file.to_string_lossy());
     let note = Note::new(key).with("option", option).with("file", file);

@@ -1,7 +1,7 @@
 //! `reach compare A.jsonl B.jsonl...`: which box sees a target differently, and from which step
 //! on. Reads what `--json` wrote there; the name of a file is the name of its box.
 
-use crate::base::text::{Lang, Note, shown, typed, width};
+use crate::base::text::{Key, Lang, Note, shown, typed, width};
 use crate::base::{errno, files};
 use crate::cli::{self, Stop, Typed, Wrong};
 use crate::report::{self, Style};
@@ -65,7 +65,7 @@ pub fn run(parser: lexopt::Parser, lang: Lang) -> Result<u8, Stop> {
         return Ok(0);
     }
     if files.len() < 2 {
-        return Err(Note::new("usage.compare").into());
+        return Err(note!("usage.compare").into());
     }
     let style = cli::style(lang, false);
     let (mut columns, mut checks) = (Vec::new(), Vec::new());
@@ -77,7 +77,7 @@ pub fn run(parser: lexopt::Parser, lang: Lang) -> Result<u8, Stop> {
         columns.push(Column { name: box_name(file, &files), checks: checks.len() - before });
     }
     if columns.iter().filter(|column| column.checks > 0).count() < 2 {
-        return Err(Note::new("usage.compare").into());
+        return Err(note!("usage.compare").into());
     }
     tell_apart(&mut checks);
     let (page, differ) = compare(&columns, &checks, style);
@@ -97,13 +97,13 @@ fn box_name(file: &Path, files: &[PathBuf]) -> String {
 fn read(path: &Path, at: usize, lang: Lang, checks: &mut Vec<Check>) -> Result<(), Note> {
     let file = typed(&path.to_string_lossy());
     let bad = |error: std::io::Error| {
-        Note::new("usage.file")
+        note!("usage.file")
             .with("option", "compare")
             .with("file", &file)
             .with("error", errno::text(&error))
     };
     let bytes = files::named(path, FILE_MAX).map_err(|error| match error.kind() {
-        ErrorKind::FileTooLarge => Note::new("usage.comparesize").with("file", &file),
+        ErrorKind::FileTooLarge => note!("usage.comparesize").with("file", &file),
         _ => bad(error),
     })?;
     let (before, mut wrong) = (checks.len(), Ok(()));
@@ -113,13 +113,13 @@ fn read(path: &Path, at: usize, lang: Lang, checks: &mut Vec<Check>) -> Result<(
             Err(_) if wrong.is_err() => {}
             Err(key) => {
                 let why = Note::new(key).render(lang);
-                let note = Note::new("usage.compareline").with("file", &file);
+                let note = note!("usage.compareline").with("file", &file);
                 wrong = Err(note.with("line", number + 1).with("why", why));
             }
         }
     }
     match checks.len() == before && wrong.is_ok() {
-        true => Err(Note::new("usage.comparenone").with("file", &file)),
+        true => Err(note!("usage.comparenone").with("file", &file)),
         false => wrong,
     }
 }
@@ -127,15 +127,15 @@ fn read(path: &Path, at: usize, lang: Lang, checks: &mut Vec<Check>) -> Result<(
 impl Check {
     /// The check in a line; blank lines and statistics hold none. As an error the key of what is
     /// wrong with it.
-    fn read(line: &[u8], at: u32) -> Result<Option<Self>, &'static str> {
+    fn read(line: &[u8], at: u32) -> Result<Option<Self>, Key> {
         if line.trim_ascii().is_empty() {
             return Ok(None);
         }
         let json = Json::parse(line)?;
         match (json.text("type"), json.get("schema").to_text().as_str()) {
-            ("check", "1") => Self::of(&json, at).map(Some).ok_or("json.fields"),
+            ("check", "1") => Self::of(&json, at).map(Some).ok_or(key!("json.fields")),
             ("statistics", _) => Ok(None),
-            _ => Err("json.schema"),
+            _ => Err(key!("json.schema")),
         }
     }
 
@@ -235,13 +235,13 @@ fn compare(columns: &[Column], checks: &[Check], style: Style) -> (String, bool)
         out += format!("{mark} {}{line}", report::pad(&title(row), first)).trim_end();
         out += &format!("\n{why}");
     }
-    let key = if differ == 0 { "compare.same" } else { "compare.differ" };
+    let key = if differ == 0 { key!("compare.same") } else { key!("compare.differ") };
     let note = Note::new(key).with("count", differ).with("total", rows.len());
     out += &format!("\n{}\n", note.render(style.lang));
     let silent = columns.iter().filter(|column| column.checks == 0);
     let silent = silent.map(|column| column.name.as_str()).collect::<Vec<_>>().join(", ");
     if !silent.is_empty() {
-        out += &(Note::new("compare.silent").with("boxes", &silent).render(style.lang) + "\n");
+        out += &(note!("compare.silent").with("boxes", &silent).render(style.lang) + "\n");
     }
     (out, differ > 0 || !silent.is_empty())
 }
@@ -304,17 +304,17 @@ fn difference(columns: &[Column], cells: &[Option<&Check>], other: bool, style: 
 struct Fact {
     step: &'static str,
     /// The key of what it is called.
-    name: &'static str,
+    name: Key,
     weight: Weight,
     of: fn(&Json) -> String,
 }
 
 impl Fact {
     /// The key of what is said in place of no value.
-    fn nothing(&self) -> &'static str {
+    fn nothing(&self) -> Key {
         match (self.step, self.weight) {
-            ("dns", _) | ("proxy", Weight::Same) => "word.none",
-            _ => "step.notreached",
+            ("dns", _) | ("proxy", Weight::Same) => key!("word.none"),
+            _ => key!("step.notreached"),
         }
     }
 }
@@ -331,36 +331,31 @@ enum Weight {
 
 /// In the order of the steps, and in each step what tells most first.
 const FACTS: &[Fact] = &[
-    fact("proxy", "compare.proxy", Weight::Same, |j| j.text("through").to_string()),
-    fact("dns", "compare.addresses", Weight::Same, |j| lookups(j, &addresses)),
-    fact("dns", "compare.servers", Weight::Input, |j| {
+    fact("proxy", key!("compare.proxy"), Weight::Same, |j| j.text("through").to_string()),
+    fact("dns", key!("compare.addresses"), Weight::Same, |j| lookups(j, &addresses)),
+    fact("dns", key!("compare.servers"), Weight::Input, |j| {
         lookups(j, &|dns| each(dns.get("answers"), &|a| a.text("server").to_string()))
     }),
-    fact("dns", "compare.source", Weight::Input, |j| {
+    fact("dns", key!("compare.source"), Weight::Input, |j| {
         lookups(j, &|dns| dns.text("source").to_string())
     }),
     fact("tcp", OUTCOME, Weight::Result, tcp),
-    fact("tcp", "compare.local", Weight::Input, local),
+    fact("tcp", key!("compare.local"), Weight::Input, local),
     fact("proxy", OUTCOME, Weight::Result, |j| paths(j, "proxy", &["outcome", "status", "said"])),
     fact("greet", OUTCOME, Weight::Result, |j| paths(j, "greet", &["end", "service"])),
     fact("starttls", OUTCOME, Weight::Result, |j| paths(j, "starttls", &["protocol", "outcome"])),
     fact("tls", OUTCOME, Weight::Result, |j| paths(j, "tls", &["outcome", "alert"])),
-    fact("cert", "compare.sha256", Weight::Same, leaf),
-    fact("cert", "compare.flaws", Weight::Result, |j| paths(j, "tls", &["flaws"])),
-    fact("cert", "compare.trust", Weight::Input, trust),
+    fact("cert", key!("compare.sha256"), Weight::Same, leaf),
+    fact("cert", key!("compare.flaws"), Weight::Result, |j| paths(j, "tls", &["flaws"])),
+    fact("cert", key!("compare.trust"), Weight::Input, trust),
     fact("tls", OUTCOME, Weight::Result, |j| paths(j, "tls", &["version"])),
     fact("reply", OUTCOME, Weight::Result, |j| paths(j, "reply", &["failure", "status"])),
     fact("partial", OUTCOME, Weight::Result, missed),
 ];
 
-const OUTCOME: &str = "compare.outcome";
+const OUTCOME: Key = key!("compare.outcome");
 
-const fn fact(
-    step: &'static str,
-    name: &'static str,
-    weight: Weight,
-    of: fn(&Json) -> String,
-) -> Fact {
+const fn fact(step: &'static str, name: Key, weight: Weight, of: fn(&Json) -> String) -> Fact {
     Fact { step, name, weight, of }
 }
 
@@ -466,15 +461,15 @@ pub enum Json {
 
 impl Json {
     /// One line; as an error the key of what is wrong with it.
-    pub fn parse(line: &[u8]) -> Result<Self, &'static str> {
+    pub fn parse(line: &[u8]) -> Result<Self, Key> {
         if line.len() > LINE_MAX {
-            return Err("json.toolong");
+            return Err(key!("json.toolong"));
         }
-        let text = std::str::from_utf8(line).map_err(|_| "usage.lineutf8")?;
+        let text = std::str::from_utf8(line).map_err(|_| key!("usage.lineutf8"))?;
         let mut reader = Reader(text.trim_start_matches('\u{feff}'));
-        let value = reader.value(0).ok_or("json.syntax")?;
+        let value = reader.value(0).ok_or(key!("json.syntax"))?;
         reader.blank();
-        if reader.0.is_empty() { Ok(value) } else { Err("json.syntax") }
+        if reader.0.is_empty() { Ok(value) } else { Err(key!("json.syntax")) }
     }
 
     /// The value of that name, or `Null`.

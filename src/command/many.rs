@@ -66,7 +66,7 @@ fn jobs(check: &Check) -> usize {
     let most = usize::try_from(most).unwrap_or(usize::MAX).max(1);
     let wanted = check.plan.jobs.unwrap_or(JOBS);
     if check.plan.jobs.is_some() && wanted > most {
-        let note = Note::new("many.jobs").with("wanted", wanted).with("jobs", most);
+        let note = note!("many.jobs").with("wanted", wanted).with("jobs", most);
         report::remark(&note, check.style);
     }
     wanted.min(most).min(check.targets.len())
@@ -424,19 +424,19 @@ impl<'a> Board<'a> {
             let total = check.targets.len();
             let (key, left) = match check.plan.again {
                 // Nothing has ended that would tell how long one takes.
-                Again::Once if self.done == 0 => ("many.begun", 0),
+                Again::Once if self.done == 0 => (key!("many.begun"), 0),
                 Again::Once => {
                     let rest = total.saturating_sub(self.done);
                     // Those under way are half done, taken together.
                     let ended = self.done + workers.min(rest) / 2;
                     let each = self.shared.clock.elapsed().as_millis() / ended as u128;
-                    ("many.progress", each * rest as u128 / 1000)
+                    (key!("many.progress"), each * rest as u128 / 1000)
                 }
                 Again::Wait(limit) => {
                     let left = limit.saturating_sub(self.shared.clock.elapsed());
-                    ("many.waiting", left.as_secs().into())
+                    (key!("many.waiting"), left.as_secs().into())
                 }
-                Again::Every(..) => ("many.repeating", 0),
+                Again::Every(..) => (key!("many.repeating"), 0),
             };
             let note = Note::new(key).with("done", self.done).with("total", total);
             let note = note.with("bad", self.bad).with("left", left);
@@ -476,7 +476,7 @@ impl<'a> Board<'a> {
             true => self.bad == 0 && missing == 0,
             false => lines.iter().all(|line| line.met),
         };
-        let why = if sys::interrupted() { "many.interrupted" } else { "many.toolate" };
+        let why = if sys::interrupted() { key!("many.interrupted") } else { key!("many.toolate") };
         let missed = Some(Note::new(why).with("count", missing)).filter(|_| missing > 0);
         let mut remark = missed.filter(|_| !repeats);
         if self.is_table() && !repeats {

@@ -4,7 +4,7 @@
 use crate::base::calendar::DAY;
 use crate::base::deadline::{Timeouts, unix_now};
 use crate::base::sys;
-use crate::base::text::{Lang, Note};
+use crate::base::text::{Key, Lang, Note};
 use crate::cert::flaw::BUILD_FLOOR;
 use crate::cert::identity::{self, ClientIdentity};
 use crate::cert::mint::{Minted, mint};
@@ -26,7 +26,7 @@ use std::time::Duration;
 /// One row of the demonstration: a service, how to ask, and the verdict that is right.
 struct Case {
     /// The key of its description.
-    what: &'static str,
+    what: Key,
     service: Service,
     /// `{}` stands for the service's address, `{port}` for its port alone.
     args: &'static [&'static str],
@@ -61,7 +61,7 @@ enum Dns {
 /// Runs every case and tells how each came out; 0 when all verdicts are as expected.
 pub fn run(parser: lexopt::Parser, lang: Lang, limits: Timeouts, spine: Spine) -> Result<u8, Stop> {
     let read = cli::arguments("selftest", parser, lang, &mut |arg, _| match arg {
-        Typed::Word(_) => Err(Note::new("usage.selftest").into()),
+        Typed::Word(_) => Err(note!("usage.selftest").into()),
         Typed::Option(name) => Err(Wrong::option(name)),
     })?;
     if !read {
@@ -69,10 +69,10 @@ pub fn run(parser: lexopt::Parser, lang: Lang, limits: Timeouts, spine: Spine) -
     }
     let style = cli::style(lang, false);
     let place = loopback().ok_or_else(|| Stop {
-        note: Note::new("selftest.noloopback"),
+        note: note!("selftest.noloopback"),
         status: Keyword::LocalOther.exit(),
     })?;
-    let title = Note::new("selftest.title").with("ip", place.ip());
+    let title = note!("selftest.title").with("ip", place.ip());
     report::print(&format!("{}\n\n", title.render(lang)))?;
     let mut good = 0;
     for case in &CASES {
@@ -81,7 +81,7 @@ pub fn run(parser: lexopt::Parser, lang: Lang, limits: Timeouts, spine: Spine) -
         report::print(&row(case, &outcome, style))?;
     }
     let total = CASES.len();
-    let note = Note::new("selftest.result").with("good", good).with("total", total);
+    let note = note!("selftest.result").with("good", good).with("total", total);
     report::print(&format!("\n{}\n", note.render(lang)))?;
     Ok(u8::from(good != total))
 }
@@ -124,7 +124,7 @@ fn examine(
     spine: Spine,
 ) -> Result<Outcome, Stop> {
     let started = start(case.service, place).map_err(|error| Stop {
-        note: Note::new(Keyword::LocalOther.word())
+        note: Note::new(Key::of(Keyword::LocalOther.word()))
             .with("detail", crate::base::errno::text(&error)),
         status: Keyword::LocalOther.exit(),
     })?;
@@ -136,7 +136,7 @@ fn examine(
     let command = format!("reach {}", args.join(" "));
     let args: Vec<OsString> = args.into_iter().map(OsString::from).collect();
     let Command::Check(draft) = cli::parse(args, lang, limits)? else {
-        return Err(Note::new("usage.selftest").into());
+        return Err(note!("usage.selftest").into());
     };
     let mut check = draft.prepare(lang)?;
     if let Some(minted) = minted {
@@ -159,7 +159,7 @@ fn row(case: &Case, outcome: &Outcome, style: Style) -> String {
     let what = Note::new(case.what).render(style.lang);
     let mark = match outcome.keyword == case.expected() {
         true => "ok".to_string(),
-        false => Note::new("selftest.wrong").with("expected", case.expected()).render(style.lang),
+        false => note!("selftest.wrong").with("expected", case.expected()).render(style.lang),
     };
     format!(
         "  {mark}  {what}\n      {}\n      {}  {}\n",
@@ -313,56 +313,61 @@ const HTTP_400: &[u8] =
 
 /// What is shown, in this order.
 const CASES: [Case; 13] = [
-    case("selftest.open", Service::Silent, &["{}"], Keyword::Ok),
-    case("selftest.closed", Service::Closed, &["{}"], Keyword::TcpRefused),
-    case("selftest.hangup", Service::HangsUp, &["{}"], Keyword::TcpClosed),
-    case("selftest.ssh", Service::Says(b"SSH-2.0-selftest\r\n"), &["{}"], Keyword::Ok),
-    case("selftest.notls", Service::Answers(HTTP_400), &["{}", "--tls"], Keyword::TlsPlaintext),
+    case(key!("selftest.open"), Service::Silent, &["{}"], Keyword::Ok),
+    case(key!("selftest.closed"), Service::Closed, &["{}"], Keyword::TcpRefused),
+    case(key!("selftest.hangup"), Service::HangsUp, &["{}"], Keyword::TcpClosed),
+    case(key!("selftest.ssh"), Service::Says(b"SSH-2.0-selftest\r\n"), &["{}"], Keyword::Ok),
     case(
-        "selftest.tlssilent",
+        key!("selftest.notls"),
+        Service::Answers(HTTP_400),
+        &["{}", "--tls"],
+        Keyword::TlsPlaintext,
+    ),
+    case(
+        key!("selftest.tlssilent"),
         Service::Silent,
         &["{}", "--tls", "--timeout", "500ms"],
         Keyword::TlsTimeout,
     ),
     case(
-        "selftest.tls",
+        key!("selftest.tls"),
         Service::Tls("self.test", 30),
         &["{}", "--servername", "self.test"],
         Keyword::Ok,
     ),
     case(
-        "selftest.expired",
+        key!("selftest.expired"),
         Service::Tls("self.test", -3),
         &["{}", "--servername", "self.test"],
         Keyword::CertExpired,
     ),
     case(
-        "selftest.name",
+        key!("selftest.name"),
         Service::Tls("self.test", 30),
         &["{}", "--servername", "other.test"],
         Keyword::CertName,
     ),
     // The address is closed: the name is what is looked at.
     case(
-        "selftest.dns",
+        key!("selftest.dns"),
         Service::Names(Dns::Answers),
         &["name.test:{port}", "--dns", "{}"],
         Keyword::TcpRefused,
     ),
     case(
-        "selftest.nxdomain",
+        key!("selftest.nxdomain"),
         Service::Names(Dns::Denies(3)),
         &["name.test:80", "--dns", "{}"],
         Keyword::DnsNxDomain,
     ),
     case(
-        "selftest.servfail",
+        key!("selftest.servfail"),
         Service::Names(Dns::Denies(2)),
         &["name.test:80", "--dns", "{}"],
         Keyword::DnsServFail,
     ),
     case(
-        "selftest.nodns",
+        key!("selftest.nodns"),
         Service::Names(Dns::Silent),
         &["name.test:80", "--dns", "{}", "--timeout", "500ms"],
         Keyword::DnsTimeout,
@@ -370,7 +375,7 @@ const CASES: [Case; 13] = [
 ];
 
 const fn case(
-    what: &'static str,
+    what: Key,
     service: Service,
     args: &'static [&'static str],
     expected: Keyword,

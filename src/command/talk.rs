@@ -103,19 +103,19 @@ fn open(target: &Target, check: &Check, opener: Opener) -> Result<(Peer, Note), 
     let peer = opened.and_then(|opened| peer(opened, target, check, &probe, &verdict));
     if peer.is_some() {
         for (keyword, why) in verdict::forgiven(&probe, check.policy) {
-            let note = Note::new("talk.forgiven").with("keyword", keyword);
+            let note = note!("talk.forgiven").with("keyword", keyword);
             complain(&(note.with("text", why.render(style.lang)).render(style.lang) + "\n"));
         }
     }
     let path = probe.paths.last();
     let version = path.and_then(|path| path.handshake.as_deref()?.version).unwrap_or("TCP");
     let addr = path.map_or(String::new(), |path| path.attempt.addr.to_string());
-    let how = Note::new("talk.connected").with("addr", addr).with("version", version);
+    let how = note!("talk.connected").with("addr", addr).with("version", version);
     peer.map(|peer| (peer, how)).ok_or_else(|| {
         complain(&rows.into_inner().unwrap_or_default());
         complain(&check.conclusion(target, &probe, &verdict));
         if steps && check.policy.verify && verdict.found.keyword.family() == Family::Cert {
-            let insist = Note::new("talk.insist").render(style.lang);
+            let insist = note!("talk.insist").render(style.lang);
             let again = retype::again(target, &[About::Roots]);
             complain(&format!("{insist}\n    reach talk {again} --no-verify\n"));
         }
@@ -274,7 +274,7 @@ impl<'a> Talk<'a> {
         self.unacknowledged = left;
         match reads {
             true => self.quiet = Some(Deadline::after(self.manner.idle)),
-            false => self.tell(&Note::new("talk.idle").with("s", seconds(self.manner.idle, 1))),
+            false => self.tell(&note!("talk.idle").with("s", seconds(self.manner.idle, 1))),
         }
         !reads
     }
@@ -314,7 +314,7 @@ impl<'a> Talk<'a> {
             Ok(_) => self.prepare(),
             Err(e) if sys::is_passing(&e) => {}
             Err(e) => {
-                let note = Note::new("talk.stdin").with("error", errno::text(&e));
+                let note = note!("talk.stdin").with("error", errno::text(&e));
                 return Err(Stop { note, status: Keyword::LocalOther.exit() });
             }
         }
@@ -387,7 +387,7 @@ impl<'a> Talk<'a> {
                 self.peer_ended = true;
                 // Many answer a close_notify by just closing.
                 if self.broken.is_none() && (self.quiet.is_none() || self.style.verbose) {
-                    self.tell(&Note::new("talk.cut"));
+                    self.tell(&note!("talk.cut"));
                 }
             }
             Err(e) => self.fail(e),
@@ -431,7 +431,7 @@ impl<'a> Talk<'a> {
     fn fail(&mut self, error: io::Error) {
         let info = sys::tcp_info(self.peer.socket());
         if error.raw_os_error().is_some() && info.is_some_and(|info| info.state != TCP_CLOSE) {
-            return self.tell(&Note::new("talk.icmp").with("error", errno::text(&error)));
+            return self.tell(&note!("talk.icmp").with("error", errno::text(&error)));
         }
         // The reply was complete: what is lost is our goodbye.
         let all_said = self.stdin.is_none() && self.to_peer.is_empty();
@@ -449,7 +449,7 @@ impl<'a> Talk<'a> {
 
     /// Says something about the conversation on stderr, once.
     fn tell(&mut self, note: &Note) {
-        let said = Note::new("usage.prefix").with("text", note.render(self.style.lang));
+        let said = note!("usage.prefix").with("text", note.render(self.style.lang));
         let line = said.render(self.style.lang) + "\n";
         if line != self.told {
             complain(&line);
@@ -461,10 +461,10 @@ impl<'a> Talk<'a> {
     fn status(&mut self) -> u8 {
         let Some(error) = self.broken.take() else { return 0 };
         let (key, status) = match error.raw_os_error() {
-            Some(libc::ECONNRESET | libc::EPIPE) => ("talk.reset", Keyword::TcpReset.exit()),
-            Some(libc::ETIMEDOUT) => ("talk.broken", Keyword::TcpTimeout.exit()),
-            Some(_) => ("talk.broken", Keyword::TcpRejected.exit()),
-            None => ("talk.tls", Keyword::TlsProtocol.exit()),
+            Some(libc::ECONNRESET | libc::EPIPE) => (key!("talk.reset"), Keyword::TcpReset.exit()),
+            Some(libc::ETIMEDOUT) => (key!("talk.broken"), Keyword::TcpTimeout.exit()),
+            Some(_) => (key!("talk.broken"), Keyword::TcpRejected.exit()),
+            None => (key!("talk.tls"), Keyword::TlsProtocol.exit()),
         };
         let why = match tls::alert_in(&error) {
             Some(alert) => alert_name(alert).to_string(),

@@ -54,7 +54,7 @@ fn handshake_text(addr: &str, handshake: &Handshake, style: Style) -> String {
     use tls::Outcome;
     let sni = match &handshake.sni {
         Some(sni) => format!("SNI {sni}"),
-        None => say("row.nosni", style),
+        None => say(key!("row.nosni"), style),
     };
     let mut parts: Vec<String> = [handshake.version, handshake.suite, handshake.group]
         .into_iter()
@@ -69,29 +69,26 @@ fn handshake_text(addr: &str, handshake: &Handshake, style: Style) -> String {
     let code = |c: u8| (alert_name(c), c);
     let note = match handshake.outcome {
         Outcome::Done => return facts,
-        Outcome::Alert(c) => Note::new("row.alert").with("name", code(c).0).with("code", c),
-        Outcome::AlertAfter(c) => {
-            Note::new("row.alertafter").with("name", code(c).0).with("code", c)
+        Outcome::Alert(c) => note!("row.alert").with("name", code(c).0).with("code", c),
+        Outcome::AlertAfter(c) => note!("row.alertafter").with("name", code(c).0).with("code", c),
+        Outcome::Plaintext => {
+            note!("row.plaintext").with("line", crate::format::banner::headline(&handshake.first))
         }
-        Outcome::Plaintext => Note::new("row.plaintext")
-            .with("line", crate::format::banner::headline(&handshake.first)),
         Outcome::Ended(connect::End::Late) if handshake.first.is_empty() => {
-            Note::new("row.tlssilent")
+            note!("row.tlssilent")
         }
-        Outcome::Ended(connect::End::Late) => Note::new("row.tlsslow"),
+        Outcome::Ended(connect::End::Late) => note!("row.tlsslow"),
         Outcome::Ended(connect::End::Fin) | Outcome::EndedAfter(connect::End::Fin) => {
-            Note::new("row.tlsclosed")
+            note!("row.tlsclosed")
         }
         Outcome::Ended(connect::End::Rst) | Outcome::EndedAfter(connect::End::Rst) => {
-            Note::new("row.tlsreset")
+            note!("row.tlsreset")
         }
         Outcome::Ended(end) | Outcome::EndedAfter(end) => end_text(end),
-        Outcome::Version(v) => Note::new("row.version").with("version", version_name(v)),
-        Outcome::Protocol("chain") => Note::new("why.hugechain"),
-        Outcome::Protocol("random") => Note::new("why.norandom"),
-        Outcome::Protocol(why) => {
-            Note::new("row.tlsprotocol").with("error", verdict::broken(why).0)
-        }
+        Outcome::Version(v) => note!("row.version").with("version", version_name(v)),
+        Outcome::Protocol("chain") => note!("why.hugechain"),
+        Outcome::Protocol("random") => note!("why.norandom"),
+        Outcome::Protocol(why) => note!("row.tlsprotocol").with("error", verdict::broken(why).0),
     };
     let said = note.with("addr", addr).render(style.lang);
     format!("{addr}: {said} ({facts})")
@@ -104,7 +101,7 @@ fn certificate_text(leaf: &Certificate, wanted: Option<&str>, now: i64, style: S
         true => leaf.subject.to_string(),
         false => verdict::names_of(leaf, wanted),
     };
-    Note::new("row.cert")
+    note!("row.cert")
         .with("names", names)
         .with("issuer", &leaf.issuer_name)
         .with("left", left_text(leaf, now, style))
@@ -114,9 +111,11 @@ fn certificate_text(leaf: &Certificate, wanted: Option<&str>, now: i64, style: S
 /// How long a certificate lasts, or since when it does not.
 fn left_text(leaf: &Certificate, now: i64, style: Style) -> String {
     let (key, seconds) = match () {
-        () if leaf.not_after < now => ("row.certexpired", leaf.not_after.saturating_sub(now)),
-        () if now < leaf.not_before => ("row.certnotyet", leaf.not_before.saturating_sub(now)),
-        () => ("row.certleft", leaf.not_after.saturating_sub(now)),
+        () if leaf.not_after < now => (key!("row.certexpired"), leaf.not_after.saturating_sub(now)),
+        () if now < leaf.not_before => {
+            (key!("row.certnotyet"), leaf.not_before.saturating_sub(now))
+        }
+        () => (key!("row.certleft"), leaf.not_after.saturating_sub(now)),
     };
     Note::new(key).with("days", (seconds / DAY).abs()).render(style.lang)
 }
@@ -131,7 +130,7 @@ pub fn name_row(
 ) -> String {
     let name = target.server_name();
     let mut detail = match probe.leaf() {
-        Some(leaf) => Note::new("row.name")
+        Some(leaf) => note!("row.name")
             .with("cert", certificate_text(leaf, name, probe.started, style))
             .with("sha256", hex(leaf.sha256.get(..SHORT).unwrap_or_default())),
         None => verdict.found.sentence(),
@@ -141,21 +140,21 @@ pub fn name_row(
         detail = format!("{}: {detail}", verdict.found.keyword);
     }
     if name.is_some() && default.is_some_and(|d| probe.leaf().is_some_and(|l| l.sha256 == *d)) {
-        detail += &format!(" ({})", say("row.default", style));
+        detail += &format!(" ({})", say(key!("row.default"), style));
     }
     let mark = match (name, verdict.exit) {
         (None, _) => Mark::Neutral,
         (_, 0) => Mark::Ok,
         _ => Mark::Fail,
     };
-    let name = name.map_or_else(|| say("row.nosni", style), str::to_string);
+    let name = name.map_or_else(|| say(key!("row.nosni"), style), str::to_string);
     row("sni", mark, &format!("{name}: {detail}"), Some(probe.elapsed), style)
 }
 
 /// One certificate of the chain, for `-v`.
 fn chain_row(at: usize, certificate: &Certificate, style: Style) -> String {
     let c = certificate;
-    let detail = Note::new("row.chain")
+    let detail = note!("row.chain")
         .with("at", at)
         .with("subject", &c.subject)
         .with("issuer", &c.issuer)

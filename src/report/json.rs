@@ -77,7 +77,11 @@ fn json_verdict(verdict: &Verdict, style: Style) -> String {
         array(list.iter().map(|n| {
             let args = n.args.iter().fold(Object::new(), |o, (k, v)| o.text(k, v));
             let text = n.render(style.lang);
-            Object::new().text("code", &n.key).text("text", &text).raw("args", args.end()).end()
+            Object::new()
+                .text("code", &n.key.name())
+                .text("text", &text)
+                .raw("args", args.end())
+                .end()
         }))
     };
     let found = &verdict.found;

@@ -28,7 +28,7 @@ pub use verdict::{brief, verdict};
 
 use crate::base::deadline::millis;
 use crate::base::sys::Icmp;
-use crate::base::text::{self, Lang, Note, width};
+use crate::base::text::{self, Key, Lang, Note, width};
 use crate::step::connect;
 use crate::target::Target;
 use crate::target::service::likely_ports;
@@ -106,14 +106,14 @@ pub fn print(page: &str) -> io::Result<()> {
 /// One row: step, state, what was seen, how long it took.
 fn row(step: &str, mark: Mark, detail: &str, took: Option<Duration>, style: Style) -> String {
     let (key, colour) = match mark {
-        Mark::Connected => ("step.connected", GREEN),
-        Mark::Ok => ("step.ok", GREEN),
-        Mark::Fail => ("step.fail", RED),
-        Mark::Neutral => ("step.neutral", PLAIN),
-        Mark::NotReached => ("step.notreached", PLAIN),
-        Mark::Blank => ("", PLAIN),
+        Mark::Connected => (Some(key!("step.connected")), GREEN),
+        Mark::Ok => (Some(key!("step.ok")), GREEN),
+        Mark::Fail => (Some(key!("step.fail")), RED),
+        Mark::Neutral => (Some(key!("step.neutral")), PLAIN),
+        Mark::NotReached => (Some(key!("step.notreached")), PLAIN),
+        Mark::Blank => (None, PLAIN),
     };
-    let word = text::message(style.lang, key).unwrap_or_default();
+    let word = key.and_then(|key| text::message(style.lang, key)).unwrap_or_default();
     let mut line = format!("  {step:<8} {}", paint(&word, colour, style));
     line += &" ".repeat(MARK.saturating_sub(width(&word)) + 1);
     let indent = 2 + 8 + 1 + MARK + 1;
@@ -134,7 +134,7 @@ fn row(step: &str, mark: Mark, detail: &str, took: Option<Duration>, style: Styl
 }
 
 fn icmp_text(icmp: &Icmp) -> Note {
-    Note::new("row.icmp")
+    note!("row.icmp")
         .with("by", icmp.from)
         .with("type", icmp.kind)
         .with("code", icmp.code)
@@ -146,17 +146,17 @@ fn end_text(end: connect::End) -> Note {
     match end {
         connect::End::Icmp(icmp) => icmp_text(&icmp),
         connect::End::Local(errno) | connect::End::Rejected(errno) => {
-            Note::new("row.local").with("error", os_error(errno))
+            note!("row.local").with("error", os_error(errno))
         }
-        connect::End::Fin => Note::new("row.fin"),
-        connect::End::Rst => Note::new("row.rst"),
-        connect::End::Late => Note::new("row.noanswer"),
+        connect::End::Fin => note!("row.fin"),
+        connect::End::Rst => note!("row.rst"),
+        connect::End::Late => note!("row.noanswer"),
     }
 }
 
 /// Something about the run that is no result: to standard error.
 pub fn remark(note: &Note, style: Style) {
-    let text = Note::new("usage.prefix").with("text", note.render(style.lang));
+    let text = note!("usage.prefix").with("text", note.render(style.lang));
     aside(&(text.render(style.lang) + "\n"));
 }
 
@@ -170,11 +170,11 @@ pub fn which_port(target: &Target, style: Style) -> String {
     let host = target.host.to_string();
     let ports = likely_ports(&host).into_iter();
     let lines: String = ports.map(|p| ["\n  reach ", &text::place(&host, p)].concat()).collect();
-    let note = Note::new("usage.whichport").with("host", host).render(style.lang);
-    Note::new("usage.prefix").with("text", note).render(style.lang) + &lines + "\n"
+    let note = note!("usage.whichport").with("host", host).render(style.lang);
+    note!("usage.prefix").with("text", note).render(style.lang) + &lines + "\n"
 }
 
-fn say(key: &'static str, style: Style) -> String {
+fn say(key: Key, style: Style) -> String {
     Note::new(key).render(style.lang)
 }
 

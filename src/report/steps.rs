@@ -22,12 +22,12 @@ use std::net::{IpAddr, SocketAddr};
 /// The line above the steps.
 pub fn heading(target: &Target, style: Style) -> String {
     let mut line = match &target.dial {
-        Some(dial) => Note::new("row.dialled").with("target", target).with("at", &dial.host),
-        None => Note::new("row.target").with("target", target),
+        Some(dial) => note!("row.dialled").with("target", target).with("at", &dial.host),
+        None => note!("row.target").with("target", target),
     }
     .render(style.lang);
     if let Some(proxy) = &target.proxy {
-        line += &Note::new("row.through").with("proxy", proxy).render(style.lang);
+        line += &note!("row.through").with("proxy", proxy).render(style.lang);
     }
     line + "\n\n"
 }
@@ -82,16 +82,17 @@ fn lookup_rows(lookup: &Lookup, style: Style) -> String {
     let took = Some(lookup.elapsed);
     match lookup.source {
         Source::Literal => String::new(),
-        Source::Given => row("dns", Mark::NotReached, &say("row.given", style), None, style),
+        Source::Given => row("dns", Mark::NotReached, &say(key!("row.given"), style), None, style),
         Source::Hosts | Source::Localhost => {
-            let key = if lookup.source == Source::Hosts { "row.hosts" } else { "row.itself" };
+            let key =
+                if lookup.source == Source::Hosts { key!("row.hosts") } else { key!("row.itself") };
             let note = Note::new(key).with("addrs", addrs).with("name", &lookup.name);
             row("dns", Mark::Ok, &note.render(style.lang), took, style)
         }
         Source::Dns => {
             let mut rows = String::new();
             if lookup.assumed {
-                rows = row("dns", Mark::Neutral, &say("row.noserver", style), None, style);
+                rows = row("dns", Mark::Neutral, &say(key!("row.noserver"), style), None, style);
             }
             let mut seen: Vec<(SocketAddr, &str)> = Vec::new();
             for answer in &lookup.answers {
@@ -114,14 +115,14 @@ fn server_row(lookup: &Lookup, key: (SocketAddr, &str), style: Style) -> String 
     let took = mine.iter().map(|a| a.elapsed).max();
     let failures = || mine.iter().filter_map(|a| a.result.as_ref().err().map(|f| (a, *f)));
     let server = verdict::show_server(key.0);
-    let base = |name: &str| Note::new(name).with("by", &server).with("name", key.1);
+    let base = |name| Note::new(name).with("by", &server).with("name", key.1);
     let mut detail = if addrs.is_empty() {
         let said: Vec<String> = failures().map(|(a, f)| failure_text(a, f, style)).collect();
         let same = said.windows(2).all(|w| w.first() == w.last());
         let said = if same { said.into_iter().take(1).collect() } else { said };
-        base("row.denied").with("said", said.join(", ")).render(style.lang)
+        base(key!("row.denied")).with("said", said.join(", ")).render(style.lang)
     } else {
-        let mut detail = base("row.answered").with("addrs", few(&addrs)).render(style.lang);
+        let mut detail = base(key!("row.answered")).with("addrs", few(&addrs)).render(style.lang);
         for (answer, failure) in failures().filter(|(_, f)| *f != Failure::NoData) {
             let said = failure_text(answer, failure, style);
             detail += &format!("; {}: {said}", answer.kind);
@@ -129,7 +130,7 @@ fn server_row(lookup: &Lookup, key: (SocketAddr, &str), style: Style) -> String 
         detail
     };
     if mine.iter().any(|a| a.tcp) {
-        detail += &format!(" ({})", say("row.overtcp", style));
+        detail += &format!(" ({})", say(key!("row.overtcp"), style));
     }
     if let Some(answer) = mine.iter().find(|a| !a.cname.is_empty()) {
         detail += &format!(" (CNAME {})", join(&answer.cname));
@@ -146,7 +147,7 @@ fn server_row(lookup: &Lookup, key: (SocketAddr, &str), style: Style) -> String 
 /// A name server's refusal in the field's words.
 fn failure_text(answer: &Answer, failure: Failure, style: Style) -> String {
     if answer.pending {
-        return say("row.pending", style);
+        return say(key!("row.pending"), style);
     }
     let key = match failure {
         Failure::NxDomain => return "NXDOMAIN".to_string(),
@@ -160,50 +161,50 @@ fn failure_text(answer: &Answer, failure: Failure, style: Style) -> String {
             };
         }
         Failure::Refused => return "REFUSED".to_string(),
-        Failure::NoData => "row.nodata",
-        Failure::Timeout => "row.noreply",
-        Failure::Malformed => "row.malformed",
-        Failure::NoServer => "row.noserver",
+        Failure::NoData => key!("row.nodata"),
+        Failure::Timeout => key!("row.noreply"),
+        Failure::Malformed => key!("row.malformed"),
+        Failure::NoServer => key!("row.noserver"),
     };
     Note::new(key).with("kind", answer.kind).render(style.lang)
 }
 
 /// The tcp row of one address.
 fn attempt_row(attempt: &Attempt, style: Style) -> String {
-    let place = Note::new("row.place").with("addr", attempt.addr);
+    let place = note!("row.place").with("addr", attempt.addr);
     let place = match (attempt.local, &attempt.outcome) {
         (Some(local), Outcome::Connected) => {
-            Note::new("row.placefrom").with("addr", attempt.addr).with("local", local)
+            note!("row.placefrom").with("addr", attempt.addr).with("local", local)
         }
         (Some(local), _) if !local.ip().is_unspecified() => {
-            Note::new("row.placefrom").with("addr", attempt.addr).with("local", local.ip())
+            note!("row.placefrom").with("addr", attempt.addr).with("local", local.ip())
         }
         _ => place,
     };
     let mut detail = place.render(style.lang);
     let said = match &attempt.outcome {
         Outcome::Connected if attempt.syns > 1 => {
-            Some(Note::new("row.late").with("syns", attempt.syns))
+            Some(note!("row.late").with("syns", attempt.syns))
         }
         Outcome::Connected => None,
-        Outcome::Refused => Some(Note::new("row.refused")),
+        Outcome::Refused => Some(note!("row.refused")),
         Outcome::Icmp(icmp) => Some(icmp_text(icmp)),
-        Outcome::Silent => Some(Note::new("row.silent").with("syns", attempt.syns)),
+        Outcome::Silent => Some(note!("row.silent").with("syns", attempt.syns)),
         Outcome::NoNeighbour(hop) => {
             let hop = hop.unwrap_or(attempt.addr.ip());
-            Some(Note::new("row.noneighbour").with("ip", hop))
+            Some(note!("row.noneighbour").with("ip", hop))
         }
-        Outcome::NoRoute(libc::EAFNOSUPPORT) => Some(Note::new("row.noipv6")),
-        Outcome::NoZone(_) => Some(Note::new("row.nozone")),
-        Outcome::NoRoute(_) => Some(Note::new("row.noroute")),
-        Outcome::Reset => Some(Note::new("row.synreset")),
-        Outcome::ToItself => Some(Note::new("why.toitself")),
-        Outcome::Unsent => Some(Note::new("row.blocked").with("error", "SYN")),
+        Outcome::NoRoute(libc::EAFNOSUPPORT) => Some(note!("row.noipv6")),
+        Outcome::NoZone(_) => Some(note!("row.nozone")),
+        Outcome::NoRoute(_) => Some(note!("row.noroute")),
+        Outcome::Reset => Some(note!("row.synreset")),
+        Outcome::ToItself => Some(note!("why.toitself")),
+        Outcome::Unsent => Some(note!("row.blocked").with("error", "SYN")),
         Outcome::Blocked { errno: e, .. } => {
-            Some(Note::new("row.blocked").with("error", verdict::os_error(*e)))
+            Some(note!("row.blocked").with("error", verdict::os_error(*e)))
         }
         Outcome::Local(Fault { errno: e, .. }) | Outcome::Failed(e) => {
-            Some(Note::new("row.local").with("error", verdict::os_error(*e)))
+            Some(note!("row.local").with("error", verdict::os_error(*e)))
         }
     };
     if let Some(said) = said {
@@ -217,8 +218,8 @@ fn attempt_row(attempt: &Attempt, style: Style) -> String {
 /// The same of one that ended before a byte came.
 fn wordless(end: connect::End) -> Note {
     match end {
-        connect::End::Fin => Note::new("row.closed"),
-        connect::End::Rst => Note::new("row.reset"),
+        connect::End::Fin => note!("row.closed"),
+        connect::End::Rst => note!("row.reset"),
         end => end_text(end),
     }
 }
@@ -227,10 +228,10 @@ fn wordless(end: connect::End) -> Note {
 fn tunnel_row(tunnel: &Tunnel, style: Style) -> String {
     let good = tunnel.outcome == tunnel::Outcome::Open;
     let key = match tunnel.outcome {
-        tunnel::Outcome::Open => "row.tunnel",
-        tunnel::Outcome::Ended(_) if !tunnel.said.is_empty() => "row.tunnelclosed",
-        tunnel::Outcome::Ended(_) => "row.tunnelended",
-        _ => "row.notunnel",
+        tunnel::Outcome::Open => key!("row.tunnel"),
+        tunnel::Outcome::Ended(_) if !tunnel.said.is_empty() => key!("row.tunnelclosed"),
+        tunnel::Outcome::Ended(_) => key!("row.tunnelended"),
+        _ => key!("row.notunnel"),
     };
     let note = Note::new(key).with("proxy", &tunnel.proxy).with("said", &tunnel.said);
     let note = match tunnel.outcome {
@@ -247,10 +248,10 @@ fn upgrade_rows(addr: &str, upgrade: &Upgrade, style: Style) -> String {
     let last = upgrade.dialogue.iter().rfind(|line| !line.ours);
     let said = last.map_or(String::new(), |line| line.text.to_string());
     let key = match upgrade.outcome {
-        starttls::Outcome::Ended(_) if said.is_empty() => "row.upgradeended",
-        starttls::Outcome::Ended(_) => "row.upgradeclosed",
-        starttls::Outcome::NotOffered => "row.notoffered",
-        _ => "row.upgrade",
+        starttls::Outcome::Ended(_) if said.is_empty() => key!("row.upgradeended"),
+        starttls::Outcome::Ended(_) => key!("row.upgradeclosed"),
+        starttls::Outcome::NotOffered => key!("row.notoffered"),
+        _ => key!("row.upgrade"),
     };
     let note = Note::new(key).with("protocol", upgrade.protocol).with("said", said);
     let note = match upgrade.outcome {
@@ -274,14 +275,14 @@ fn greeting_row(addr: &str, greeting: &Greeting, style: Style) -> String {
         (true, End::Ended(end)) => (Mark::Fail, wordless(end).with("addr", addr)),
         (true, _) => {
             let ms = greeting.elapsed.as_millis();
-            (Mark::Neutral, Note::new("row.quiet").with("ms", ms))
+            (Mark::Neutral, note!("row.quiet").with("ms", ms))
         }
         (false, _) => match greeting.service {
             Some(s) if verdict::is_rejecting(greeting.banner.bytes()) => {
-                (Mark::Fail, Note::new("row.said").with("service", s).with("line", line))
+                (Mark::Fail, note!("row.said").with("service", s).with("line", line))
             }
-            Some(s) => (Mark::Ok, Note::new("row.said").with("service", s).with("line", line)),
-            None => (Mark::Neutral, Note::new("row.saidunknown").with("line", line)),
+            Some(s) => (Mark::Ok, note!("row.said").with("service", s).with("line", line)),
+            None => (Mark::Neutral, note!("row.saidunknown").with("line", line)),
         },
     };
     let took = (!greeting.is_silent()).then_some(greeting.elapsed);
@@ -290,7 +291,7 @@ fn greeting_row(addr: &str, greeting: &Greeting, style: Style) -> String {
 
 /// What an extra connection asked and heard, for `-v`.
 fn extra_row(answer: &HelloAnswer, style: Style) -> String {
-    let detail = Note::new("row.extra")
+    let detail = note!("row.extra")
         .with("question", answer.question.word())
         .with("bytes", answer.size)
         .with("answer", verdict::answer_text(&answer.outcome))
@@ -304,16 +305,20 @@ fn reply_rows(addr: &str, reply: &Reply, style: Style) -> String {
     let line = reply.headline();
     let failed = verdict::reply_failure(reply).is_some();
     let (mark, note) = match (reply.end, line.is_empty()) {
-        (End::Unverified, _) => (Mark::NotReached, Note::new("row.unverified")),
-        (End::OtherAlpn, _) => (Mark::NotReached, Note::new("row.otheralpn")),
+        (End::Unverified, _) => (Mark::NotReached, note!("row.unverified")),
+        (End::OtherAlpn, _) => (Mark::NotReached, note!("row.otheralpn")),
         (End::Ended(end), true) if end != connect::End::Late => (Mark::Fail, wordless(end)),
         (End::Alert(code), true) => {
             let name = alert_name(code);
-            (Mark::Fail, Note::new("row.alert").with("name", name).with("code", code))
+            (Mark::Fail, note!("row.alert").with("name", name).with("code", code))
         }
-        (_, true) => (Mark::Fail, Note::new("row.noreply")),
+        (_, true) => (Mark::Fail, note!("row.noreply")),
         (_, false) => {
-            let key = if reply.first_byte.is_some() { "row.reply" } else { "row.saidunknown" };
+            let key = if reply.first_byte.is_some() {
+                key!("row.reply")
+            } else {
+                key!("row.saidunknown")
+            };
             (if failed { Mark::Fail } else { Mark::Ok }, Note::new(key))
         }
     };

@@ -61,16 +61,16 @@ pub struct Columns {
 impl Columns {
     pub fn of<'a>(rows: impl Iterator<Item = (&'a Target, &'a Tag)>, style: Style) -> Self {
         let head = |key| width(&say(key, style));
-        let mut columns = Self { target: head("table.target"), ..Self::default() };
+        let mut columns = Self { target: head(key!("table.target")), ..Self::default() };
         for (target, tag) in rows {
             columns.target = columns.target.max(width(&target.to_string()));
             let name = width(&text::shown(&tag.name).to_string());
             if name > 0 {
-                columns.name = columns.name.max(name).max(head("table.name"));
+                columns.name = columns.name.max(name).max(head(key!("table.name")));
             }
             if !tag.expect.0.is_empty() {
                 let expect = width(&tag.expect.to_string());
-                columns.expect = columns.expect.max(expect).max(head("table.expect"));
+                columns.expect = columns.expect.max(expect).max(head(key!("table.expect")));
             }
         }
         columns.name = columns.name.min(COLUMN_MAX);
@@ -96,9 +96,14 @@ impl Columns {
 
 /// The heading of the table.
 pub fn table_head(columns: &Columns, style: Style) -> String {
-    let [name, target, expect, verdict, address] =
-        ["table.name", "table.target", "table.expect", "table.verdict", "table.address"]
-            .map(|key| say(key, style));
+    let [name, target, expect, verdict, address] = [
+        key!("table.name"),
+        key!("table.target"),
+        key!("table.expect"),
+        key!("table.verdict"),
+        key!("table.address"),
+    ]
+    .map(|key| say(key, style));
     let line = columns.line(" ", [&name, &target, &expect]);
     format!("{line}{} {:>MS$}  {address}\n", pad(&verdict, KEYWORD), "ms")
 }
@@ -110,7 +115,7 @@ pub fn table_row(row: &Line<'_>, columns: &Columns, style: Style) -> String {
     let target = row.target.to_string();
     let mut line = columns.line(row.mark(), [&name, &target, &row.tag.expect.to_string()]);
     let Some(digest) = row.digest else {
-        return line + &paint(&say("many.unchecked", style), colour, style) + "\n";
+        return line + &paint(&say(key!("many.unchecked"), style), colour, style) + "\n";
     };
     let (keyword, ms) = (digest.keyword.word(), millis(digest.took, 1));
     line += &paint(keyword, colour, style);
@@ -127,10 +132,10 @@ pub fn table_row(row: &Line<'_>, columns: &Columns, style: Style) -> String {
 pub fn summary<'a>(rows: &[Line<'a>], columns: &Columns, style: Style) -> String {
     let failed: Vec<&Line<'a>> = rows.iter().filter(|row| !row.met).collect();
     let key = match (failed.is_empty(), rows.len()) {
-        (true, 1) => "many.goodone",
-        (false, 1) => "many.badone",
-        (true, _) => "many.good",
-        _ => "many.bad",
+        (true, 1) => key!("many.goodone"),
+        (false, 1) => key!("many.badone"),
+        (true, _) => key!("many.good"),
+        _ => key!("many.bad"),
     };
     let note = Note::new(key).with("count", failed.len()).with("total", rows.len());
     // Whole reports have ended with an empty line.
@@ -142,7 +147,7 @@ pub fn summary<'a>(rows: &[Line<'a>], columns: &Columns, style: Style) -> String
             out += &table_row(row, columns, style);
         }
         if let Some(more) = checked().count().checked_sub(REPEATED).filter(|more| *more > 0) {
-            let note = Note::new("many.more").with("count", more);
+            let note = note!("many.more").with("count", more);
             out += &format!("  {}\n", note.render(style.lang));
         }
     }
@@ -171,20 +176,20 @@ pub fn change(row: &Line<'_>, digest: &Digest, at: Moment, style: Style) -> Stri
 pub fn tally(target: &Target, tag: &Tag, tally: &Tally, style: Style) -> String {
     let name = tag.prefix();
     let note = match tally.lost() {
-        Some(lost) => Note::new("tally.sent").with("ok", tally.met).with("lost", lost),
-        None => Note::new("tally.none"),
+        Some(lost) => note!("tally.sent").with("ok", tally.met).with("lost", lost),
+        None => note!("tally.none"),
     };
     let note = note.with("sent", tally.sent);
     let mut out = format!("\n{name}{target}  {}\n", note.render(style.lang));
     for (step, series) in STEPS.iter().zip(&tally.times) {
         if let Some([min, median, p95, max]) = series.figures().map(|f| f.map(|d| millis(d, 1))) {
-            let note = Note::new("tally.times").with("min", min).with("median", median);
+            let note = note!("tally.times").with("min", min).with("median", median);
             let note = note.with("p95", p95).with("max", max);
             out += &format!("  {}  {}\n", pad(step, LABEL), note.render(style.lang));
         }
     }
     for a in &tally.addresses {
-        let note = Note::new("tally.address").with("addr", a.addr).with("ok", a.good);
+        let note = note!("tally.address").with("addr", a.addr).with("ok", a.good);
         let note = note.with("sent", a.tried).render(style.lang);
         out += format!("  {note}  {}", a.bad.map_or("", Keyword::word)).trim_end();
         out.push('\n');
@@ -194,7 +199,7 @@ pub fn tally(target: &Target, tag: &Tag, tally: &Tally, style: Style) -> String 
         out.push('\n');
     }
     if tally.dropped > 0 {
-        let note = Note::new("many.more").with("count", tally.dropped);
+        let note = note!("many.more").with("count", tally.dropped);
         out += &format!("  {}\n", note.render(style.lang));
     }
     out

@@ -11,21 +11,21 @@ pub fn verdict(verdict: &Verdict, style: Style) -> String {
     let keyword = paint(found.keyword.word(), if good { GREEN } else { RED }, style);
     let sentence = found.sentence().render(style.lang);
     let mut out = format!("\n{keyword}  {sentence}\n");
-    let mut last = "";
-    let why = found.why.iter().map(|note| ("word.why", note.render(style.lang)));
-    let guess = found.guesses().map(|note| ("word.guess", note.render(style.lang)));
+    let mut last = None;
+    let why = found.why.iter().map(|note| (Some(key!("word.why")), note.render(style.lang)));
+    let guess = found.guesses().map(|note| (Some(key!("word.guess")), note.render(style.lang)));
     let advice = found.advice(style.lang).into_iter().map(|(kind, text)| match kind {
-        Kind::Command => ("", text),
-        Kind::Text => ("word.next", text),
-        Kind::Tell => ("word.tell", text),
+        Kind::Command => (None, text),
+        Kind::Text => (Some(key!("word.next")), text),
+        Kind::Tell => (Some(key!("word.tell")), text),
     });
     for (label, text) in why.chain(guess).chain(advice) {
-        if label.is_empty() {
+        let Some(key) = label else {
             // On a line of its own and never broken, so that it can be pasted.
             out += &[blanks(LABEL + 5), &text, "\n"].concat();
             continue;
-        }
-        let word = text::message(style.lang, label).filter(|_| label != last);
+        };
+        let word = text::message(style.lang, key).filter(|_| label != last);
         out += &format!("  {} ", pad(&word.unwrap_or_default(), LABEL));
         out += &wrap(&text, LABEL + 3, style.width);
         out.push('\n');

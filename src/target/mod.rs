@@ -117,20 +117,20 @@ impl Target {
         let own_port = match (own_port, if scheme.is_empty() { behind(path)? } else { Some("") }) {
             (own, Some("")) => own,
             (None, port @ Some(_)) => port,
-            _ => return wrong("usage.path"),
+            _ => return wrong(key!("usage.path")),
         };
         let host = Host::parse(host)?;
         let port = match (own_port, port, service) {
             (Some(own), None, _) | (None, Some(own), _) => parse_port(own)?,
             // `::1:443` is an address as it stands, and nobody means that.
             (None, None, _) if place.contains(':') && !place.starts_with('[') => {
-                return wrong("usage.brackets");
+                return wrong(key!("usage.brackets"));
             }
             (None, None, Some(service)) => service.port,
             (None, None, None) => {
-                return Err(Note::new("usage.noport").with("host", [place, ":443"].concat()));
+                return Err(note!("usage.noport").with("host", [place, ":443"].concat()));
             }
-            (Some(_), Some(_), _) => return wrong("usage.twoports"),
+            (Some(_), Some(_), _) => return wrong(key!("usage.twoports")),
         };
         let implicit = secure || service.map_or(TLS_PORTS.contains(&port), |s| s.tls);
         let tls = if implicit { TlsMode::Implicit } else { TlsMode::Never };
@@ -226,17 +226,17 @@ impl Host {
         }
         let complain = |key| Err(Note::new(key).with("host", text::typed(text)));
         if text.is_empty() {
-            return complain("usage.nohost");
+            return complain(key!("usage.nohost"));
         }
         if let Some(other) = text.chars().find(|c| !c.is_ascii()) {
             let char = format!("U+{:04X}", u32::from(other));
-            return Err(Note::new("usage.idn").with("host", text::typed(text)).with("char", char));
+            return Err(note!("usage.idn").with("host", text::typed(text)).with("char", char));
         }
         let name = text.strip_suffix('.').unwrap_or(text);
         let valid = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
         let label_ok = |l: &str| (1..=63).contains(&l.len()) && l.bytes().all(valid);
         if name.len() > NAME_MAX || !name.split('.').all(label_ok) {
-            return complain("usage.badhost");
+            return complain(key!("usage.badhost"));
         }
         // No top-level domain is all digits (RFC 3696 section 2), and `0x7f.0x1` is an address
         // to what asks libc, a name to others: this was meant as an address.
@@ -248,7 +248,7 @@ impl Host {
         if name.rsplit('.').next().is_some_and(decimal)
             || name.split('.').all(|l| decimal(l) || hex(l))
         {
-            return complain("usage.badaddress");
+            return complain(key!("usage.badaddress"));
         }
         Ok(Self::Name(text.to_string()))
     }
@@ -277,7 +277,7 @@ impl Dial {
 pub fn parse_port(text: &str) -> Result<u16, Note> {
     let number = match text.rsplit_once('/') {
         Some((port, kind)) if kind.eq_ignore_ascii_case("tcp") => port,
-        Some((_, kind)) if kind.eq_ignore_ascii_case("udp") => return Err(Note::new("usage.udp")),
+        Some((_, kind)) if kind.eq_ignore_ascii_case("udp") => return Err(note!("usage.udp")),
         _ => text,
     };
     let named = || SERVICES.iter().find(|s| s.name == number).map(|s| s.port);
@@ -285,8 +285,8 @@ pub fn parse_port(text: &str) -> Result<u16, Note> {
     match number.parse::<u16>() {
         Ok(port) if port > 0 => Ok(port),
         _ => named().ok_or_else(|| match plain {
-            true => Note::new("usage.port").with("port", number),
-            false => Note::new("usage.portname"),
+            true => note!("usage.port").with("port", number),
+            false => note!("usage.portname"),
         }),
     }
 }
@@ -297,7 +297,7 @@ fn behind(path: &str) -> Result<Option<&str>, Note> {
     let path = path.strip_prefix('/').unwrap_or(path);
     match path.to_ascii_lowercase().as_str() {
         "tcp" => Ok(Some("")),
-        "udp" => Err(Note::new("usage.udp")),
+        "udp" => Err(note!("usage.udp")),
         bare if digits(bare.strip_suffix("/tcp").unwrap_or(bare)) => Ok(Some(path)),
         _ => Ok(None),
     }
@@ -311,14 +311,14 @@ fn split_port<'a>(place: &'a str, typed: &str) -> Result<(&'a str, Option<&'a st
             Some((host, tail)) if tail.starts_with(':') => {
                 Ok((host.get(1..).unwrap_or(""), tail.get(1..)))
             }
-            _ => Err(Note::new("usage.brackets").with("typed", text::typed(typed))),
+            _ => Err(note!("usage.brackets").with("typed", text::typed(typed))),
         };
     }
     match place.split_once(':') {
         None => Ok((place, None)),
         Some((_, tail)) if tail.contains(':') => match parse_scoped(place)? {
             Some(_) => Ok((place, None)),
-            None => Err(Note::new("usage.brackets").with("typed", text::typed(typed))),
+            None => Err(note!("usage.brackets").with("typed", text::typed(typed))),
         },
         Some((host, port)) => Ok((host, Some(port))),
     }
@@ -333,7 +333,7 @@ fn parse_scoped(text: &str) -> Result<Option<Host>, Note> {
     let scope = zone.parse().ok().or_else(|| sys::interface_index(zone));
     match scope {
         Some(scope) => Ok(Some(Host::Ip(IpAddr::V6(ip), scope))),
-        None => Err(Note::new("usage.scope").with("zone", text::typed(zone))),
+        None => Err(note!("usage.scope").with("zone", text::typed(zone))),
     }
 }
 

@@ -51,14 +51,14 @@ impl Proxy {
         let scheme = scheme.to_ascii_lowercase();
         let Some((kind, _)) = SCHEMES.iter().find(|(_, name)| *name == scheme) else {
             return complain(match scheme.as_str() {
-                "https" => "usage.proxyhttps",
-                "socks" | "socks4" => "usage.proxysocks4",
-                _ => "usage.proxyscheme",
+                "https" => key!("usage.proxyhttps"),
+                "socks" | "socks4" => key!("usage.proxysocks4"),
+                _ => key!("usage.proxyscheme"),
             });
         };
-        let Ok(dial) = Dial::parse(place) else { return complain("usage.proxyplace") };
+        let Ok(dial) = Dial::parse(place) else { return complain(key!("usage.proxyplace")) };
         let login = match login.map(login_parts) {
-            Some(None) => return complain("usage.proxylogin"),
+            Some(None) => return complain(key!("usage.proxylogin")),
             login => login.flatten(),
         };
         Ok(Self { kind: *kind, host: dial.host, port: dial.port.unwrap_or(PORT), login })

@@ -35,7 +35,7 @@ pub fn service(scheme: &str) -> Result<&'static Service, Note> {
     SERVICES
         .iter()
         .find(|s| s.name == scheme)
-        .ok_or_else(|| Note::new("usage.scheme").with("scheme", text::typed(scheme)))
+        .ok_or_else(|| note!("usage.scheme").with("scheme", text::typed(scheme)))
 }
 
 /// The service that usually has this port: a hint, never a judgement.

@@ -1,7 +1,7 @@
 //! Rows of a list: what is kept of each, and what those that fail have in common.
 
 use crate::base::address::mapped;
-use crate::base::text::Note;
+use crate::base::text::{Key, Note};
 use crate::step::record::Probe;
 use crate::step::resolve::{self, Lookup};
 use crate::target::level::Level;
@@ -142,7 +142,7 @@ pub fn alike(cases: &[Case<'_>]) -> Vec<Note> {
             count += 1;
             blocked &= sight.blocked;
         }
-        let note = Note::new(&group.sentence(blocked)).with("count", count);
+        let note = Note::new(group.sentence(blocked)).with("count", count);
         let note = note.with("total", total).with("keyword", group.keyword);
         notes.push(note.with("value", shown_trait(group.kind, group.value)));
     }
@@ -179,7 +179,7 @@ impl Group<'_> {
     /// The key of what there is to say. A rule or a route decides about TCP only, and who
     /// answers with a RST may just not listen; a name server or a proxy that serves other rows
     /// well is not what is broken.
-    fn sentence(&self, blocked: bool) -> String {
+    fn sentence(&self, blocked: bool) -> Key {
         use Keyword::{CertIncomplete, CertUntrusted, DnsNoData, DnsNxDomain, DnsTimeout};
         use Keyword::{Ok, ProxyDenied, ProxyRefused, ProxyUnreachable};
         let word = self.kind.word();
@@ -190,13 +190,13 @@ impl Group<'_> {
             (Kind::Proxy, ProxyUnreachable | ProxyDenied | ProxyRefused) => "beyond",
             (Kind::Proxy, _) if !self.pure => "beyond",
             (Kind::Issuer, CertUntrusted | CertIncomplete) => "unknownissuer",
-            (_, Ok) if blocked => return format!("group.open.{word}"),
+            (_, Ok) if blocked => return Key::of("group.open.").then(word),
             (place, keyword) if place.is_place() && !decided_by_rule(keyword) => {
-                return format!("group.same.{word}");
+                return Key::of("group.same.").then(word);
             }
             _ => word,
         };
-        format!("group.{key}")
+        Key::of("group.").then(key)
     }
 }
 

@@ -1,7 +1,7 @@
 //! The certificate: its flaws, and what the trust stores said.
 
 use crate::base::calendar::DAY;
-use crate::base::text::{Note, few, utc};
+use crate::base::text::{Key, Note, few, utc};
 use crate::cert::flaw::{Flaw, Unknown, Weak, is_root, path};
 use crate::cert::store::Source;
 use crate::cert::trust::{Judgement, Opinion, Remark, Trusts};
@@ -51,11 +51,11 @@ pub(super) fn of_certificate(
     let unnamed = path.unnamed.as_deref().and_then(|h| h.chain.first());
     if let Some((other, leaf)) = unnamed.zip(leaf).filter(|_| !nameless) {
         if other.sha256 == leaf.sha256 {
-            finding = finding.why(Note::new("why.samewithoutname"));
-            finding = finding.guess(Note::new("guess.novirtualhost"));
+            finding = finding.why(note!("why.samewithoutname"));
+            finding = finding.guess(note!("guess.novirtualhost"));
         } else {
             let names = names_of(other, None);
-            finding = finding.why(Note::new("why.otherwithoutname").with("names", names));
+            finding = finding.why(note!("why.otherwithoutname").with("names", names));
         }
     }
     Some(finding)
@@ -74,7 +74,7 @@ pub(super) fn of_age(handshake: &Handshake, within: i64, now: i64) -> Option<Fin
     let variant = if *at > 0 { "issuer" } else { "" };
     let mut finding = Finding { variant, ..finding.arg("by", by) };
     finding.why.extend(soon.map(|(_, c)| {
-        let note = Note::new("why.expiring").with("subject", &c.subject);
+        let note = note!("why.expiring").with("subject", &c.subject);
         note.with("date", utc(c.not_after)).with("days", days_left(c, now))
     }));
     Some(finding)
@@ -97,15 +97,15 @@ pub(super) fn handshake_notes(handshake: &Handshake, now: i64, policy: Policy) -
             Flaw::Incomplete { aia, .. } => aia.as_ref(),
             _ => None,
         });
-        notes.extend(urls.map(|url| Note::new("why.aia").with("url", url)));
+        notes.extend(urls.map(|url| note!("why.aia").with("url", url)));
         notes.extend(opinions(judgement));
         notes.extend(others(handshake, judgement));
         if !judgement.ordered {
-            notes.push(Note::new("why.unordered"));
+            notes.push(note!("why.unordered"));
         }
     }
     if handshake.demand() == Demand::Optional {
-        notes.push(Note::new("why.certasked"));
+        notes.push(note!("why.certasked"));
     }
     notes
 }
@@ -171,50 +171,48 @@ fn flaw_note(flaw: &Flaw, handshake: &Handshake, now: i64) -> Note {
         None => String::new(),
     };
     match flaw {
-        Flaw::Malformed => Note::new("why.badcert"),
-        Flaw::ClockWrong => Note::new("why.clock").with("now", detail),
+        Flaw::Malformed => note!("why.badcert"),
+        Flaw::ClockWrong => note!("why.clock").with("now", detail),
         Flaw::Expired { cert, seconds } | Flaw::NotYetValid { cert, seconds } => {
             let past = matches!(flaw, Flaw::Expired { .. });
-            Note::new(if past { "why.expired" } else { "why.notyet" })
+            Note::new(if past { key!("why.expired") } else { key!("why.notyet") })
                 .with("subject", subject(cert))
                 .with("date", detail)
                 .with("days", seconds / DAY)
         }
-        Flaw::RootExpired { root, until } => Note::new("why.expired")
+        Flaw::RootExpired { root, until } => note!("why.expired")
             .with("subject", root)
             .with("date", detail)
             .with("days", (now - until) / DAY),
-        Flaw::RootNotYet { root, from } => Note::new("why.notyet")
+        Flaw::RootNotYet { root, from } => note!("why.notyet")
             .with("subject", root)
             .with("date", detail)
             .with("days", (from - now) / DAY),
         Flaw::Name => {
             let leaf = handshake.chain.first();
             match leaf.and_then(|c| c.misplaced()) {
-                Some(name) => Note::new("why.dnsaddress").with("name", name),
-                None if !detail.is_empty() => Note::new("why.names"),
+                Some(name) => note!("why.dnsaddress").with("name", name),
+                None if !detail.is_empty() => note!("why.names"),
                 None if leaf.is_some_and(|c| c.extensions.other_names) => {
-                    Note::new("why.othernames")
+                    note!("why.othernames")
                 }
-                None => Note::new("why.nonames"),
+                None => note!("why.nonames"),
             }
             .with("names", detail)
         }
-        Flaw::SelfSigned => Note::new("why.selfsigned").with("subject", detail),
+        Flaw::SelfSigned => note!("why.selfsigned").with("subject", detail),
         Flaw::Incomplete { at, sure, .. } => {
-            let key = if *sure { "why.incomplete" } else { "why.incompleteorunknown" };
+            let key = if *sure { key!("why.incomplete") } else { key!("why.incompleteorunknown") };
             Note::new(key).with("subject", subject(at)).with("issuer", detail)
         }
         Flaw::Untrusted { at, why, .. } => {
             Note::new(unknown(*why)).with("subject", subject(at)).with("issuer", detail)
         }
-        Flaw::Root { root, .. } => {
-            Note::new("why.rootrule").with("subject", root).with("rule", detail)
-        }
-        Flaw::Weak { why: Weak::Rule, .. } => Note::new("why.norule"),
-        Flaw::Unproven => Note::new("why.unproven"),
+        Flaw::Root { root, .. } => note!("why.rootrule").with("subject", root).with("rule", detail),
+        Flaw::Weak { why: Weak::Rule, .. } => note!("why.norule"),
+        Flaw::Unproven => note!("why.unproven"),
         Flaw::Unchecked { cert, .. } | Flaw::Weak { cert, why: Weak::UnusualKey } => {
-            Note::new("why.unchecked").with("subject", subject(cert)).with("rule", detail)
+            note!("why.unchecked").with("subject", subject(cert)).with("rule", detail)
         }
         Flaw::Weak { cert, why } => weak_note(why, detail).with("subject", subject(cert)),
     }
@@ -223,22 +221,22 @@ fn flaw_note(flaw: &Flaw, handshake: &Handshake, now: i64) -> Note {
 /// The evidence for a rule that is broken, but for whose certificate it is.
 fn weak_note(why: &Weak, rule: String) -> Note {
     match why {
-        Weak::NameForm { issuer } => Note::new("why.nameform").with("value", issuer),
-        Weak::KeyId { issuer } => Note::new("why.keyid").with("value", issuer),
-        Weak::SelfNamed => Note::new("why.selfnamed"),
-        _ => Note::new("why.weak").with("rule", rule),
+        Weak::NameForm { issuer } => note!("why.nameform").with("value", issuer),
+        Weak::KeyId { issuer } => note!("why.keyid").with("value", issuer),
+        Weak::SelfNamed => note!("why.selfnamed"),
+        _ => note!("why.weak").with("rule", rule),
     }
 }
 
 /// What is known of an issuer.
-fn unknown(why: Unknown) -> &'static str {
+fn unknown(why: Unknown) -> Key {
     match why {
-        Unknown::RootSent => "why.rootsent",
-        Unknown::RootNotSent => "why.rootnotsent",
-        Unknown::RootOrMissing => "why.rootormissing",
-        Unknown::OtherKey => "why.otherkey",
-        Unknown::SentOtherKey => "why.sentotherkey",
-        Unknown::NeverValid => "why.nevervalid",
+        Unknown::RootSent => key!("why.rootsent"),
+        Unknown::RootNotSent => key!("why.rootnotsent"),
+        Unknown::RootOrMissing => key!("why.rootormissing"),
+        Unknown::OtherKey => key!("why.otherkey"),
+        Unknown::SentOtherKey => key!("why.sentotherkey"),
+        Unknown::NeverValid => key!("why.nevervalid"),
     }
 }
 
@@ -250,22 +248,24 @@ fn others(handshake: &Handshake, judgement: &Judgement) -> Vec<Note> {
     let of_flaw = |flaw: &Flaw| match flaw {
         Flaw::Name if leaf.extensions.names.is_empty() => {
             let name = leaf.common_name.as_ref().filter(|name| covers(name.bytes(), asked))?;
-            Some(("why.commonname", leaf, name.to_string()))
+            Some((key!("why.commonname"), leaf, name.to_string()))
         }
         Flaw::Weak { why: Weak::Rule, .. } => {
             let mut above = chain.iter().skip(1);
             above
                 .find(|c| c.self_issued() && !is_root(c))
-                .map(|c| ("why.selfissued", c, String::new()))
+                .map(|c| (key!("why.selfissued"), c, String::new()))
         }
         _ => None,
     };
     let negative = chain.iter().find(|c| c.serial.starts_with('-'));
     let staple = leaf.extensions.must_staple && !handshake.stapled_ocsp;
     let of_remark = |remark: &Remark| match *remark {
-        Remark::Twins(at) => chain.get(at).map(|c| ("why.twins", c, c.issuer.to_string())),
-        Remark::OldTwin(at) => chain.get(at).map(|c| ("why.oldtwin", c, c.issuer.to_string())),
-        Remark::Long => Some(("why.long", leaf, String::new())),
+        Remark::Twins(at) => chain.get(at).map(|c| (key!("why.twins"), c, c.issuer.to_string())),
+        Remark::OldTwin(at) => {
+            chain.get(at).map(|c| (key!("why.oldtwin"), c, c.issuer.to_string()))
+        }
+        Remark::Long => Some((key!("why.long"), leaf, String::new())),
     };
     // A star stands for a label with an underscore only to some.
     let label = asked.split('.').next().unwrap_or_default();
@@ -277,9 +277,9 @@ fn others(handshake: &Handshake, judgement: &Judgement) -> Vec<Note> {
         .iter()
         .filter_map(of_flaw)
         .chain(judgement.remarks.iter().filter_map(of_remark))
-        .chain(star.then(|| ("why.starunderscore", leaf, asked.to_string())))
-        .chain(negative.map(|c| ("why.negativeserial", c, c.serial.clone())))
-        .chain(staple.then(|| ("why.muststaple", leaf, String::new())))
+        .chain(star.then(|| (key!("why.starunderscore"), leaf, asked.to_string())))
+        .chain(negative.map(|c| (key!("why.negativeserial"), c, c.serial.clone())))
+        .chain(staple.then(|| (key!("why.muststaple"), leaf, String::new())))
         .map(|(key, c, value)| Note::new(key).with("subject", &c.subject).with("value", value))
         .collect()
 }
@@ -320,17 +320,17 @@ fn opinions(judgement: &Judgement) -> Vec<Note> {
     let trusted = judgement.opinions.iter().any(once);
     match (of(true), bundle) {
         (Some(mozilla), Some((own, path))) if trusted => match (yes(mozilla), yes(own)) {
-            (true, false) => vec![Note::new("why.mozillaonly").with("file", path)],
-            (false, true) => vec![Note::new("why.bundleonly").with("file", path)],
+            (true, false) => vec![note!("why.mozillaonly").with("file", path)],
+            (false, true) => vec![note!("why.bundleonly").with("file", path)],
             _ => vec![],
         },
         (Some(mozilla), Some((own, path))) => vec![
-            Note::new("why.stores")
+            note!("why.stores")
                 .with("mozilla", mozilla.roots)
                 .with("file", path)
                 .with("roots", own.roots),
         ],
-        (Some(_), None) => vec![Note::new("why.nobundle")],
+        (Some(_), None) => vec![note!("why.nobundle")],
         _ => vec![],
     }
 }

@@ -40,7 +40,7 @@ pub(super) fn of_lookup(lookup: &Lookup) -> Finding {
     kinds.truncate(2);
     let mut finding = Finding::new(dns_keyword(failure));
     if failure == Failure::NoData && kinds.len() == 1 {
-        finding.next.push(Note::new("next.family"));
+        finding.next.push(note!("next.family"));
     }
     let mut detail = kinds.join(" / ");
     if let Some(answer) = first {
@@ -50,7 +50,7 @@ pub(super) fn of_lookup(lookup: &Lookup) -> Finding {
         finding.variant = cause.0;
         detail = cause.1.unwrap_or(detail);
         if let Some(icmp) = rejected(answer) {
-            finding.why.push(icmp_note("why.icmpquery", &icmp));
+            finding.why.push(icmp_note(key!("why.icmpquery"), &icmp));
             finding = finding.arg("from", icmp.from);
         }
         let ports = if answer.tcp { "tcp" } else { "udp" };
@@ -58,7 +58,7 @@ pub(super) fn of_lookup(lookup: &Lookup) -> Finding {
         finding = finding.arg("alias", alias.map_or(String::new(), ToString::to_string));
     }
     if slow {
-        let note = Note::new("why.dnsslow").with("count", count);
+        let note = note!("why.dnsslow").with("count", count);
         finding.why.push(note.with("ms", slowest.as_millis()));
     }
     finding.arg("by", named(by)).arg("host", &lookup.name).arg("detail", detail)
@@ -104,13 +104,13 @@ fn rejected(answer: &resolve::Answer) -> Option<Icmp> {
 /// What libc makes of a file of the resolver otherwise than it looks.
 pub fn odd_note(odd: &Odd) -> Note {
     let (key, name) = match odd.kind {
-        OddKind::Blank => ("box.blank", "word"),
-        OddKind::CarriageReturn => ("box.crlf", "word"),
-        OddKind::Fourth => ("box.fourth", "server"),
-        OddKind::Long => ("box.long", "word"),
-        OddKind::Options => ("box.options", "options"),
-        OddKind::NoDns => ("box.nodns", "order"),
-        OddKind::AlsoAsks => ("box.alsoasks", "sources"),
+        OddKind::Blank => (key!("box.blank"), "word"),
+        OddKind::CarriageReturn => (key!("box.crlf"), "word"),
+        OddKind::Fourth => (key!("box.fourth"), "server"),
+        OddKind::Long => (key!("box.long"), "word"),
+        OddKind::Options => (key!("box.options"), "options"),
+        OddKind::NoDns => (key!("box.nodns"), "order"),
+        OddKind::AlsoAsks => (key!("box.alsoasks"), "sources"),
     };
     Note::new(key).with("line", odd.line).with(name, Untrusted::new(odd.word.as_bytes()))
 }
@@ -127,11 +127,11 @@ pub(super) fn unlike_libc(lookup: &Lookup, host: &str) -> Vec<Note> {
     let odd = lookup.odd.iter().filter(|_| lookup.listed).filter(told);
     let mut notes: Vec<Note> = odd.map(odd_note).collect();
     let Some(name) = suffixed(lookup, host) else { return notes };
-    let note = Note::new("why.suffix").with("name", &name).with("host", host);
+    let note = note!("why.suffix").with("name", &name).with("host", host);
     notes.extend(Some(note).filter(|_| host.contains('.')));
     let before = |a: &&resolve::Answer| a.name != name && a.result != Err(Failure::NxDomain);
     if lookup.musl && lookup.answers.iter().any(|a| before(&a)) {
-        notes.push(Note::new("why.muslsearch").with("name", name));
+        notes.push(note!("why.muslsearch").with("name", name));
     }
     notes
 }
@@ -173,7 +173,7 @@ pub(super) fn disagreements(lookup: &Lookup) -> Vec<Note> {
         let before = lookup.answers.iter().filter(|a| a.name == good.name);
         for answer in before.take_while(|a| a.server != good.server) {
             if matches!(answer.result, Err(Failure::Timeout)) && notes.is_empty() {
-                let note = Note::new("why.silentserver").with("by", answer.server.ip());
+                let note = note!("why.silentserver").with("by", answer.server.ip());
                 notes.push(note.with("server", good.server.ip()));
             }
         }
@@ -191,13 +191,13 @@ pub(super) fn disagreements(lookup: &Lookup) -> Vec<Note> {
             Ok(addrs) if answer.server == good.server || same(addrs, answer.kind) => continue,
             Ok(addrs) => {
                 let addrs: Vec<String> = addrs.iter().map(ToString::to_string).collect();
-                Note::new("why.otheraddress").with("addrs", addrs.join(", "))
+                note!("why.otheraddress").with("addrs", addrs.join(", "))
             }
             Err(failure) if answer.server == good.server => {
                 let said = dns_keyword(*failure);
-                Note::new("why.lostkind").with("kind", answer.kind).with("said", said)
+                note!("why.lostkind").with("kind", answer.kind).with("said", said)
             }
-            Err(failure) => Note::new("why.otherserver").with("said", dns_keyword(*failure)),
+            Err(failure) => note!("why.otherserver").with("said", dns_keyword(*failure)),
         };
         let note = note.with("by", answer.server.ip());
         if !notes.contains(&note) {

@@ -42,7 +42,7 @@ impl Expect {
             let before = expect.len();
             expect.extend(alias.chain(keyword));
             if expect.len() == before {
-                return Err(Note::new("usage.expect").with("typed", text::typed(word)));
+                return Err(note!("usage.expect").with("typed", text::typed(word)));
             }
         }
         Ok(Self(expect))

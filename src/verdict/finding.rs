@@ -1,7 +1,7 @@
 //! What one address or the lookup came to, before it becomes the verdict of the target.
 
 use crate::base::sys::Icmp;
-use crate::base::text::{self, Kind, Lang, Note};
+use crate::base::text::{self, Key, Kind, Lang, Note};
 use crate::step::connect::End;
 use crate::target::level::Level;
 use crate::verdict::keyword::{Family, Keyword};
@@ -63,14 +63,14 @@ impl Finding {
                 self.variant = ICMP;
                 self.args.insert(0, ("detail", icmp_code(&icmp)));
                 self.args.insert(0, ("from", icmp.from.to_string()));
-                self.why(icmp_note("why.icmpdata", &icmp))
+                self.why(icmp_note(key!("why.icmpdata"), &icmp))
             }
             End::Local(errno) | End::Rejected(errno) => {
                 self.variant = if matches!(end, End::Local(_)) { FAILED } else { REJECTED };
                 self.args.insert(0, ("detail", os_error(errno)));
-                self.why(Note::new("why.errno").with("error", os_error(errno)))
+                self.why(note!("why.errno").with("error", os_error(errno)))
             }
-            End::Fin | End::Rst => self.why(Note::new("why.end").with("end", end_name(end))),
+            End::Fin | End::Rst => self.why(note!("why.end").with("end", end_name(end))),
             End::Late => self,
         }
     }
@@ -82,55 +82,54 @@ impl Finding {
 
     /// The sentence of the keyword.
     pub fn sentence(&self) -> Note {
-        let key = self.text_key("").unwrap_or_else(|| self.keyword.to_string());
+        let key = self.text_key("").unwrap_or(Key::of(self.keyword.word()));
         Note { key, args: self.args.clone() }
     }
 
     /// The key of a text for the keyword: that of the variant, if there is one.
-    fn text_key(&self, part: &str) -> Option<String> {
+    fn text_key(&self, part: &str) -> Option<Key> {
+        let keyword = Key::of(self.keyword.word());
         let own = match self.variant {
-            ICMP => format!("end.icmp{part}"),
-            FAILED => format!("end.failed{part}"),
-            REJECTED => format!("end.rejected{part}"),
-            UNSPOKEN_KEY if part.is_empty() => "tls.unspokenkey".to_string(),
-            UNSPOKEN | UNSPOKEN_KEY => format!("tls.unspoken{part}"),
-            variant => format!("{}.{variant}{part}", self.keyword),
+            ICMP => key!("end.icmp"),
+            FAILED => key!("end.failed"),
+            REJECTED => key!("end.rejected"),
+            UNSPOKEN_KEY if part.is_empty() => key!("tls.unspokenkey"),
+            UNSPOKEN | UNSPOKEN_KEY => key!("tls.unspoken"),
+            variant => keyword.then(".").then(variant),
         };
-        let known = |key: &String| text::has_message(key);
-        Some(own).filter(known).or_else(|| Some(format!("{}{part}", self.keyword)).filter(known))
+        [own, keyword].map(|key| key.then(part)).into_iter().find(|key| key.is_known())
     }
 
     /// The text of a part, with its placeholders: the options in it are the same in every language.
     pub(super) fn template(&self, part: &str) -> String {
-        let key = self.text_key(&format!(".{part}"));
-        key.and_then(|key| text::message(text::Lang::En, &key)).unwrap_or_default()
+        self.text_key(part).and_then(|key| text::message(Lang::En, key)).unwrap_or_default()
     }
 
     /// All that follows and was not seen.
     pub fn guesses(&self) -> impl Iterator<Item = Note> {
-        self.guess.iter().cloned().chain(self.about("guess"))
+        self.guess.iter().cloned().chain(self.about(".guess"))
     }
 
     /// What to type, and last what to tell somebody, with the way and the time for a ticket.
     pub fn advice(&self, lang: Lang) -> Vec<(Kind, String)> {
-        let next = self.next.iter().cloned().chain(self.about("next"));
+        let next = self.next.iter().cloned().chain(self.about(".next"));
         let mut parts: Vec<_> = next.flat_map(|note| note.advice(lang)).collect();
         parts.sort_by_key(|(kind, _)| *kind == Kind::Tell);
         let key = match self.keyword.family() {
-            Family::Dns => "tell.dns",
-            Family::Proxy => "tell.proxy",
-            _ => "tell.tcp",
+            Family::Dns => key!("tell.dns"),
+            Family::Proxy => key!("tell.proxy"),
+            _ => key!("tell.tcp"),
         };
-        let way = Note { key: key.to_owned(), args: self.args.clone() };
+        let way = Note { key, args: self.args.clone() };
         for (_, text) in parts.iter_mut().filter(|(kind, _)| *kind == Kind::Tell) {
             way.advice(lang).iter().for_each(|(_, way)| *text += way);
         }
         parts
     }
 
-    /// What the texts have to say about the keyword besides: `guess` or `next`, if any.
+    /// What the texts have to say about the keyword besides: `.guess` or `.next`, if any.
     pub fn about(&self, part: &str) -> Option<Note> {
-        let key = self.text_key(&format!(".{part}"))?;
+        let key = self.text_key(part)?;
         Some(Note { key, args: self.args.clone() })
     }
 }
@@ -147,11 +146,11 @@ pub(super) fn hung_up(end: End, after: Duration) -> Finding {
     };
     match end {
         End::Icmp(_) | End::Rejected(_) => Finding::new(keyword).ended_by(end),
-        _ => Finding::new(keyword).why(Note::new("why.hungup").with("ms", after.as_millis())),
+        _ => Finding::new(keyword).why(note!("why.hungup").with("ms", after.as_millis())),
     }
 }
 
-pub(super) fn icmp_note(key: &str, icmp: &Icmp) -> Note {
+pub(super) fn icmp_note(key: Key, icmp: &Icmp) -> Note {
     Note::new(key)
         .with("by", icmp.from)
         .with("type", icmp.kind)

@@ -68,5 +68,5 @@ fn question(target: &Target) -> Option<Note> {
     let way = [About::Tls, About::Question];
     let plain = target.tls == TlsMode::Never && target.service.is_none();
     let url = quoted(&format!("{}://{target}", usual.name)) + &options(target, &way);
-    plain.then(|| Note::new("next.reach").with("url", url))
+    plain.then(|| note!("next.reach").with("url", url))
 }

@@ -1,7 +1,6 @@
 //! What this box could not do, so that nobody else is at fault.
 
 use crate::base::sys::{self, Call, Fault};
-use crate::base::text::Note;
 use crate::step::resolve::{self, Failure, Lookup};
 use crate::verdict::finding::Finding;
 use crate::verdict::keyword::Keyword;
@@ -34,5 +33,5 @@ pub(super) fn of_fault(fault: &Fault) -> Finding {
     if matches!(fault.call, Call::Socket | Call::Connect) || sys::user() == 0 {
         finding.variant = "policy";
     }
-    finding.arg("detail", &said).why(Note::new("why.errno").with("error", said))
+    finding.arg("detail", &said).why(note!("why.errno").with("error", said))
 }

@@ -42,7 +42,7 @@ pub use reply::reply_failure;
 pub use service::is_rejecting;
 pub use tcp::shown as show_listener;
 
-use crate::base::text::{self, Note, Untrusted, quoted};
+use crate::base::text::{self, Key, Note, Untrusted, quoted};
 use crate::step::connect;
 use crate::step::record::{Path, Probe};
 use crate::step::resolve;
@@ -91,27 +91,27 @@ pub fn infer(probe: &Probe, target: &Target, policy: Policy) -> Verdict {
         (false, false) => partial(good, bad),
     };
     finding = weighed(finding, target);
-    finding.why.extend(untried.iter().map(|ip| Note::new("why.noipv6").with("ip", ip)));
+    finding.why.extend(untried.iter().map(|ip| note!("why.noipv6").with("ip", ip)));
     finding.why.extend(disagreements(&probe.lookup));
     of_files(&mut finding, probe, target);
     if probe.lookup.addrs.iter().any(IpAddr::is_unspecified) {
-        finding.why.push(Note::new("why.unspecified"));
+        finding.why.push(note!("why.unspecified"));
     }
     let sought = !matches!(probe.lookup.source, resolve::Source::Literal | resolve::Source::Given);
     if sought && target.given.iter().any(|given| given.about == About::Source) {
-        finding.why.push(Note::new("why.source"));
+        finding.why.push(note!("why.source"));
     }
     let exit = match finding.keyword {
         Keyword::Partial if policy.strict => EXIT_STRICT,
         keyword => keyword.exit(),
     };
     if let Some((variable, proxy)) = &target.ambient {
-        let note = Note::new("why.ambient").with("variable", variable);
+        let note = note!("why.ambient").with("variable", variable);
         finding.why.push(note.with("proxy", Untrusted::new(proxy.as_bytes())));
     }
     if matches!(finding.keyword, Keyword::TcpTimeout | Keyword::TcpRejected) {
         let place = quoted(&target.to_string()) + &options(target, BEHIND_THE_CONNECT);
-        finding.next.insert(0, Note::new("trace.next").with("target", place));
+        finding.next.insert(0, note!("trace.next").with("target", place));
     }
     Verdict { found: complete(finding, probe, target), exit, paths: each }
 }
@@ -164,18 +164,17 @@ fn of_files(finding: &mut Finding, probe: &Probe, target: &Target) {
     let aside = host.contains('.') && suffixed(lookup, &host).is_some();
     if aside && target.dial.is_none() && !lookup.answers.iter().any(itself) {
         let url = format!("{host}.:{port}{}", options(target, &[]));
-        finding.next.push(Note::new("next.itself").with("url", url));
+        finding.next.push(note!("next.itself").with("url", url));
     }
     let Some(dns) = &probe.shadowed else { return };
     let shown = |addrs: &[IpAddr]| text::few(addrs.iter().map(text::ip), SHOWN_ADDRS);
     if let Some(first) = dns.addrs.iter().find(|addr| !lookup.addrs.contains(addr)) {
-        let note =
-            Note::new("why.hostsline").with("host", &host).with("addrs", shown(&lookup.addrs));
+        let note = note!("why.hostsline").with("host", &host).with("addrs", shown(&lookup.addrs));
         let by = dns.server.map_or(String::new(), show_server);
         finding.why.push(note.with("by", by).with("others", shown(&dns.addrs)));
         let url =
             again_with(target, &[], &["--connect-to"]) + " --connect-to " + &text::bracketed(first);
-        finding.next.push(Note::new("next.bydns").with("url", url));
+        finding.next.push(note!("next.bydns").with("url", url));
     }
 }
 
@@ -193,7 +192,7 @@ fn commands(finding: &Finding, target: &Target) -> (String, String) {
         "alpn" | "h2" | "intolerant" => &[About::TlsDetail],
         _ => replaced(finding.keyword),
     };
-    let template = finding.template("next");
+    let template = finding.template(".next");
     let same =
         || again_with(target, if whole { &[] } else { without }, &added(&template, "{target}"));
     let bare = || again_with(target, OF_TLS, &added(&template, "{bare}"));
@@ -320,7 +319,7 @@ fn partial(good: Vec<(&Path, Finding)>, mut bad: Vec<(&Path, Finding)>) -> Findi
         .arg("detail", format!("{}/{}", good.len(), good.len() + bad.len()))
         .arg("failed", bad.len())
         .arg("addr", addrs(&bad))
-        .why(Note::new("why.works").with("addrs", addrs(&good)));
+        .why(note!("why.works").with("addrs", addrs(&good)));
     all.variant = if far.is_none() { "local" } else { "" };
     all.why.extend(bad.iter().map(other));
     let (_, first) = bad.swap_remove(far.unwrap_or(0));
@@ -337,7 +336,7 @@ fn partial(good: Vec<(&Path, Finding)>, mut bad: Vec<(&Path, Finding)>) -> Findi
 
 /// An address that failed, as evidence beside another one.
 fn other((path, finding): &(&Path, Finding)) -> Note {
-    Note::new("why.other").with("addr", path.attempt.addr).with("keyword", finding.keyword)
+    note!("why.other").with("addr", path.attempt.addr).with("keyword", finding.keyword)
 }
 
 /// No address to try: the target's name, or the proxy's.
@@ -355,9 +354,7 @@ fn of_names(probe: &Probe, target: &Target) -> Finding {
     let mut finding = of_lookup(asked);
     if target.proxy.is_some() && lookup.is_none() {
         finding.why.push(
-            Note::new("why.other")
-                .with("addr", &probe.lookup.name)
-                .with("keyword", finding.keyword),
+            note!("why.other").with("addr", &probe.lookup.name).with("keyword", finding.keyword),
         );
         finding.keyword = Keyword::ProxyDns;
     }
@@ -381,18 +378,18 @@ fn of_path(path: &Path, target: &Target, now: i64, policy: Policy) -> Finding {
     with_near(&mut finding, path);
     if target.proxy.is_some() {
         finding = of_leg(finding, path);
-    } else if target.send_proxy.is_some() && renamed(&mut finding, "why.headerhungup") {
-        finding.guess.push(Note::new("guess.header"));
+    } else if target.send_proxy.is_some() && renamed(&mut finding, key!("why.headerhungup")) {
+        finding.guess.push(note!("guess.header"));
     }
     let behind = [Family::Tls, Family::Starttls, Family::Reply].contains(&finding.keyword.family());
     if target.send_proxy.is_some() && behind && !finding.is_of_the_way() {
         let bare = again_with(target, &[], &["--send-proxy"]);
-        finding.guess.push(Note::new("guess.headersurplus"));
-        finding.next.push(Note::new("next.noheader").with("bare", bare));
+        finding.guess.push(note!("guess.headersurplus"));
+        finding.next.push(note!("next.noheader").with("bare", bare));
     }
     finding.why.extend(notes(path, target, now, policy));
     if let Some(note) = second::large_note(path) {
-        finding = finding.why(note).guess(Note::new("guess.largefails"));
+        finding = finding.why(note).guess(note!("guess.largefails"));
     }
     if let Some(reply) = reply {
         let sni = path.handshake.as_deref().and_then(|h| h.sni.as_deref());
@@ -432,16 +429,16 @@ fn of_leg(mut finding: Finding, path: &Path) -> Finding {
     finding.keyword = Keyword::ProxyConnect;
     if path.tunnel.is_some() {
         finding.keyword = Keyword::ProxyClosed;
-        finding.guess.push(Note::new("guess.tunnelhungup"));
-        renamed(&mut finding, "why.tunnelhungup");
+        finding.guess.push(note!("guess.tunnelhungup"));
+        renamed(&mut finding, key!("why.tunnelhungup"));
     }
     finding.arg("detail", keyword)
 }
 
 /// Gives the fact that the peer hung up another sentence; false if that fact is not among them.
-fn renamed(finding: &mut Finding, key: &str) -> bool {
-    let mut notes = finding.why.iter_mut().filter(|note| note.key == "why.hungup");
-    notes.next().map(|note| note.key = key.to_owned()).is_some()
+fn renamed(finding: &mut Finding, key: Key) -> bool {
+    let mut notes = finding.why.iter_mut().filter(|note| note.key == key!("why.hungup"));
+    notes.next().map(|note| note.key = key).is_some()
 }
 
 /// What did not fail but matters: late connects, trust by one side only, odd greetings.
@@ -450,9 +447,7 @@ fn notes(path: &Path, target: &Target, now: i64, policy: Policy) -> Vec<Note> {
     let attempt = &path.attempt;
     if matches!(attempt.outcome, connect::Outcome::Connected) && attempt.syns > 1 {
         notes.push(
-            Note::new("why.late")
-                .with("ms", attempt.elapsed.as_millis())
-                .with("syns", attempt.syns),
+            note!("why.late").with("ms", attempt.elapsed.as_millis()).with("syns", attempt.syns),
         );
     }
     // What came later, to a question, was no silence.

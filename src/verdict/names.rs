@@ -2,6 +2,7 @@
 
 use crate::base::errno;
 use crate::base::sys::Icmp;
+use crate::base::text::Key;
 use crate::format::banner;
 use crate::format::client_hello;
 use crate::format::tls::{alert_text, suite_name, version_name};
@@ -66,7 +67,7 @@ pub fn end_name(end: End) -> String {
 
 /// What a handshake broke on (`tls::Outcome::Protocol`): the alert that says so, as the peer may
 /// have it in its log, and the key of the fact.
-pub fn broken(kind: &str) -> (String, &'static str) {
+pub fn broken(kind: &str) -> (String, Key) {
     let (_, alert, key) = BROKEN.into_iter().find(|(known, ..)| *known == kind).unwrap_or(OTHER);
     (alert_text(alert), key)
 }
@@ -77,16 +78,16 @@ pub fn show_server(server: SocketAddr) -> String {
 }
 
 /// Kind, alert (RFC 8446 section 6.2), key.
-const BROKEN: [(&str, u8, &str); 7] = [
-    ("record", 50, "why.broken.record"),
-    ("oversized", 22, "why.broken.oversized"),
-    ("incompatible", 40, "why.broken.incompatible"),
-    ("misbehaved", 47, "why.broken.misbehaved"),
-    ("unexpected", 10, "why.broken.unexpected"),
-    ("decrypt", 20, "why.broken.decrypt"),
-    ("nocertificate", 50, "why.broken.nocertificate"),
+const BROKEN: [(&str, u8, Key); 7] = [
+    ("record", 50, key!("why.broken.record")),
+    ("oversized", 22, key!("why.broken.oversized")),
+    ("incompatible", 40, key!("why.broken.incompatible")),
+    ("misbehaved", 47, key!("why.broken.misbehaved")),
+    ("unexpected", 10, key!("why.broken.unexpected")),
+    ("decrypt", 20, key!("why.broken.decrypt")),
+    ("nocertificate", 50, key!("why.broken.nocertificate")),
 ];
-const OTHER: (&str, u8, &str) = ("other", 80, "why.broken.other");
+const OTHER: (&str, u8, Key) = ("other", 80, key!("why.broken.other"));
 
 /// Type, code and name (RFC 792, RFC 1122 section 3.2.2.1, RFC 1812 section 5.2.7.1).
 const ICMP4: [(u8, u8, &str); 22] = [

@@ -102,9 +102,9 @@ pub(super) fn of_reply(reply: &Reply, path: &Path, target: &Target) -> Option<Fi
     finding.why.extend(reply_evidence(reply));
     if let Some(answer) = tls {
         finding.keyword = Keyword::ReplyProtocol;
-        finding.why.push(Note::new("why.hello.tls").with("answer", answer_text(&answer.outcome)));
+        finding.why.push(note!("why.hello.tls").with("answer", answer_text(&answer.outcome)));
     } else {
-        finding.why.extend(idle.and_then(|idle| idle_note(idle, "why.idleopenreply")));
+        finding.why.extend(idle.and_then(|idle| idle_note(idle, key!("why.idleopenreply"))));
     }
     let variant = variant(finding.keyword, reply, path, tls.is_some());
     if let End::Ended(
@@ -161,14 +161,14 @@ fn with_tls(target: &Target) -> String {
 fn reply_evidence(reply: &Reply) -> Vec<Note> {
     use reply::End;
     let line = reply.headline();
-    let said = Note::new("why.said").with("line", &line);
+    let said = note!("why.said").with("line", &line);
     let end = match reply.end {
         End::Ended(Late | connect::End::Local(_)) => Some(delivery_note(reply)),
-        End::Ended(connect::End::Fin) => Some(Note::new("why.replyclosed")),
-        End::Ended(connect::End::Rst) => Some(Note::new("why.replyreset")),
+        End::Ended(connect::End::Fin) => Some(note!("why.replyclosed")),
+        End::Ended(connect::End::Rst) => Some(note!("why.replyreset")),
         End::Alert(code) => {
             let name = alert_name(code);
-            Some(Note::new("why.alert").with("code", code).with("name", name))
+            Some(note!("why.alert").with("code", code).with("name", name))
         }
         _ => None,
     };
@@ -182,11 +182,11 @@ fn reply_evidence(reply: &Reply) -> Vec<Note> {
 fn delivery_note(reply: &Reply) -> Note {
     let (delivery, info) = (&reply.delivery, &reply.delivery.info);
     let key = match (reply.answer(), reply.sent, delivery.unacknowledged) {
-        ([_, ..], _, _) => "why.replystopped",
-        ([], 0, 0) if reply.text.is_empty() => "why.replynothing",
-        ([], 0, 0) => "why.replynomore",
-        ([], _, 0) => "why.replysilent",
-        ([], _, _) => "why.unacknowledged",
+        ([_, ..], _, _) => key!("why.replystopped"),
+        ([], 0, 0) if reply.text.is_empty() => key!("why.replynothing"),
+        ([], 0, 0) => key!("why.replynomore"),
+        ([], _, 0) => key!("why.replysilent"),
+        ([], _, _) => key!("why.unacknowledged"),
     };
     Note::new(key)
         .with("sent", reply.sent)
@@ -200,7 +200,7 @@ fn delivery_note(reply: &Reply) -> Note {
 fn wants_certificate(reply: &Reply, path: &Path) -> Option<Finding> {
     let handshake = path.handshake.as_deref().filter(|_| reply.met != Some(true))?;
     let ClientAuth::Requested { sent, .. } = &handshake.client_auth else { return None };
-    let said = if *sent { "why.certrefused" } else { "why.certmissing" };
+    let said = if *sent { key!("why.certrefused") } else { key!("why.certmissing") };
     let line = match reply.end {
         reply::End::Alert(code) if blames_client(code) => alert_text(code),
         _ if reply.head.as_ref().is_some_and(|h| h.status == 400)
@@ -223,29 +223,29 @@ pub(super) fn with_reply(
 ) -> Finding {
     use reply::End;
     let ok = finding.keyword == Keyword::Ok;
-    let follow = |url: String| Note::new("next.redirect").with("url", url);
+    let follow = |url: String| note!("next.redirect").with("url", url);
     let status = reply.head.as_ref().map_or(0, |h| h.status);
     let location = reply.head.as_ref().and_then(|h| h.field("location"));
     let key = match (reply.protocol, status) {
-        _ if reply.end == End::Unverified => "why.unverified",
-        _ if reply.end == End::OtherAlpn => "why.otheralpn",
+        _ if reply.end == End::Unverified => key!("why.unverified"),
+        _ if reply.end == End::OtherAlpn => key!("why.otheralpn"),
         (_, 300..400) if location.is_some() => {
             let there = location.and_then(|l| reply::redirect(l, target));
             finding.next.extend(there.map(follow));
-            "why.redirect"
+            key!("why.redirect")
         }
         (_, 400) if target.tls == TlsMode::Never && reply.mentions("HTTPS") => {
-            finding.next.push(Note::new("reply.protocol.tls.next").with("tls", with_tls(target)));
-            "why.wantstls"
+            finding.next.push(note!("reply.protocol.tls.next").with("tls", with_tls(target)));
+            key!("why.wantstls")
         }
         _ if !ok => return with_body(finding, reply),
-        (_, 401 | 403) => "why.noright",
-        (_, 400..500) => "why.requestrefused",
-        (_, 500..600) => "why.said",
-        (Protocol::Redis, _) if needs_login(reply.answer()) => "why.needslogin",
-        (Protocol::Redis, _) => "why.speaks",
-        (Protocol::Postgres, _) => "why.postgres",
-        (Protocol::Mysql, _) => "why.mysql",
+        (_, 401 | 403) => key!("why.noright"),
+        (_, 400..500) => key!("why.requestrefused"),
+        (_, 500..600) => key!("why.said"),
+        (Protocol::Redis, _) if needs_login(reply.answer()) => key!("why.needslogin"),
+        (Protocol::Redis, _) => key!("why.speaks"),
+        (Protocol::Postgres, _) => key!("why.postgres"),
+        (Protocol::Mysql, _) => key!("why.mysql"),
         _ => return finding,
     };
     let note = Note::new(key).with("line", reply.headline());
@@ -254,12 +254,12 @@ pub(super) fn with_reply(
         None => note.with("service", "redis"),
     });
     if status == 400 && target.send_proxy.is_some() {
-        finding = finding.guess(Note::new("guess.headersurplus"));
+        finding = finding.guess(note!("guess.headersurplus"));
     }
     if status == 421 {
         let host = target.certificate_name();
         let other = sni.is_some_and(|sni| !sni.eq_ignore_ascii_case(&target.host.to_string()));
-        let key = if other { "why.misdirected" } else { "why.misdirectedhost" };
+        let key = if other { key!("why.misdirected") } else { key!("why.misdirectedhost") };
         let note = Note::new(key).with("sni", sni.unwrap_or_default()).with("host", host);
         finding = finding.why(note);
     }
@@ -273,8 +273,8 @@ fn with_body(finding: Finding, reply: &Reply) -> Finding {
     let line = reply.body_line().filter(|_| refused || other);
     let asked = reply.mentions("Post-Handshake Authentication");
     let notes = [
-        line.map(|line| Note::new("why.body").with("line", line)),
-        (refused && asked).then(|| Note::new("why.posthandshake")),
+        line.map(|line| note!("why.body").with("line", line)),
+        (refused && asked).then(|| note!("why.posthandshake")),
     ];
     notes.into_iter().flatten().fold(finding, Finding::why)
 }

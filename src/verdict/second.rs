@@ -1,6 +1,6 @@
 //! What the answers on extra connections add to a step that failed.
 
-use crate::base::text::Note;
+use crate::base::text::{Key, Note};
 use crate::step::connect::End;
 use crate::step::hello::{self, HelloAnswer, Question};
 use crate::step::record::Path;
@@ -25,7 +25,8 @@ pub(super) fn second_look(
     let unsaid = handshake.sni.is_none() && !matches!(target.host, Host::Ip(..));
     if let Some(same) = greeted(if unsaid { NoSni } else { Named }) {
         let all = handshake.offered == tls::Versions::Any;
-        return finding.why(extra_note(if all { "why.again" } else { "why.versions" }, same));
+        return finding
+            .why(extra_note(if all { key!("why.again") } else { key!("why.versions") }, same));
     }
     let pair = contrast(extra, unsaid).filter(|pair| holds(extra, *pair));
     // Two of the first answers need no comparison: they say it themselves.
@@ -36,11 +37,11 @@ pub(super) fn second_look(
         _ => None,
     };
     let (keyword, key) = match works {
-        Some(Old) => (Keyword::TlsLegacy, "why.oldtls"),
-        Some(Tls12) => (Keyword::TlsProtocol, "why.tls12"),
-        Some(Full) => (finding.keyword, "why.full"),
-        Some(NoSni) => (Keyword::TlsSni, "why.withoutname"),
-        _ => (Keyword::TlsSni, "why.withname"),
+        Some(Old) => (Keyword::TlsLegacy, key!("why.oldtls")),
+        Some(Tls12) => (Keyword::TlsProtocol, key!("why.tls12")),
+        Some(Full) => (finding.keyword, key!("why.full")),
+        Some(NoSni) => (Keyword::TlsSni, key!("why.withoutname")),
+        _ => (Keyword::TlsSni, key!("why.withname")),
     };
     // One that is modern for other names is not outdated; both facts follow below.
     let modern = works == Some(Old) && greeted(NoSni).is_some_and(HelloAnswer::is_modern);
@@ -76,16 +77,16 @@ fn side_facts(mut finding: Finding, path: &Path, name: &str, differ: bool) -> Fi
     let before = finding.why.len();
     let like = greeting(path, Small).or(greeting(path, Large));
     for (question, key) in
-        [(Old, "why.oldtls"), (NoSni, "why.nosnianswer"), (Named, "why.withname")]
+        [(Old, key!("why.oldtls")), (NoSni, key!("why.nosnianswer")), (Named, key!("why.withname"))]
     {
         match (greeting(path, question), like) {
             (None, _) => {}
-            (Some(_), Some(like)) => return finding.why(extra_note("why.again", like)),
+            (Some(_), Some(like)) => return finding.why(extra_note(key!("why.again"), like)),
             (Some(answer), None) => {
                 finding.why.push(extra_note(key, answer).with("name", name));
                 let again = |a: &HelloAnswer| a.question == question && a.is_refusal();
                 if path.extra.iter().any(again) {
-                    finding.why.push(Note::new("why.unsteady"));
+                    finding.why.push(note!("why.unsteady"));
                 }
             }
         }
@@ -101,7 +102,7 @@ fn side_facts(mut finding: Finding, path: &Path, name: &str, differ: bool) -> Fi
             of_sizes(finding, small, large, same, differ)
         }
         (Some(unnamed), ..) if finding.keyword.family() == Family::Tls && unnamed.is_answered() => {
-            finding.why(extra_note("why.nonameeither", unnamed))
+            finding.why(extra_note(key!("why.nonameeither"), unnamed))
         }
         _ => finding,
     }
@@ -112,7 +113,7 @@ fn greeting(path: &Path, question: Question) -> Option<&HelloAnswer> {
     path.extra.iter().find(|a| a.question == question && a.is_greeting())
 }
 
-fn extra_note(key: &str, answer: &HelloAnswer) -> Note {
+fn extra_note(key: Key, answer: &HelloAnswer) -> Note {
     Note::new(key)
         .with("answer", answer_text(&answer.outcome))
         .with("bytes", answer.size)
@@ -130,15 +131,15 @@ fn of_sizes(
 ) -> Finding {
     let note = extra_note;
     let is_lost = |a: &HelloAnswer| a.delivery.unacknowledged > 0;
-    let short = note("why.small", small);
+    let short = note(key!("why.small"), small);
     match (small.is_tls(), large.is_tls(), same) {
         (false, _, Some(same)) if same.outcome == hello::Outcome::Ended(End::Late) => {
-            let key = if is_lost(same) { "why.unacked" } else { "why.acked" };
+            let key = if is_lost(same) { key!("why.unacked") } else { key!("why.acked") };
             finding.why(note(key, same))
         }
         (false, ..) => finding,
         (true, false, _) if differ => {
-            let key = if is_lost(large) { "why.largelost" } else { "why.largesilent" };
+            let key = if is_lost(large) { key!("why.largelost") } else { key!("why.largesilent") };
             let long = note(key, large)
                 .with("unacked", large.delivery.unacknowledged)
                 .with("retransmits", large.delivery.info.total_retrans)
@@ -147,9 +148,9 @@ fn of_sizes(
         }
         // Segments of the answer came, but not the one that should have come first.
         (true, true, Some(same)) if same.delivery.info.out_of_order > 0 => {
-            finding.because(Keyword::TlsMtu, short).why(Note::new("why.gap"))
+            finding.because(Keyword::TlsMtu, short).why(note!("why.gap"))
         }
-        (true, true, _) => finding.why(short).guess(Note::new("guess.largeanswer")),
+        (true, true, _) => finding.why(short).guess(note!("guess.largeanswer")),
         (true, false, _) => finding.why(short),
     }
 }
@@ -165,10 +166,10 @@ pub(super) fn of_idle(idle: &HelloAnswer) -> Option<Finding> {
 }
 
 /// What became of a connection that sent nothing: `open` if it outlasted one that did.
-pub(super) fn idle_note(idle: &HelloAnswer, open: &str) -> Option<Note> {
+pub(super) fn idle_note(idle: &HelloAnswer, open: Key) -> Option<Note> {
     match idle.outcome {
         hello::Outcome::Ended(End::Late) => Some(open),
-        hello::Outcome::Ended(End::Fin | End::Rst) => Some("why.idleclosed"),
+        hello::Outcome::Ended(End::Fin | End::Rst) => Some(key!("why.idleclosed")),
         _ => None,
     }
     .map(|key| Note::new(key).with("ms", idle.elapsed.as_millis()))
@@ -181,6 +182,6 @@ pub(super) fn large_note(path: &Path) -> Option<Note> {
     let answer = path.extra.iter().find(|a| a.question == Question::Padded)?;
     let fails = long.asked > 1 && long.tls + long.unheard == 0 && short.tls > 0;
     let silent = answer.outcome == hello::Outcome::Ended(End::Late);
-    let key = if silent { "why.largequiet" } else { "why.largefails" };
+    let key = if silent { key!("why.largequiet") } else { key!("why.largefails") };
     fails.then(|| extra_note(key, answer))
 }

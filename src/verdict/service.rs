@@ -26,7 +26,7 @@ pub(super) fn of_tunnel(tunnel: &Tunnel) -> Option<Finding> {
         Outcome::Ended(_) => Keyword::ProxyClosed,
         Outcome::Malformed => Keyword::ProxyMalformed,
     };
-    let said = Note::new("why.said").with("line", &tunnel.said);
+    let said = note!("why.said").with("line", &tunnel.said);
     let finding = Finding::new(keyword).arg("detail", &tunnel.said);
     let finding = if tunnel.said.is_empty() { finding } else { finding.why(said) };
     Some(match tunnel.outcome {
@@ -68,10 +68,10 @@ pub(super) fn of_upgrade(upgrade: &Upgrade) -> Option<Finding> {
         finding.variant = "early";
     }
     if let Outcome::WrongProtocol(seen) = upgrade.outcome {
-        finding = finding.why(Note::new("why.speaks").with("service", seen));
+        finding = finding.why(note!("why.speaks").with("service", seen));
     }
     if !said.is_empty() {
-        finding = finding.why(Note::new("why.said").with("line", &said));
+        finding = finding.why(note!("why.said").with("line", &said));
     }
     let finding = finding.arg("detail", said);
     Some(match upgrade.outcome {
@@ -89,9 +89,9 @@ pub(super) fn far_end(path: &Path, target: &Target) -> Option<Note> {
     let local = path.attempt.local?;
     let same = (seen.ip(), seen.port()) == (local.ip().to_canonical(), local.port());
     let key = match same {
-        _ if target.proxy.is_some() => "why.seenproxy",
-        true => "why.seen",
-        false => "why.translated",
+        _ if target.proxy.is_some() => key!("why.seenproxy"),
+        true => key!("why.seen"),
+        false => key!("why.translated"),
     };
     Some(Note::new(key).with("seen", seen).with("local", local))
 }
@@ -112,7 +112,7 @@ pub(super) fn of_greeting(greeting: &Greeting, target: &Target) -> Option<Findin
     let complain_of = |keyword, service: &str| {
         let mut finding = Finding::new(keyword).arg("service", service);
         if !headline.is_empty() {
-            finding.why.push(Note::new("why.said").with("line", &headline));
+            finding.why.push(note!("why.said").with("line", &headline));
         }
         finding.arg("detail", brief(&headline))
     };
@@ -155,7 +155,7 @@ pub(super) fn odd_greeting(greeting: &Greeting, target: &Target) -> Option<Note>
     if greeting.is_silent() {
         let usual = usual_service(target.port).filter(|s| s.first == First::Server)?;
         return Some(
-            Note::new("why.slowgreeting")
+            note!("why.slowgreeting")
                 .with("service", usual.name)
                 .with("ms", greeting.elapsed.as_millis()),
         );
@@ -165,11 +165,11 @@ pub(super) fn odd_greeting(greeting: &Greeting, target: &Target) -> Option<Note>
     }
     let line = greeting.headline();
     if greeting.service.is_none() && is_rejecting(greeting.banner.bytes()) {
-        return Some(Note::new("why.rejecting").with("line", line));
+        return Some(note!("why.rejecting").with("line", line));
     }
     match greeting.end {
-        End::Ended(_) => Some(Note::new("why.saidclosed").with("line", line)),
-        End::TooLong => Some(Note::new("why.toolong")),
+        End::Ended(_) => Some(note!("why.saidclosed").with("line", line)),
+        End::TooLong => Some(note!("why.toolong")),
         _ => None,
     }
 }

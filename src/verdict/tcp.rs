@@ -17,40 +17,38 @@ pub(super) fn of_attempt(attempt: &Attempt) -> Option<Finding> {
     use connect::Outcome;
     let ip = attempt.addr.ip();
     let ms = attempt.elapsed.as_millis();
-    let said = |errno: i32| Note::new("why.errno").with("error", os_error(errno));
+    let said = |errno: i32| note!("why.errno").with("error", os_error(errno));
     Some(match &attempt.outcome {
         Outcome::Connected => return None,
         Outcome::Refused => Finding::new(Keyword::TcpRefused)
-            .why(Note::new("why.rst").with("addr", text::endpoint(&attempt.addr)).with("ms", ms)),
-        Outcome::ToItself => Finding::new(Keyword::TcpRefused).why(Note::new("why.toitself")),
-        Outcome::Reset => {
-            Finding::new(Keyword::TcpReset).why(Note::new("why.synproxy").with("ms", ms))
-        }
+            .why(note!("why.rst").with("addr", text::endpoint(&attempt.addr)).with("ms", ms)),
+        Outcome::ToItself => Finding::new(Keyword::TcpRefused).why(note!("why.toitself")),
+        Outcome::Reset => Finding::new(Keyword::TcpReset).why(note!("why.synproxy").with("ms", ms)),
         Outcome::Icmp(icmp) => of_icmp(icmp, ip),
         Outcome::Silent => {
             let seconds = seconds(attempt.elapsed, 1);
-            let note = Note::new("why.silent").with("syns", attempt.syns);
+            let note = note!("why.silent").with("syns", attempt.syns);
             Finding::new(Keyword::TcpTimeout).why(note.with("seconds", seconds))
         }
-        Outcome::Unsent => Finding::new(Keyword::TcpBlocked).why(Note::new("why.unsent")),
+        Outcome::Unsent => Finding::new(Keyword::TcpBlocked).why(note!("why.unsent")),
         Outcome::NoNeighbour(hop) => {
             let mut finding = Finding::new(Keyword::TcpUnreachable);
             finding.variant = if hop.is_some() { "gateway" } else { "arp" };
             let hop = hop.unwrap_or(ip);
-            finding.arg("by", hop).why(Note::new("why.arp").with("ip", hop).with("ms", ms))
+            finding.arg("by", hop).why(note!("why.arp").with("ip", hop).with("ms", ms))
         }
         outcome if is_off(outcome) => {
             let finding = Finding::new(Keyword::TcpNoRoute).why(said(libc::EAFNOSUPPORT));
             Finding { variant: "off", ..finding.arg("ip", ip) }
         }
         Outcome::NoRoute(errno) => Finding::new(Keyword::TcpNoRoute)
-            .why(Note::new("why.noroute").with("ip", ip))
+            .why(note!("why.noroute").with("ip", ip))
             .why(said(*errno)),
         Outcome::Blocked { errno, icmp } => {
             let finding = Finding::new(Keyword::TcpBlocked).arg("detail", os_error(*errno));
             let finding = finding.why(said(*errno));
             match icmp {
-                Some(icmp) => finding.why(icmp_note("why.icmp", icmp)),
+                Some(icmp) => finding.why(icmp_note(key!("why.icmp"), icmp)),
                 None => finding,
             }
         }
@@ -73,26 +71,24 @@ pub(super) fn with_near(finding: &mut Finding, path: &Path) {
     for near in &path.near {
         let note = match near {
             Near::Way { via, link, source } => {
-                let key = if via.is_some() { "why.way" } else { "why.wayonlink" };
+                let key = if via.is_some() { key!("why.way") } else { key!("why.wayonlink") };
                 let source = source.map_or(String::new(), |ip| text::ip(&ip));
                 let via = via.map_or(String::new(), |ip| text::ip(&ip));
                 Note::new(key).with("link", link).with("via", via).with("source", source)
             }
             Near::Neighbour { ip, state } => {
-                Note::new("why.neighbour").with("via", ip).with("state", state)
+                note!("why.neighbour").with("via", ip).with("state", state)
             }
-            Near::Routes(routes) => {
-                Note::new("why.routes").with("routes", text::few(routes, SHOWN))
-            }
+            Near::Routes(routes) => note!("why.routes").with("routes", text::few(routes, SHOWN)),
             Near::Listeners(all) => {
                 let here: Vec<&Listener> =
                     all.iter().filter(|l| l.at.port() == addr.port()).collect();
                 let (key, those) = match here.iter().any(|l| l.takes(addr)) {
-                    true => ("why.listensyet", here),
-                    false if here.is_empty() => ("why.listening", all.iter().collect()),
-                    false => ("why.listenselse", here),
+                    true => (key!("why.listensyet"), here),
+                    false if here.is_empty() => (key!("why.listening"), all.iter().collect()),
+                    false => (key!("why.listenselse"), here),
                 };
-                if key != "why.listensyet" {
+                if key != key!("why.listensyet") {
                     finding.variant = "here";
                 }
                 let those = text::few(those.iter().map(|l| shown(l)), SHOWN);
@@ -122,9 +118,9 @@ fn of_zone(attempt: &Attempt, zones: &[String]) -> Finding {
     finding.variant = "zone";
     for zone in zones.iter().take(ZONES) {
         let url = format!("[{ip}%{zone}]:{port}");
-        finding.next.push(Note::new("next.zone").with("zone", zone).with("url", url));
+        finding.next.push(note!("next.zone").with("zone", zone).with("url", url));
     }
-    finding.why(Note::new("why.zone").with("ip", ip).with("zones", zones.join(", ")))
+    finding.why(note!("why.zone").with("ip", ip).with("zones", zones.join(", ")))
 }
 
 /// Interfaces for each of which a command is shown.
@@ -133,12 +129,12 @@ const ZONES: usize = 4;
 /// An ICMP error in reply to the SYN: a firewall that says no, or a router without a way.
 fn of_icmp(icmp: &Icmp, asked: IpAddr) -> Finding {
     let keyword = if is_rejection(icmp) { Keyword::TcpRejected } else { Keyword::TcpUnreachable };
-    let whose = if icmp.from == asked { "why.itself" } else { "why.notasked" };
+    let whose = if icmp.from == asked { key!("why.itself") } else { key!("why.notasked") };
     let mut finding = Finding::new(keyword);
     finding.variant = icmp_variant(icmp);
     finding
         .arg("by", icmp.from)
         .arg("detail", icmp_code(icmp))
-        .why(icmp_note("why.icmp", icmp))
+        .why(icmp_note(key!("why.icmp"), icmp))
         .why(Note::new(whose).with("by", icmp.from).with("ip", asked))
 }

@@ -1,6 +1,6 @@
 //! The handshake: how it ended, and what that says.
 
-use crate::base::text::{Note, Untrusted};
+use crate::base::text::{self, Note, Untrusted};
 use crate::cert::key::Key;
 use crate::cert::proof::checkable;
 use crate::format::banner;
@@ -26,7 +26,7 @@ pub(super) fn of_handshake(handshake: &Handshake, path: &Path, target: &Target) 
     }
     if handshake.outcome == tls::Outcome::Protocol("random") {
         let finding = Finding::new(Keyword::LocalOther).arg("detail", RANDOM);
-        return Some(finding.why(Note::new("why.norandom")));
+        return Some(finding.why(note!("why.norandom")));
     }
     let finding = of_outcome(handshake, path, target)?;
     let mut finding = second_look(finding, handshake, path, target);
@@ -36,7 +36,7 @@ pub(super) fn of_handshake(handshake: &Handshake, path: &Path, target: &Target) 
         upgrade.filter(|_| plain).and_then(|s| Some((s.name, s.starttls?)))
     {
         let bare = again(target, OF_TLS);
-        let note = Note::new("next.starttls").with("service", service);
+        let note = note!("next.starttls").with("service", service);
         finding.next.push(note.with("bare", bare).with("seen", how));
     }
     if let Some(stage) = stage(handshake) {
@@ -64,10 +64,10 @@ fn of_outcome(handshake: &Handshake, path: &Path, target: &Target) -> Option<Fin
         Outcome::Alert(code) | Outcome::AlertAfter(code) => of_alert(code, handshake),
         Outcome::Plaintext => plaintext(handshake, target),
         Outcome::Ended(End::Late) if handshake.first.is_empty() => {
-            Finding::new(Keyword::TlsTimeout).why(Note::new("why.tlssilent").with("ms", ms))
+            Finding::new(Keyword::TlsTimeout).why(note!("why.tlssilent").with("ms", ms))
         }
         Outcome::Ended(End::Late) => {
-            let note = Note::new("why.tlsslow").with("ms", ms);
+            let note = note!("why.tlsslow").with("ms", ms);
             let more = if handshake.first.len() < tls::FIRST_MAX { "" } else { "+" };
             let bytes = format!("{}{more}", handshake.first.len());
             Finding::new(Keyword::TlsTimeout).why(note.with("bytes", bytes))
@@ -84,16 +84,16 @@ fn of_outcome(handshake: &Handshake, path: &Path, target: &Target) -> Option<Fin
         Outcome::Version(version) => {
             let name = version_name(version);
             let finding = Finding::new(Keyword::TlsLegacy).arg("detail", &name);
-            finding.why(Note::new("why.version").with("version", name))
+            finding.why(note!("why.version").with("version", name))
         }
         Outcome::Protocol("chain") => {
             let finding = Finding::new(Keyword::CertUnchecked).arg("detail", "> 64 KiB");
-            Finding { variant: "unfinished", ..finding.why(Note::new("why.hugechain")) }
+            Finding { variant: "unfinished", ..finding.why(note!("why.hugechain")) }
         }
         // The library knows no signature of such a key in TLS 1.2, and calls it misbehaviour.
         Outcome::Protocol("misbehaved") if let Some(key) = unusual_key(handshake) => {
             let finding = Finding::new(Keyword::CertUnchecked).arg("detail", key.text());
-            let note = Note::new("why.unusualkey").with("rule", key.text());
+            let note = note!("why.unusualkey").with("rule", key.text());
             Finding { variant: "unfinished", ..finding.why(note) }
         }
         Outcome::Protocol(why) => {
@@ -109,11 +109,13 @@ fn unusual_key(handshake: &Handshake) -> Option<&Key> {
 }
 
 /// How far the handshake had come when it ended; `None`: not to a ServerHello.
-fn stage(handshake: &Handshake) -> Option<&'static str> {
+fn stage(handshake: &Handshake) -> Option<text::Key> {
     match handshake.outcome {
-        tls::Outcome::AlertAfter(_) | tls::Outcome::EndedAfter(_) => Some("why.stage.finished"),
-        _ if handshake.sent > 0 => Some("why.stage.certificate"),
-        _ => handshake.version.map(|_| "why.stage.hello"),
+        tls::Outcome::AlertAfter(_) | tls::Outcome::EndedAfter(_) => {
+            Some(key!("why.stage.finished"))
+        }
+        _ if handshake.sent > 0 => Some(key!("why.stage.certificate")),
+        _ => handshake.version.map(|_| key!("why.stage.hello")),
     }
 }
 
@@ -124,8 +126,8 @@ fn unwelcome(handshake: &Handshake) -> Option<Finding> {
     };
     let ClientAuth::Requested { sent, .. } = &handshake.client_auth else { return None };
     let key = match (end, sent) {
-        (End::Fin | End::Rst, true) => "why.unwelcome",
-        (End::Fin | End::Rst, false) => "why.unanswered",
+        (End::Fin | End::Rst, true) => key!("why.unwelcome"),
+        (End::Fin | End::Rst, false) => key!("why.unanswered"),
         _ => return None,
     };
     let end = end_name(end);
@@ -145,9 +147,10 @@ fn of_hangup(keyword: Keyword, handshake: &Handshake, path: &Path) -> Finding {
         return finding;
     }
     let ms = handshake.elapsed.as_millis();
-    let key = if stage(handshake).is_some() { "why.laterhungup" } else { "why.hellohungup" };
+    let key =
+        if stage(handshake).is_some() { key!("why.laterhungup") } else { key!("why.hellohungup") };
     let finding = Finding::new(keyword).why(Note::new(key).with("ms", ms)).why(sni_note(handshake));
-    match idle.filter(|_| !serves).and_then(|idle| idle_note(idle, "why.idleopen")) {
+    match idle.filter(|_| !serves).and_then(|idle| idle_note(idle, key!("why.idleopen"))) {
         Some(note) => finding.why(note),
         None => finding,
     }
@@ -159,7 +162,7 @@ fn of_alert(code: u8, handshake: &Handshake) -> Finding {
     let name = alert_name(code);
     let finding = Finding::new(keyword)
         .arg("detail", alert_text(code))
-        .why(Note::new("why.alert").with("code", code).with("name", name))
+        .why(note!("why.alert").with("code", code).with("name", name))
         .why(sni_note(handshake));
     let versions = match handshake.offered {
         tls::Versions::Any => "TLS 1.2, TLS 1.3",
@@ -168,15 +171,15 @@ fn of_alert(code: u8, handshake: &Handshake) -> Finding {
     };
     match code {
         120 => Finding { variant: "alpn", ..finding },
-        70 | 86 => finding.why(Note::new("why.offered").with("versions", versions)),
+        70 | 86 => finding.why(note!("why.offered").with("versions", versions)),
         _ => finding,
     }
 }
 
 fn sni_note(handshake: &Handshake) -> Note {
     match &handshake.sni {
-        Some(sni) => Note::new("why.sni").with("sni", sni),
-        None => Note::new("why.nosni"),
+        Some(sni) => note!("why.sni").with("sni", sni),
+        None => note!("why.nosni"),
     }
 }
 
@@ -190,16 +193,16 @@ fn client_certificate(handshake: &Handshake) -> Finding {
         ClientAuth::Requested { sent, acceptable } => (*sent, acceptable.as_slice()),
         ClientAuth::NotRequested => (false, &[] as &[Untrusted]),
     };
-    let said = if sent { "why.certrejected" } else { "why.certrequired" };
+    let said = if sent { key!("why.certrejected") } else { key!("why.certrequired") };
     let name = alert_name(code);
     let mut finding = Finding::new(Keyword::TlsClientCert)
         .arg("detail", alert_text(code))
         .why(Note::new(said).with("code", code).with("name", name));
     if matches!(handshake.outcome, tls::Outcome::AlertAfter(_)) {
-        finding = finding.why(Note::new("why.afterhandshake"));
+        finding = finding.why(note!("why.afterhandshake"));
     }
     for issuer in acceptable.iter().take(SHOWN_ISSUERS) {
-        finding = finding.why(Note::new("why.acceptable").with("issuer", issuer));
+        finding = finding.why(note!("why.acceptable").with("issuer", issuer));
     }
     finding
 }
@@ -211,12 +214,12 @@ fn plaintext(handshake: &Handshake, target: &Target) -> Finding {
     let finding = Finding::new(Keyword::TlsPlaintext)
         .arg("service", seen.unwrap_or_default())
         .arg("detail", &line)
-        .why(Note::new("why.said").with("line", &line));
+        .why(note!("why.said").with("line", &line));
     let Some(name) = seen else { return finding };
     let upgrade = service(name).ok().and_then(|s| s.starttls);
     let variant = if upgrade.is_some() { "starttls" } else { "known" };
     let finding = finding.arg("seen", upgrade.unwrap_or_default());
-    Finding { variant, ..finding.why(Note::new("why.speaks").with("service", name)) }
+    Finding { variant, ..finding.why(note!("why.speaks").with("service", name)) }
 }
 
 /// Acceptable issuers that are shown; servers send hundreds.

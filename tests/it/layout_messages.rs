@@ -1,7 +1,8 @@
 //! Every message that the code names has a text, and every text is named by the code.
 //!
-//! A key is a string of the code, whole; those that the code puts together are declared in
-//! COMPOSED, and what belongs to a keyword of a verdict is found from the table of keywords.
+//! A key is a string of the code, whole: `key!` and `note!` are not even compiled if there is no
+//! such message. Those that the code puts together are declared in COMPOSED, and what belongs to
+//! a keyword of a verdict is found from the table of keywords.
 
 use crate::layout::{agree, read, sources};
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,6 +22,9 @@ const PARTS: [&str; 2] = [".guess", ".next"];
 const KEYWORDS: &str = "verdict/keyword.rs";
 const VARIANTS: &str = "verdict/";
 
+/// Has keys that stand for a keyword and its variant.
+const FINDING: &str = "verdict/finding.rs";
+
 #[test]
 fn every_key_of_the_code_has_a_text() {
     agree(&missing(&sources(), &keys()));
@@ -36,8 +40,9 @@ fn a_key_that_is_wrong_anywhere_is_found() {
     let tree = |path: &str, code: &str| {
         let tree = [
             (KEYWORDS, "Refused \"tcp.refused\" 20 Tcp;"),
-            ("verdict/tcp.rs", "const SLOW: &str = \"slow\"; format!(\"end.icmp{part}\")"),
-            ("verdict/alike.rs", "\"host\"; format!(\"group.{word}\")"),
+            ("verdict/tcp.rs", "const SLOW: &str = \"slow\";"),
+            (FINDING, "key!(\"end.icmp\")"),
+            ("verdict/alike.rs", "\"host\"; Key::of(\"group.\").then(word)"),
             ("command/many.rs", "if a { \"many.more\" } else { \"many.more\" }"),
         ];
         let mut tree: BTreeMap<_, _> = tree.map(|(p, c)| (p.to_owned(), c.to_owned())).into();
@@ -58,7 +63,7 @@ fn a_key_that_is_wrong_anywhere_is_found() {
     let good = tree("a.rs", "\"a.test\"; \"1.2\"; \"many.more \"; '\"'; // \"many.less\"");
     assert!(missing(&good, &texts).is_empty(), "{:?}", missing(&good, &texts));
     assert!(unused(&good, &texts).is_empty(), "{:?}", unused(&good, &texts));
-    for code in ["\"many.mroe\"", "'\"'; \"tcp.rest\"", "r\"many.\"", "format!(\"many.{word}\")"] {
+    for code in ["\"many.mroe\"", "'\"'; \"tcp.rest\"", "r\"many.\"", "Key::of(\"many.\")"] {
         assert!(!missing(&tree("a.rs", code), &texts).is_empty(), "{code}");
     }
     let text = |key: &str| texts.iter().cloned().chain([key.to_owned()]).collect();
@@ -67,8 +72,8 @@ fn a_key_that_is_wrong_anywhere_is_found() {
     }
 }
 
-/// Strings of the code that look like keys and are none: whole ones, or the beginning of a
-/// `format!` that COMPOSED does not have.
+/// Strings of the code that look like keys and are none: whole ones, or the beginning of one that
+/// COMPOSED does not have.
 fn missing(sources: &BTreeMap<String, String>, keys: &BTreeSet<String>) -> Vec<String> {
     let kinds: BTreeSet<&str> = keys.iter().filter_map(|key| key.split('.').next()).collect();
     let known = |key: &str| keys.contains(key) || COMPOSED.iter().any(|(front, _)| *front == key);
@@ -76,12 +81,9 @@ fn missing(sources: &BTreeMap<String, String>, keys: &BTreeSet<String>) -> Vec<S
     let mut complaints = Vec::new();
     for (path, code) in sources {
         for string in strings(code) {
-            let key = string.split('{').next().unwrap_or_default();
-            let (kind, name) = key.split_once('.').unwrap_or_default();
-            let whole = key == string && !name.is_empty();
+            let Some((kind, name)) = string.split_once('.') else { continue };
             let named = name.split('.').all(|part| part.bytes().all(in_key));
-            let is_key = kinds.contains(kind) && named && (whole || key != string);
-            if (is_key || string == format!("{kind}.") && kinds.contains(kind)) && !known(key) {
+            if kinds.contains(kind) && named && !known(&string) {
                 complaints.push(format!("{path}: {string} has no text"));
             }
         }
@@ -96,8 +98,7 @@ fn unused(sources: &BTreeMap<String, String>, keys: &BTreeSet<String>) -> Vec<St
         files.flat_map(|(_, code)| strings(code)).collect()
     };
     let (all, keywords, variants) = (below(""), below(KEYWORDS), below(VARIANTS));
-    let fronts: BTreeSet<&str> =
-        all.iter().filter_map(|string| Some(string.split_once('{')?.0)).collect();
+    let instead = below(FINDING);
     let composed = COMPOSED.map(|(front, place)| (front, below(place)));
     let named = |key: &str| {
         let whole = PARTS.iter().find_map(|part| key.strip_suffix(part)).unwrap_or(key);
@@ -109,7 +110,7 @@ fn unused(sources: &BTreeMap<String, String>, keys: &BTreeSet<String>) -> Vec<St
         };
         all.contains(key)
             || keywords.contains(whole)
-            || fronts.contains(whole)
+            || instead.contains(whole)
             || whole.rsplit_once('.').is_some_and(variant)
             || composed.iter().any(put_together)
     };

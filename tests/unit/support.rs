@@ -2,6 +2,7 @@
 
 use crate::unit::random::Random;
 use std::collections::VecDeque;
+use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::Command;
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 use crate::base::deadline::Deadline;
 use crate::base::sys::SocketOptions;
+use crate::base::text::Key;
 use crate::format::http::{Head, Reader};
 use crate::step::connect::{Wire, connect};
 
@@ -95,4 +97,31 @@ pub fn words(line: &str) -> Vec<String> {
     assert!(printed.stderr.is_empty(), "{line}: {}", String::from_utf8_lossy(&printed.stderr));
     let printed = String::from_utf8(printed.stdout).unwrap();
     printed.split_terminator('\0').map(str::to_owned).collect()
+}
+
+/// The files of all messages but the help.
+pub const MESSAGES: [&str; 2] =
+    [include_str!("../../src/text/verdicts.txt"), include_str!("../../src/text/notes.txt")];
+
+/// Every key that they have.
+pub fn keys() -> impl Iterator<Item = &'static str> {
+    let lines = MESSAGES.iter().flat_map(|file| file.lines());
+    lines.filter_map(|line| line.strip_prefix('[')?.strip_suffix(']'))
+}
+
+/// The text of a key, which only some have in the program.
+pub fn written(key: Key) -> &'static str {
+    keys().find(|text| Key::of(text) == key).unwrap_or("a key without a text")
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(written(*self))
+    }
+}
+
+impl PartialEq<&str> for Key {
+    fn eq(&self, text: &&str) -> bool {
+        *self == Key::of(text)
+    }
 }

@@ -3,7 +3,6 @@
 use crate::base::calendar::utc;
 use crate::base::deadline::unix_now;
 use crate::base::text;
-use crate::base::text::Note;
 use crate::command::box_view::{View, proc, shown, sysfs, value, whose};
 use crate::report::{Object, array};
 
@@ -59,7 +58,7 @@ impl View {
         let up = proc("uptime");
         let up: u64 = up.split('.').next().and_then(|s| s.parse().ok()).unwrap_or_default();
         if now < WRITTEN {
-            self.notes.push(Note::new("box.clock").with("time", utc(WRITTEN)));
+            self.notes.push(note!("box.clock").with("time", utc(WRITTEN)));
         }
         self.line("clock", format!("{}, up {} h {} min", utc(now), up / 3600, up / 60 % 60));
         let object = Object::new().text("time", &utc(now)).number("up_s", up);

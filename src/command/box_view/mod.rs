@@ -47,7 +47,7 @@ pub fn run(parser: lexopt::Parser, lang: Lang) -> Result<u8, Stop> {
     let mut ask = Ask { json: false, no_ask: false, pid: None, limit: LIMIT };
     let read = cli::arguments("box", parser, lang, &mut |arg, parser| match arg {
         Typed::Word(word) => {
-            let note = Note::new("usage.unknown").with("option", shown(&word.to_string_lossy()));
+            let note = note!("usage.unknown").with("option", shown(&word.to_string_lossy()));
             Err(note.with("command", "box").into())
         }
         Typed::Option(name) => ask.take(name, parser),
@@ -58,7 +58,7 @@ pub fn run(parser: lexopt::Parser, lang: Lang) -> Result<u8, Stop> {
     let mut root = PathBuf::from("/");
     if let Some(pid) = ask.pid {
         sys::enter_network_namespace(pid).map_err(|e| {
-            Note::new("usage.pid").with("pid", pid).with("error", crate::base::errno::text(&e))
+            note!("usage.pid").with("pid", pid).with("error", crate::base::errno::text(&e))
         })?;
         root = format!("/proc/{pid}/root").into();
     }
@@ -129,7 +129,7 @@ impl View {
     fn json(&self, style: Style) -> String {
         let notes = self.notes.iter().map(|note| {
             let args = note.args.iter().fold(Object::new(), |o, (k, v)| o.text(k, v));
-            let object = Object::new().text("code", &note.key);
+            let object = Object::new().text("code", &note.key.name());
             object.text("text", &note.render(style.lang)).raw("args", args.end()).end()
         });
         let head = Object::new().number("schema", 1).text("type", "box");

@@ -25,7 +25,7 @@ impl View {
         let settings = resolve::Config::new(&self.root, &[]).settings();
         self.notes.extend(settings.odd.iter().map(odd_note));
         if settings.assumed {
-            self.notes.push(Note::new("box.noserver"));
+            self.notes.push(note!("box.noserver"));
         }
         let answers: Vec<Option<(String, Duration)>> = match ask.no_ask {
             true => settings.servers.iter().map(|_| None).collect(),
@@ -43,7 +43,7 @@ impl View {
             self.line("dns", format!("{place}  {said}  {} ms", millis(*took, 1)));
             rows.push(object.text("said", said).ms("ms", *took).end());
             if matches!(said.as_str(), "dns.timeout" | "dns.unreachable") {
-                let key = if at == 0 { "box.firstserver" } else { "box.server" };
+                let key = if at == 0 { key!("box.firstserver") } else { key!("box.server") };
                 self.notes.push(Note::new(key).with("server", place));
             }
         }
@@ -85,7 +85,7 @@ impl View {
             let upper = name.to_ascii_uppercase();
             let twin = variables.iter().find(|(other, _)| *other == upper && other != name);
             if twin.is_some_and(|(_, other)| other != given) {
-                self.notes.push(Note::new("box.proxies").with("name", name).with("upper", upper));
+                self.notes.push(note!("box.proxies").with("name", name).with("upper", upper));
             }
         }
         self.member("proxy", object);
@@ -94,7 +94,7 @@ impl View {
     pub(super) fn roots(&mut self) {
         let Some((path, count)) = store::bundle_of(&self.root) else {
             self.line("roots", "-".to_owned());
-            self.notes.push(Note::new("box.noroots"));
+            self.notes.push(note!("box.noroots"));
             return self.member("roots", Object::new());
         };
         let file = shown(&path.to_string_lossy());

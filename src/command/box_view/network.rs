@@ -1,6 +1,6 @@
 //! Interfaces, addresses, routes, and whether the next hops are there.
 
-use crate::base::text::{self, Note};
+use crate::base::text::{self};
 use crate::command::box_view::{View, json, proc, shown};
 use crate::format::netlink::{Address, DAD_FAILED, Link, TENTATIVE, Tables, UNICAST};
 use crate::report::{Object, array};
@@ -40,7 +40,7 @@ impl View {
             self.line("link", format!("… ({})", rows.len()));
         }
         if proc("sys/net/ipv6/conf/all/disable_ipv6").trim() == "1" {
-            self.notes.push(Note::new("box.nov6"));
+            self.notes.push(note!("box.nov6"));
         }
         self.members.push(("links", array(rows.into_iter())));
     }
@@ -48,15 +48,15 @@ impl View {
     fn judge_link(&mut self, link: &Link, own: &[&Address]) {
         let name = shown(&link.name);
         if link.is_up() && !link.has_carrier() && !own.is_empty() {
-            self.notes.push(Note::new("box.carrier").with("name", &name));
+            self.notes.push(note!("box.carrier").with("name", &name));
         }
         // One in ten thousand is no accident.
         if link.bad() > 0 && link.bad() * BAD_SHARE > link.packets {
-            let note = Note::new("box.errors").with("name", &name);
+            let note = note!("box.errors").with("name", &name);
             self.notes.push(note.with("errors", link.bad()).with("packets", link.packets));
         }
         for address in own.iter().filter(|a| a.flags & (DAD_FAILED | TENTATIVE) != 0) {
-            let note = Note::new("box.duplicate").with("name", &name);
+            let note = note!("box.duplicate").with("name", &name);
             self.notes.push(note.with("address", address.place()));
         }
     }
@@ -90,7 +90,7 @@ impl View {
             }
             ways_out += usize::from(route.prefix == 0 && route.kind == UNICAST);
             if let (Some(via), Some("failed" | "incomplete")) = (route.via, state) {
-                let note = Note::new("box.gateway").with("ip", text::ip(&via));
+                let note = note!("box.gateway").with("ip", text::ip(&via));
                 self.notes.push(note.with("name", name(route.link)));
             }
             let object = Object::new().text("dst", &route.target());
@@ -103,7 +103,7 @@ impl View {
             self.line("route", format!("+{others}"));
         }
         if ways_out == 0 {
-            self.notes.push(Note::new("box.nodefault"));
+            self.notes.push(note!("box.nodefault"));
         }
         self.members.push(("routes", array(rows.into_iter())));
     }

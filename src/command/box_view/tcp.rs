@@ -1,6 +1,6 @@
 //! Who listens, how many ports are taken, and the counters that tell of trouble.
 
-use crate::base::text::{self, Note};
+use crate::base::text::{self, Key, Note};
 use crate::command::box_view::{View, json_number, number, numbers, proc};
 use crate::format::socket_table::{self, LISTEN, Row};
 use crate::report::{Object, array};
@@ -39,12 +39,12 @@ impl View {
             |row: &&Row| (low..=high).contains(&u64::from(row.local.port)) && row.state != LISTEN;
         let used = rows.iter().filter(inside).count() as u64;
         let size = (high + 1).saturating_sub(low);
-        self.fill("box.ports", used, size);
+        self.fill(key!("box.ports"), used, size);
         let mut text = format!("{low}-{high}: {used}/{size}");
         let track = |name: &str| number(&proc(&format!("sys/net/netfilter/nf_conntrack_{name}")));
         let tracked = track("count").zip(track("max"));
         if let Some((count, most)) = tracked {
-            self.fill("box.conntrack", count, most);
+            self.fill(key!("box.conntrack"), count, most);
             text += &format!(" | conntrack {count}/{most}");
         }
         self.line("ports", text);
@@ -59,7 +59,7 @@ impl View {
     }
 
     /// A table that is nearly full.
-    fn fill(&mut self, key: &str, used: u64, size: u64) {
+    fn fill(&mut self, key: Key, used: u64, size: u64) {
         if size > 0 && used * 10 > size * 8 {
             self.notes.push(Note::new(key).with("used", used).with("size", size));
         }
@@ -83,11 +83,11 @@ impl View {
             && *again * 20 > *out
             && *out > PACKETS_MIN
         {
-            self.notes.push(Note::new("box.retransmits").with("again", again).with("out", out));
+            self.notes.push(note!("box.retransmits").with("again", again).with("out", out));
         }
         if counter(&text, "TcpExt", OVERFLOWS).is_some_and(|count| count > 0) {
             let count = counter(&text, "TcpExt", OVERFLOWS).unwrap_or_default();
-            self.notes.push(Note::new("box.overflows").with("count", count));
+            self.notes.push(note!("box.overflows").with("count", count));
         }
         self.line("tcp", line.join(", "));
         self.member("tcp", object);

@@ -4,7 +4,7 @@ use super::log::Log;
 use super::{Mode, Plan};
 use crate::base::deadline::{Deadline, Stopwatch, seconds};
 use crate::base::sys;
-use crate::base::text::{Note, hex};
+use crate::base::text::{Key, Note, hex};
 use crate::format::banner;
 use crate::format::client_hello::Hello;
 use crate::format::framing::SSL_REQUEST;
@@ -47,18 +47,18 @@ pub struct Received {
 }
 
 /// How a connection ended: the key of the message that says so, and an error in TLS.
-pub struct End(&'static str, String);
+pub struct End(Key, String);
 
 impl End {
     /// Without an error.
-    pub fn of(key: &'static str) -> Self {
+    pub fn of(key: Key) -> Self {
         Self(key, String::new())
     }
 
     /// What went wrong in TLS, in the words of the check.
     fn tls(error: &rustls::Error) -> Self {
         Self(
-            "listen.tlsfailed",
+            key!("listen.tlsfailed"),
             match tls::protocol(error) {
                 Outcome::Alert(code) => alert_text(code),
                 Outcome::Protocol(why) => why.to_string(),
@@ -87,8 +87,10 @@ impl Client {
         let ours = plan.mode == Mode::Close;
         let end = match read.and_then(|()| self.write()) {
             Ok(()) if !self.eof || self.interest(plan) != 0 => return true,
-            _ if self.eof => End::of(if ours { "listen.dismissed" } else { "listen.closed" }),
-            Ok(()) => End::of("listen.closed"),
+            _ if self.eof => {
+                End::of(if ours { key!("listen.dismissed") } else { key!("listen.closed") })
+            }
+            Ok(()) => End::of(key!("listen.closed")),
             Err(end) => end,
         };
         self.end(&end, log);
@@ -100,7 +102,7 @@ impl Client {
         let bytes = match self.stream.read(buffer) {
             Ok(n) => buffer.get(..n).unwrap_or_default(),
             Err(e) if sys::is_passing(&e) => return Ok(()),
-            Err(_) => return Err(End::of("listen.reset")),
+            Err(_) => return Err(End::of(key!("listen.reset"))),
         };
         if bytes.is_empty() {
             self.eof = true;
@@ -174,7 +176,7 @@ impl Client {
             match result {
                 Ok(_) => {}
                 Err(e) if sys::is_passing(&e) => return Ok(()),
-                Err(_) => return Err(End::of("listen.reset")),
+                Err(_) => return Err(End::of(key!("listen.reset"))),
             }
         }
     }
@@ -207,7 +209,7 @@ impl Client {
         let opening = REQUESTS.iter().find(|(start, _)| received.kept.starts_with(start));
         let known = opening.map(|(_, name)| *name);
         let known = known.or_else(|| banner::recognise(&received.kept, self.local.port()));
-        let note = self.note("listen.said").with("bytes", received.total);
+        let note = self.note(key!("listen.said")).with("bytes", received.total);
         let note = note.with("service", known.unwrap_or("?")).with("hex", hex(&received.kept));
         self.tell_with(&note, &[("line", &received.kept)], log);
     }
@@ -220,9 +222,9 @@ impl Client {
         let counted = sys::tcp_info(&self.stream).map(|info| info.data_segs_in);
         let pieces = counted.filter(|n| *n > 0).unwrap_or(self.raw.reads);
         let key = match (got < size, pieces) {
-            (true, _) => "listen.hello.part",
-            (false, 1) => "listen.hello.whole",
-            (false, _) => "listen.hello.pieces",
+            (true, _) => key!("listen.hello.part"),
+            (false, 1) => key!("listen.hello.whole"),
+            (false, _) => key!("listen.hello.pieces"),
         };
         let note = self.note(key).with("got", got).with("bytes", size).with("pieces", pieces);
         let sent: [(_, &[u8]); 3] = [
@@ -239,12 +241,12 @@ impl Client {
         let version = tls.protocol_version().map(|v| version_name(v.into())).unwrap_or_default();
         if !self.secured {
             self.secured = true;
-            self.tell(self.note("listen.tls").with("version", version), log);
+            self.tell(self.note(key!("listen.tls")).with("version", version), log);
         }
     }
 
     /// A message about this client.
-    pub fn note(&self, key: &str) -> Note {
+    pub fn note(&self, key: Key) -> Note {
         Note::new(key).with("id", self.id).with("peer", self.peer).with("at", self.local)
     }
 

@@ -36,7 +36,7 @@ impl Log {
     pub fn next_second(&mut self, at_once: bool) {
         if at_once || self.second.remaining().is_none() {
             if self.more > 0 {
-                self.tell(&Note::new("listen.more").with("more", self.more));
+                self.tell(&note!("listen.more").with("more", self.more));
             }
             (self.second, self.said, self.more) = (Deadline::after(SECOND), 0, 0);
         }
@@ -51,7 +51,8 @@ impl Log {
     pub fn tell_with(&mut self, note: &Note, sent: &[(&'static str, &[u8])]) {
         let now = utc(unix_now());
         let line = if self.json {
-            let event = note.key.split('.').nth(1).unwrap_or_default();
+            let name = note.key.name();
+            let event = name.split('.').nth(1).unwrap_or_default();
             let mut object = Object::new().number("schema", 1).text("type", "listen");
             object = object.text("event", event).text("time", &now);
             for (name, value) in &note.args {

@@ -77,7 +77,7 @@ pub fn run(parser: Parser, lang: Lang) -> Result<u8, Stop> {
         return Ok(0);
     }
     if draft.places.is_empty() {
-        return Err(Note::new("usage.listen").with("typed", "").into());
+        return Err(note!("usage.listen").with("typed", "").into());
     }
     let mut server = open(draft, lang)?;
     while server.round()? {}
@@ -124,7 +124,7 @@ impl Draft {
 fn parse_place(typed: &str) -> Result<SocketAddr, Note> {
     let everywhere = typed.parse().ok().map(|port: u16| (Ipv6Addr::UNSPECIFIED, port).into());
     let place = everywhere.or_else(|| typed.parse().ok());
-    place.ok_or_else(|| Note::new("usage.listen").with("typed", text::typed(typed)))
+    place.ok_or_else(|| note!("usage.listen").with("typed", text::typed(typed)))
 }
 
 /// Opens every port, or none, and says which they are.
@@ -138,11 +138,11 @@ fn open(draft: Draft, lang: Lang) -> Result<Server, Stop> {
     let mut log = Log::new(lang, draft.json);
     let mut ports = Vec::new();
     for addr in listeners.iter().flat_map(TcpListener::local_addr) {
-        log.tell(&Note::new("listen.listening").with("addr", addr));
+        log.tell(&note!("listen.listening").with("addr", addr));
         ports.push(addr.port());
     }
     if let Some(leaf) = identity.as_ref().and_then(ClientIdentity::leaf) {
-        let note = Note::new("listen.cert").with("sha256", hex(&leaf.sha256));
+        let note = note!("listen.cert").with("sha256", hex(&leaf.sha256));
         log.tell_with(&note, &[("subject", leaf.subject.bytes())]);
     }
     let unasked = if draft.banner.is_some() { Mode::Silent } else { Mode::Greet };
@@ -159,12 +159,9 @@ fn open(draft: Draft, lang: Lang) -> Result<Server, Stop> {
 
 /// The certificate of `--cert`, or a throw-away one; `None` without TLS.
 fn identity(draft: &Draft) -> Result<Option<ClientIdentity>, Note> {
-    let pair =
-        |given, missing| Note::new("usage.pair").with("given", given).with("missing", missing);
+    let pair = |given, missing| note!("usage.pair").with("given", given).with("missing", missing);
     match (&draft.cert, &draft.key) {
-        _ if (draft.tls || draft.cert.is_some()) && !has_random() => {
-            Err(Note::new("listen.norandom"))
-        }
+        _ if (draft.tls || draft.cert.is_some()) && !has_random() => Err(note!("listen.norandom")),
         (Some(cert), Some(key)) => ClientIdentity::load(cert, key)
             .map(Some)
             .map_err(|bad| cli::bad_file(&bad, "--cert", cert)),
@@ -175,7 +172,7 @@ fn identity(draft: &Draft) -> Result<Option<ClientIdentity>, Note> {
             let now = unix_now();
             let minted = mint("reach.listen", now - DAY, now + 30 * DAY);
             let minted = minted.as_ref().and_then(ClientIdentity::minted);
-            minted.map(Some).ok_or_else(|| Note::new("listen.norandom"))
+            minted.map(Some).ok_or_else(|| note!("listen.norandom"))
         }
     }
 }
@@ -193,11 +190,11 @@ fn open_listener(place: SocketAddr) -> Result<TcpListener, Fault> {
 /// Why this box does not let us listen there.
 fn refusal(place: SocketAddr, fault: &Fault) -> Stop {
     let key = match fault.errno {
-        libc::EADDRINUSE => "listen.busy",
-        libc::EACCES | libc::EPERM => "listen.permission",
-        libc::EADDRNOTAVAIL => "listen.noaddress",
-        libc::EMFILE | libc::ENFILE => "listen.files",
-        _ => "listen.fault",
+        libc::EADDRINUSE => key!("listen.busy"),
+        libc::EACCES | libc::EPERM => key!("listen.permission"),
+        libc::EADDRNOTAVAIL => key!("listen.noaddress"),
+        libc::EMFILE | libc::ENFILE => key!("listen.files"),
+        _ => key!("listen.fault"),
     };
     let busy = near::listeners().into_iter().filter(|l| l.at.port() == place.port());
     let busy: Vec<String> = busy.take(HOLDERS).map(|l| show_listener(&l)).collect();

@@ -7,7 +7,6 @@ use super::{Mode, Plan};
 use crate::base::address::canonical;
 use crate::base::deadline::{Deadline, Stopwatch, seconds};
 use crate::base::sys;
-use crate::base::text::Note;
 use crate::cli::Stop;
 use crate::verdict::Keyword;
 use rustls::ServerConnection;
@@ -82,7 +81,7 @@ impl Server {
             watched.push((client.stream.as_fd(), client.interest(&self.plan)));
         }
         let happened = sys::poll(&watched, Some(self.timeout())).map_err(|error| Stop {
-            note: Note::new("listen.fault")
+            note: note!("listen.fault")
                 .with("addr", "poll")
                 .with("error", crate::base::errno::text(&error)),
             status: Keyword::LocalOther.exit(),
@@ -187,7 +186,7 @@ impl Server {
             eof: plan.mode == Mode::Close,
             greeted: false,
         });
-        client.tell(client.note("listen.came"), &mut self.log);
+        client.tell(client.note(key!("listen.came")), &mut self.log);
         if client.serve(libc::POLLIN, plan, &mut self.log, &mut self.buffer) {
             self.clients.push(client);
         }
@@ -200,7 +199,7 @@ impl Server {
     fn evict(&mut self) {
         let silent = self.clients.iter().position(|client| client.raw.total == 0).unwrap_or(0);
         if silent < self.clients.len() {
-            self.clients.remove(silent).end(&End::of("listen.crowded"), &mut self.log);
+            self.clients.remove(silent).end(&End::of(key!("listen.crowded")), &mut self.log);
             self.counts.evicted += 1;
         }
     }
@@ -228,7 +227,7 @@ impl Server {
             self.counts.half_open += 1;
             if self.log.may_show() {
                 let (peer, port) = peer.from;
-                let note = Note::new("listen.halfopen").with("peer", peer).with("port", port);
+                let note = note!("listen.halfopen").with("peer", peer).with("port", port);
                 self.log.tell(&note);
             }
         }
@@ -238,10 +237,10 @@ impl Server {
     /// Logs the end of every client that is still connected, and the totals.
     pub fn close(mut self) -> Result<u8, Stop> {
         for client in &mut self.clients {
-            client.end(&End::of("listen.stayed"), &mut self.log);
+            client.end(&End::of(key!("listen.stayed")), &mut self.log);
         }
         self.log.next_second(true);
-        let note = Note::new("listen.end")
+        let note = note!("listen.end")
             .with("visitors", self.counts.clients)
             .with("halfopen", self.counts.half_open)
             .with("crowded", self.counts.evicted)

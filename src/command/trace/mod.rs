@@ -67,8 +67,12 @@ pub fn follow(check: &Check) -> io::Result<()> {
         return report::print(&found.json(target, check.style));
     }
     let mut text = "\n".to_owned() + &found.rows;
-    for note in
-        found.verdict.found.why.iter().filter(|note| note.key.split('.').next() == Some("trace"))
+    for note in found
+        .verdict
+        .found
+        .why
+        .iter()
+        .filter(|note| note.key.name().split('.').next() == Some("trace"))
     {
         text += "  ";
         text += &report::wrap(&note.render(check.style.lang), 2, check.style.width);

@@ -24,11 +24,11 @@ pub fn explain(routes: &[Route], probe: &Probe, verdict: &mut Verdict) {
         syns += attempt.syns;
         done += usize::from(attempt.outcome == Outcome::Connected);
     }
-    let sent = Note::new("trace.sent").with("connections", connections).with("syns", syns);
+    let sent = note!("trace.sent").with("connections", connections).with("syns", syns);
     notes.push(sent.with("done", done));
     notes.append(&mut verdict.found.why);
     verdict.found.why = notes;
-    verdict.found.next.retain(|note| note.key != "trace.next");
+    verdict.found.next.retain(|note| note.key != key!("trace.next"));
 }
 
 /// `hop N (address)`, as far as it is known.
@@ -45,16 +45,16 @@ pub fn findings(route: &Route, outcome: Option<&Outcome>) -> Vec<Note> {
     let circle = looped(route).filter(|_| nat.is_none());
     let mut notes = Vec::new();
     notes.extend(if circle.is_some() { circle } else { ending(route, outcome) });
-    if notes.first().is_none_or(|note| note.key != "trace.loop") {
+    if notes.first().is_none_or(|note| note.key != key!("trace.loop")) {
         notes.extend(asymmetric(route));
     }
-    notes.extend(nat.map(|hop| Note::new("trace.nat").with("hop", hop).with("ip", target)));
+    notes.extend(nat.map(|hop| note!("trace.nat").with("hop", hop).with("ip", target)));
     if route.tries.iter().any(|t| t.answer == Some(Answer::Unnamed)) {
-        notes.push(Note::new("trace.unnamed"));
+        notes.push(note!("trace.unnamed"));
     }
     if let Some(fault) = route.fault {
         let error = os_error(fault.errno);
-        notes.push(Note::new("trace.fault").with("call", fault.call.name()).with("error", error));
+        notes.push(note!("trace.fault").with("call", fault.call.name()).with("error", error));
     }
     notes
 }
@@ -67,20 +67,20 @@ fn ending(route: &Route, outcome: Option<&Outcome>) -> Option<Note> {
         (Some((hop, Answer::Icmp(icmp))), _) => {
             let same = |t: &&Try| t.is_router() && t.from() == Some(icmp.from);
             let own = route.tries.iter().find(same).map(|t| t.hop);
-            let key = if own.is_some() { "trace.rejectedby" } else { "trace.rejected" };
+            let key = if own.is_some() { key!("trace.rejectedby") } else { key!("trace.rejected") };
             Note::new(key).with("own", own.unwrap_or(0)).with("hop", hop).with("by", icmp.from)
         }
-        (Some((1, _)), _) => Note::new("trace.near"),
+        (Some((1, _)), _) => note!("trace.near"),
         (Some((hop, answer)), _) => {
             let done = answer == Answer::Connected;
-            let key = if done { "trace.connected" } else { "trace.refused" };
+            let key = if done { key!("trace.connected") } else { key!("trace.refused") };
             Note::new(key).with("hop", hop).with("before", place(route, hop - 1))
         }
         (None, Some(Outcome::Connected | Outcome::Refused | Outcome::Icmp(_))) => {
-            Note::new("trace.far")
+            note!("trace.far")
         }
-        (None, _) if farthest > 0 => Note::new("trace.dies").with("place", place(route, farthest)),
-        (None, Some(Outcome::Silent)) => Note::new("trace.nowhere"),
+        (None, _) if farthest > 0 => note!("trace.dies").with("place", place(route, farthest)),
+        (None, Some(Outcome::Silent)) => note!("trace.nowhere"),
         (None, _) => return None,
     };
     Some(note.with("tried", route.tried()))
@@ -102,7 +102,7 @@ fn looped(route: &Route) -> Option<Note> {
     };
     let (ip, hops) = circles.find(|(_, hops)| apart(hops))?;
     let hops = hops.iter().map(u8::to_string).collect::<Vec<_>>().join(", ");
-    Some(Note::new("trace.loop").with("ip", ip).with("hops", hops))
+    Some(note!("trace.loop").with("ip", ip).with("hops", hops))
 }
 
 /// The first hop whose answers took another number of hops back than the SYN took to it.
@@ -113,7 +113,7 @@ fn asymmetric(route: &Route) -> Option<Note> {
     };
     let differs = |t: &&Try| back(t).is_some_and(|back| back > 0 && back != t.hop);
     let one = route.tries.iter().filter(differs).min_by_key(|t| t.hop)?;
-    let note = Note::new("trace.back").with("place", place(route, one.hop));
+    let note = note!("trace.back").with("place", place(route, one.hop));
     Some(note.with("back", back(one)?).with("hop", one.hop))
 }
 
@@ -128,12 +128,12 @@ pub fn against(route: &Route, other: &Route) -> Note {
     };
     let key = match (answers(route), answers(other)) {
         // Both by the host, or by something at the same place.
-        (true, true) if far(route) == far(other) => "trace.samehop",
-        (true, true) if far(route) < far(other) => "trace.forged",
-        (false, true) => "trace.filter",
-        (true, false) => "trace.filtered",
-        _ if (far(route), route.farthest()) == (far(other), other.farthest()) => "trace.same",
-        _ => "trace.differ",
+        (true, true) if far(route) == far(other) => key!("trace.samehop"),
+        (true, true) if far(route) < far(other) => key!("trace.forged"),
+        (false, true) => key!("trace.filter"),
+        (true, false) => key!("trace.filtered"),
+        _ if (far(route), route.farthest()) == (far(other), other.farthest()) => key!("trace.same"),
+        _ => key!("trace.differ"),
     };
     Note::new(key)
         .with("port", this)

@@ -2,14 +2,14 @@
 
 use crate::base::deadline::millis;
 use crate::base::sys::Icmp;
-use crate::base::text::{self, Note};
+use crate::base::text::{self};
 use crate::command::trace::route::{Answer, Route, Try, is_exceeded, way_back};
 use crate::report::{self, Object, Style, array};
 
 /// The table: a row for each hop; those at the end that did not answer share one.
 pub fn rows(route: &Route, style: Style) -> String {
     let Some(from) = route.attempt.as_ref().and_then(|a| a.local) else { return String::new() };
-    let head = Note::new("trace.head").with("addr", route.addr).with("local", from.ip());
+    let head = note!("trace.head").with("addr", route.addr).with("local", from.ip());
     let mut text = format!("  {}\n", head.with("hops", route.tried()).render(style.lang));
     let who = |t: &Try| match t.answer {
         Some(Answer::Icmp(icmp)) => text::ip(&icmp.from),

@@ -2,7 +2,6 @@
 
 use super::Watch;
 use super::trouble::SENTENCES;
-use crate::base::text::Note;
 use crate::format::socket_table::Row;
 use std::fs;
 use std::path::Path;
@@ -23,7 +22,7 @@ impl Watch<'_> {
             self.overflows = overflows;
             let listeners: Vec<String> =
                 full.iter().take(SENTENCES).map(|row| row.local.show(row.v6)).collect();
-            let note = Note::new("watch.overflow")
+            let note = note!("watch.overflow")
                 .with("overflows", overflows)
                 .with("listeners", listeners.join(", "));
             self.sentence("accept_queue_full", &note, *row, full.len(), now, text);

@@ -24,7 +24,7 @@ impl Filter {
     /// Reads `:port`, `host`, `host:port`, `[v6]:port`, `state:NAME`, `pid:N` or `listen`. A name
     /// stands for all its addresses.
     pub fn add(&mut self, word: OsString, root: &Path) -> Result<(), Note> {
-        let word = word.into_string().map_err(|_| Note::new("usage.notutf8"))?;
+        let word = word.into_string().map_err(|_| note!("usage.notutf8"))?;
         if word == "listen" {
             self.states.push(LISTEN);
         } else if let Some(name) = word.strip_prefix("state:") {
@@ -92,7 +92,7 @@ fn addresses(host: &str, root: &Path) -> Result<Vec<IpAddr>, Note> {
     let config = resolve::Config::new(root, &[]);
     let found = resolve::resolve(&name, Family::Any, &config, RESOLVE).addrs;
     match found.is_empty() {
-        true => Err(Note::new("usage.watchname").with("host", text::typed(host))),
+        true => Err(note!("usage.watchname").with("host", text::typed(host))),
         false => Ok(found),
     }
 }
@@ -104,7 +104,7 @@ pub fn state_number(name: &str) -> Result<u8, Note> {
     let named =
         (1..).zip(STATES.split(' ')).find(|(_, state)| plain(state) == typed).map(|(n, _)| n);
     let alias = || ALIASES.iter().find(|(alias, _)| *alias == typed).map(|(_, n)| *n);
-    named.or_else(alias).ok_or_else(|| Note::new("usage.state").with("state", text::typed(name)))
+    named.or_else(alias).ok_or_else(|| note!("usage.state").with("state", text::typed(name)))
 }
 
 /// What ss and RFC 9293 call some of them, without hyphens.

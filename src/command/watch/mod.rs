@@ -137,7 +137,7 @@ fn once(mut watch: Watch<'_>) -> Result<u8, Stop> {
     // What one look is enough for, such as a listener that nobody outside can reach.
     watch.troubles(watch.now(), &mut page);
     if watch.owners.skipped && !ask.json {
-        page += &format!("{}\n", Note::new("watch.skipped").render(style.lang));
+        page += &format!("{}\n", note!("watch.skipped").render(style.lang));
     }
     out.write(&page);
     Ok(out.error().map_or(Ok(0), Err)?)

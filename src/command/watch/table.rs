@@ -157,7 +157,7 @@ impl<'a> Table<'a> {
                 // A kernel without IPv6.
                 Err(e) if v6 && e.kind() == io::ErrorKind::NotFound => {}
                 Err(e) => {
-                    let note = Note::new("usage.proc").with("file", file.display());
+                    let note = note!("usage.proc").with("file", file.display());
                     return Err(note.with("error", crate::base::errno::text(&e)));
                 }
                 Ok(_) => {}

@@ -4,7 +4,7 @@ use super::table::{Event, What};
 use super::trouble::KNOWN_MAX;
 use super::{Attempt, INTERVAL, Watch, ms};
 use crate::base::deadline::seconds;
-use crate::base::text::{self, Kind, Note, Untrusted};
+use crate::base::text::{self, Key, Kind, Note, Untrusted};
 use crate::format::socket_table::{
     ESTABLISHED, LISTEN, Row, STATE_MAX, SYN_SENT, number_text, state_name,
 };
@@ -58,7 +58,7 @@ impl Watch<'_> {
             .filter(|state| count(*state) > 0)
             .map(|state| format!("{} {}", count(state), state_name(state)))
             .collect();
-        let note = Note::new("watch.heading")
+        let note = note!("watch.heading")
             .with("states", states.join(", "))
             .with("count", events.len())
             .with("ms", ms);
@@ -114,7 +114,9 @@ impl Watch<'_> {
             let _ = write!(out, "{} {} s -> ", state_name(event.was), tenths(event.held));
         }
         match event.what {
-            What::Gone => *out += &text::message(self.style.lang, "watch.gone").unwrap_or_default(),
+            What::Gone => {
+                *out += &text::message(self.style.lang, key!("watch.gone")).unwrap_or_default()
+            }
             _ => out.push_str(state_name(row.state)),
         }
         pad(before + 12, out);
@@ -191,8 +193,7 @@ impl Watch<'_> {
         if attempt.port == row.local.port || now.saturating_sub(attempt.at) < RETRY {
             return None;
         }
-        let note =
-            Note::new("watch.retry").with("old", attempt.port).with("tries", attempt.count + 1);
+        let note = note!("watch.retry").with("old", attempt.port).with("tries", attempt.count + 1);
         (attempt.port, attempt.at, attempt.count) = (row.local.port, now, attempt.count + 1);
         Some(note)
     }
@@ -243,7 +244,7 @@ impl Watch<'_> {
             return;
         }
         let count = self.table.entries.len();
-        let note = Note::new("watch.quiet").with("seconds", quiet).with("count", count);
+        let note = note!("watch.quiet").with("seconds", quiet).with("count", count);
         self.out.write(&format!("\r\x1b[K{}", note.render(self.style.lang)));
         self.status = true;
     }
@@ -267,24 +268,24 @@ impl Watch<'_> {
             let object = object.number("unwatched", self.table.unwatched as u64);
             return self.out.write(&(object.end() + "\n"));
         }
-        let note = Note::new("watch.end")
+        let note = note!("watch.end")
             .with("seconds", tenths(now))
             .with("looks", self.table.look)
             .with("changes", self.changes)
             .with("ms", self.apart);
         let mut text = format!("\n{}\n", note.render(lang));
         if reason == "gone" {
-            text += &format!("{}\n", Note::new("watch.process").render(lang));
+            text += &format!("{}\n", note!("watch.process").render(lang));
         }
         if self.table.unwatched > 0 {
-            let note = Note::new("watch.unwatched").with("count", self.table.unwatched);
+            let note = note!("watch.unwatched").with("count", self.table.unwatched);
             text += &format!("{}\n", note.render(lang));
         }
         for (index, (name, delta)) in self.delta().enumerate() {
             if index == 0 {
-                text += &format!("{}\n", Note::new("watch.counters").render(lang));
+                text += &format!("{}\n", note!("watch.counters").render(lang));
             }
-            let meaning = text::message(lang, &format!("counter.{name}")).unwrap_or_default();
+            let meaning = text::message(lang, Key::of("counter.").then(name)).unwrap_or_default();
             text += &format!("  {name:<20} +{delta:<6} {meaning}\n");
         }
         self.out.write(&text);

@@ -3,7 +3,7 @@
 use super::Watch;
 use super::table::Entry;
 use super::tell::{FINDING, tenths};
-use crate::base::text::Note;
+use crate::base::text::{Key, Note};
 use crate::format::socket_table::{
     CLOSE_WAIT, ESTABLISHED, End, LISTEN, Row, SYN_RECV, SYN_SENT, TIME_WAIT, TIMER_PROBE,
     TIMER_RETRANSMIT,
@@ -121,14 +121,14 @@ impl Watch<'_> {
             left -= 1;
             if count > 0 {
                 said += 1;
-                let note = Note::new(&format!("watch.{}", trouble.keyword()))
+                let note = Note::new(Key::of("watch.").then(trouble.keyword()))
                     .with("process", self.owners.show(entry.owner))
                     .with("seconds", tenths(now - entry.trouble_since));
                 self.sentence(trouble.keyword(), &note, entry.row, count, now, text);
             }
         }
         if left > 0 && !self.ask.json {
-            let note = Note::new("watch.more").with("count", left);
+            let note = note!("watch.more").with("count", left);
             *text += &format!("{:FINDING$}{}\n", "", note.render(self.style.lang));
         }
     }

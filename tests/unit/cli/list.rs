@@ -1,6 +1,7 @@
 //! How the lines of a list are read.
 
 use crate::cli::list::Reader;
+use crate::unit::support::written;
 use std::time::{Duration, Instant};
 
 /// What a list comes to: each row as `target name expect`, a bad line as the key of its sentence.
@@ -16,7 +17,7 @@ fn read(list: &str) -> Vec<String> {
                     format!("{target}{path} {name} {expect}")
                 })
             })),
-            Err(note) => said.push(note.key),
+            Err(note) => said.push(written(note.key).to_owned()),
         }
     }
     said

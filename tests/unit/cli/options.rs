@@ -4,14 +4,15 @@ use crate::base::deadline::Timeouts;
 use crate::base::text::Lang;
 use crate::cli::options::Draft;
 use crate::cli::{Command, parse};
+use crate::unit::support::written;
 use std::ffi::OsString;
 
-fn draft(args: &[&str]) -> Result<Box<Draft>, String> {
+fn draft(args: &[&str]) -> Result<Box<Draft>, &'static str> {
     let args: Vec<OsString> = args.iter().map(OsString::from).collect();
     match parse(args, Lang::En, Timeouts::default()) {
         Ok(Command::Check(draft)) => Ok(draft),
-        Ok(_) => Err("another command".to_owned()),
-        Err(note) => Err(note.key),
+        Ok(_) => Err("another command"),
+        Err(note) => Err(written(note.key)),
     }
 }
 
@@ -23,7 +24,7 @@ fn parsing_reads_no_file_and_enters_no_network() {
         ("--pid", "4294967295", "usage.pid"),
     ] {
         let draft = draft(&[option, value, "a.test:443"]).unwrap_or_else(|e| panic!("{e}"));
-        assert_eq!(draft.prepare(Lang::En).err().map(|note| note.key), Some(key.to_owned()));
+        assert_eq!(draft.prepare(Lang::En).err().map(|note| written(note.key)), Some(key));
     }
 }
 
@@ -36,8 +37,8 @@ fn what_cannot_be_meant_together_is_refused_before_anything_is_read() {
         &["--csv", "--json"],
     ] {
         let args = [args, &["-f", "/nowhere/list"]].concat();
-        assert_eq!(draft(&args).err().as_deref(), Some("usage.both"), "{args:?}");
+        assert_eq!(draft(&args).err(), Some("usage.both"), "{args:?}");
     }
-    assert_eq!(draft(&["--cert", "/nowhere"]).err().as_deref(), Some("usage.pair"));
-    assert_eq!(draft(&["--count", "2"]).err().as_deref(), Some("usage.needs"));
+    assert_eq!(draft(&["--cert", "/nowhere"]).err(), Some("usage.pair"));
+    assert_eq!(draft(&["--count", "2"]).err(), Some("usage.needs"));
 }

@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use crate::base::sys::Icmp;
+use crate::base::text::Key;
 use crate::command::trace::route::{Answer, Ask, Route, Try, way_back};
 use crate::command::trace::say::{against, findings};
 use crate::step::connect::Outcome;
@@ -20,7 +21,7 @@ fn route(port: u16, answers: &[(u8, Option<Answer>)]) -> Route {
     Route::known(addr, Ask::default(), tries.collect())
 }
 
-fn codes(route: &Route, outcome: &Outcome) -> Vec<String> {
+fn codes(route: &Route, outcome: &Outcome) -> Vec<Key> {
     findings(route, Some(outcome)).into_iter().map(|note| note.key).collect()
 }
 

@@ -8,6 +8,7 @@ use crate::step::record::Probe;
 use crate::target::retype::again;
 use crate::target::{Target, TlsMode};
 use crate::unit::pki::Pki;
+use crate::unit::support::written;
 use crate::unit::verdict::inference::all;
 use crate::verdict::{Policy, infer};
 use std::collections::{BTreeMap, BTreeSet};
@@ -102,16 +103,16 @@ fn built(line: &str) -> Result<Target, String> {
 }
 
 /// The commands of reach in the advice for this record, and the advice that they are from.
-fn advised(probe: &Probe, target: &Target, lang: Lang) -> Vec<(String, String)> {
+fn advised(probe: &Probe, target: &Target, lang: Lang) -> Vec<(String, &'static str)> {
     let verdict = infer(probe, target, Policy { verify: true, strict: false });
     let found = &verdict.found;
-    let next = found.next.iter().cloned().chain(found.about("next"));
+    let next = found.next.iter().cloned().chain(found.about(".next"));
     let command = |(kind, line): (Kind, String)| {
         Some(line.strip_prefix("reach ")?.to_owned()).filter(|_| kind == Kind::Command)
     };
     let of = |note: Note| {
         let lines = note.advice(lang);
-        lines.into_iter().filter_map(command).map(move |line| (line, note.key.clone()))
+        lines.into_iter().filter_map(command).map(move |line| (line, written(note.key)))
     };
     next.flat_map(of).collect()
 }
@@ -167,7 +168,7 @@ fn every_command_that_is_advised_can_be_typed() {
                         if !seen_lines.insert((command.clone(), given.clone())) {
                             continue;
                         }
-                        if let Some(why) = wrong(&command, &given, &key) {
+                        if let Some(why) = wrong(&command, &given, key) {
                             bad.entry((key, why)).or_insert((given.clone(), command));
                         }
                     }

@@ -1,6 +1,7 @@
 //! What rows of a list have in common.
 
 use crate::base::text::Lang;
+use crate::unit::support::written;
 use crate::verdict::{Case, Digest, Keyword, alike};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
@@ -45,11 +46,12 @@ fn groups(rows: &[Digest]) -> Vec<String> {
 
 fn told(cases: &[Case<'_>]) -> Vec<String> {
     let short = |note: crate::base::text::Note| {
+        let key = written(note.key);
         let value = |name| note.args.iter().find(|(n, _)| *n == name).unwrap().1.clone();
         let (en, ja) = (note.render(Lang::En), note.render(Lang::Ja));
-        assert!(en.contains(&value("value")) || note.key == "group.box", "{en}");
-        assert!(!en.contains('{') && en != note.key && ja != note.key && ja != en, "{en} {ja}");
-        let kind = note.key.strip_prefix("group.").unwrap();
+        assert!(en.contains(&value("value")) || key == "group.box", "{en}");
+        assert!(!en.contains('{') && en != key && ja != key && ja != en, "{en} {ja}");
+        let kind = key.strip_prefix("group.").unwrap();
         let (count, total) = (value("count"), value("total"));
         format!("{count}/{total} {} {kind} {}", value("keyword"), value("value"))
     };

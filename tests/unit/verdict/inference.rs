@@ -17,7 +17,9 @@ use crate::target::level::Level;
 use crate::target::{ProxyHeader, Target};
 use crate::unit::pki::{now, rcgen_pem, root, signed, trust};
 use crate::unit::records::*;
+use crate::unit::support::written;
 use crate::verdict::{Keyword, Policy, Verdict, infer};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// Records, and what must come of them: the keyword, and notes by the end of their keys.
@@ -39,7 +41,7 @@ pub(super) fn verdict(seen: &Seen) -> Verdict {
 /// All notes of a verdict, with those of its keyword.
 fn notes(verdict: &Verdict) -> Vec<Note> {
     let found = &verdict.found;
-    let own = [found.sentence()].into_iter().chain(found.about("guess"));
+    let own = [found.sentence()].into_iter().chain(found.about(".guess"));
     own.chain(found.why.iter().chain(&found.guess).cloned()).collect()
 }
 
@@ -514,7 +516,7 @@ fn each_keyword_follows_from_records() {
     let mut wrong = Vec::new();
     for seen in &all {
         let verdict = verdict(seen);
-        let keys: Vec<String> = notes(&verdict).into_iter().map(|note| note.key).collect();
+        let keys: Vec<&str> = notes(&verdict).iter().map(|note| written(note.key)).collect();
         let said = |note: &&&str| {
             keys.iter().any(|key| key.split_once('.').is_some_and(|k| k.1 == **note))
         };
@@ -529,6 +531,21 @@ fn each_keyword_follows_from_records() {
         .filter(|keyword| all.iter().all(|seen| seen.keyword != **keyword))
         .collect();
     assert!(missing.is_empty(), "no records for {missing:?}");
+}
+
+#[test]
+fn json_has_the_key_of_every_note() {
+    let mut unnamed = BTreeSet::new();
+    for seen in &all() {
+        let found = verdict(seen).found;
+        let guesses: Vec<_> = found.guesses().collect();
+        for note in found.why.iter().chain(&guesses) {
+            if note.key.name() != written(note.key) {
+                unnamed.insert(written(note.key));
+            }
+        }
+    }
+    assert!(unnamed.is_empty(), "build-scripts/pack.rs takes no name for {unnamed:?}");
 }
 
 /// Notes that say the contrary of each other.
@@ -583,16 +600,16 @@ fn no_text_has_a_gap() {
     let mut gaps = Vec::new();
     for seen in &all() {
         let verdict = verdict(seen);
-        let next = verdict.found.next.iter().cloned().chain(verdict.found.about("next"));
+        let next = verdict.found.next.iter().cloned().chain(verdict.found.about(".next"));
         for note in notes(&verdict).into_iter().chain(next) {
             for lang in [Lang::En, Lang::Ja] {
-                let text = message(lang, &note.key).unwrap_or_else(|| panic!("no {}", note.key));
+                let text = message(lang, note.key).unwrap();
                 for part in text.split('{').skip(1) {
                     let name = part.split('}').next().unwrap();
                     let value = note.args.iter().find(|(known, _)| *known == name);
                     let filled = value.is_some_and(|(_, value)| !value.is_empty());
                     if !filled && !WORDED.contains(&name) {
-                        gaps.push(format!("{}: {} without {name}", seen.keyword, note.key));
+                        gaps.push(format!("{}: {:?} without {name}", seen.keyword, note.key));
                     }
                 }
             }

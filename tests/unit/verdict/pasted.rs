@@ -2,9 +2,9 @@
 
 use super::inference::{all, verdict};
 use crate::base::deadline::Timeouts;
-use crate::base::text::{Kind, Lang, Note, message};
+use crate::base::text::{Key, Kind, Lang, Note, message};
 use crate::cli::{self, Command};
-use crate::unit::support::words;
+use crate::unit::support::{keys, words};
 use std::collections::BTreeSet;
 
 const LANGS: [Lang; 2] = [Lang::En, Lang::Ja];
@@ -13,20 +13,13 @@ const LANGS: [Lang; 2] = [Lang::En, Lang::Ja];
 const EVIL: &str = "x'; touch /tmp/reach-was-here #$(touch y)`z` \"q\" [a] ~ & | > w 証明";
 
 /// Keys whose texts have a command or somebody to tell.
-fn keys() -> Vec<String> {
-    let texts = [
-        include_str!("../../../src/text/verdicts.txt"),
-        include_str!("../../../src/text/notes.txt"),
-    ];
-    let lines = texts.iter().flat_map(|text| text.lines());
-    let keys: Vec<&str> =
-        lines.filter_map(|line| line.strip_prefix('[')?.strip_suffix(']')).collect();
-    let advises = |key: &&&str| {
-        let text = message(Lang::En, key).unwrap_or_default();
+fn advice() -> Vec<&'static str> {
+    let advises = |key: &&str| {
+        let text = message(Lang::En, Key::of(key)).unwrap_or_default();
         let next = key.ends_with(".next") || key.starts_with("next.");
         next || text.split(" | ").any(|part| part.starts_with("$ "))
     };
-    keys.iter().filter(advises).map(|key| (*key).to_owned()).collect()
+    keys().filter(advises).collect()
 }
 
 /// Names of the values that a text has.
@@ -36,17 +29,17 @@ fn placeholders(text: &'static str) -> BTreeSet<&'static str> {
 
 /// All parts of an advice, where every value that needs quotes is as bad as can be.
 fn parts(key: &str, lang: Lang) -> Vec<(Kind, String)> {
-    let text = message(lang, key).unwrap();
+    let text = message(lang, Key::of(key)).unwrap();
     let ready = ["target", "bare", "client", "tls", "url", "way"];
     let value = |name: &&str| if ready.contains(name) { "h:1" } else { EVIL };
     let names = placeholders(text.leak()).into_iter();
     let args = names.map(|name| (name, value(&name).to_owned())).collect();
-    Note { key: key.to_owned(), args }.advice(lang)
+    Note { key: Key::of(key), args }.advice(lang)
 }
 
 #[test]
 fn every_advice_reads_and_pastes() {
-    let keys = keys();
+    let keys = advice();
     assert!(keys.len() > 80, "{}", keys.len());
     for key in &keys {
         let kinds =
@@ -75,9 +68,9 @@ fn every_advice_reads_and_pastes() {
 
 #[test]
 fn a_sentence_of_an_advice_has_nothing_of_a_shell() {
-    for key in keys().iter().filter(|key| !key.starts_with("watch.")) {
+    for key in advice().iter().filter(|key| !key.starts_with("watch.")) {
         for lang in LANGS {
-            let text = message(lang, key).unwrap();
+            let text = message(lang, Key::of(key)).unwrap();
             for part in text.split(" | ").filter(|part| !part.starts_with("$ ")) {
                 let part = part.strip_prefix("> ").unwrap_or(part);
                 let begins =
@@ -95,7 +88,7 @@ fn a_sentence_of_an_advice_has_nothing_of_a_shell() {
 #[test]
 fn what_a_peer_said_is_quoted_in_a_sentence() {
     let note = |detail: &str| {
-        let note = Note::new("proxy.denied.next").with("detail", detail);
+        let note = note!("proxy.denied.next").with("detail", detail);
         note.advice(Lang::En).remove(0).1
     };
     assert!(
