@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::base::address::canonical;
 use crate::base::deadline::Deadline;
 use crate::base::sys::{self, Call, Connecting, Fault, Icmp, Progress, SocketOptions, TcpInfo};
+use crate::step::counters::{self, Fate};
 use crate::step::tables;
 
 /// One SYN and what came of it.
@@ -21,6 +22,8 @@ pub struct Attempt {
     /// they did not leave this box.
     pub syns: u32,
     pub elapsed: Duration,
+    /// What this box counted since the first second of a silence, its other connections included.
+    pub counted: Vec<(Fate, u64)>,
 }
 
 /// How the network, or this box, answered a SYN.
@@ -93,6 +96,13 @@ pub struct Delivery {
     pub info: TcpInfo,
 }
 
+impl Delivery {
+    /// Whether the peer's kernel has no room for the bytes: they wait here, and none was lost.
+    pub fn waits(&self) -> bool {
+        self.unacknowledged > 0 && self.info.unsent >= self.unacknowledged
+    }
+}
+
 /// Connects to one address. Every end is an `Attempt`, this box's own failures too.
 pub fn connect(
     addr: SocketAddr,
@@ -105,8 +115,18 @@ pub fn connect(
         Ok(connecting) => connecting,
         Err(fault) => return (unsent(addr, fault, took()), None),
     };
-    let progress = connecting.wait(&deadline);
-    let attempt = ended(addr, &connecting, progress, took());
+    // What answers the first SYN answers the others, too; so the counters cost only who is slow.
+    let soon = Deadline::after(RETRANSMIT_EARLIEST).no_later_than(deadline);
+    let mut progress = connecting.wait(&soon);
+    let mut counted = Vec::new();
+    if progress == Progress::Pending && deadline.remaining().is_some() {
+        let before = counters::fates();
+        progress = connecting.wait(&deadline);
+        if progress == Progress::Pending {
+            counted = counters::since(&before);
+        }
+    }
+    let attempt = Attempt { counted, ..ended(addr, &connecting, progress, took()) };
     let wire = (attempt.outcome == Outcome::Connected).then(|| {
         let local = connecting.local();
         Wire::new(connecting.into_stream(), local, addr, deadline)
@@ -116,7 +136,7 @@ pub fn connect(
 
 /// What it came to that no SYN left.
 pub fn unsent(addr: SocketAddr, fault: Fault, elapsed: Duration) -> Attempt {
-    Attempt { addr, local: None, outcome: not_sent(addr, fault), syns: 0, elapsed }
+    Attempt { addr, local: None, outcome: not_sent(addr, fault), syns: 0, elapsed, counted: vec![] }
 }
 
 /// What it came to when the wait for an answer has ended.
@@ -138,7 +158,7 @@ pub fn ended(
         Progress::Pending => unanswered(&info, connecting.is_held(), addr),
     };
     let syns = info.total_retrans.saturating_add(1);
-    Attempt { addr, local: Some(local), outcome, syns, elapsed }
+    Attempt { addr, local: Some(local), outcome, syns, elapsed, counted: Vec::new() }
 }
 
 impl Wire {

@@ -4,6 +4,7 @@
 //!   resolver   the files of this box's resolver
 //!   resolve    name -> addresses, with what each name server said
 //!   tables     what the kernel knows of links, routes and neighbours
+//!   counters   what the kernel counts for the whole box
 //!   connect    address -> an open Wire, with what the network said
 //!   tunnel     the same Wire, through a proxy to the target
 //!   greet      what the service says first, and which service that is
@@ -23,6 +24,7 @@ pub mod ask;
 pub mod resolver;
 pub mod resolve;
 pub mod tables;
+pub mod counters;
 pub mod connect;
 pub mod tunnel;
 pub mod greet;

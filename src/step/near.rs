@@ -4,6 +4,7 @@ use crate::base::text::Untrusted;
 use crate::format::netlink::{Route, Tables, UNICAST};
 use crate::format::socket_table::{self, LISTEN, Row};
 use crate::step::connect::{Attempt, Outcome};
+use crate::step::counters::Fate;
 use crate::step::sockets::{Sockets, owner};
 use crate::step::tables;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -19,6 +20,8 @@ pub enum Near {
     Routes(Vec<String>),
     /// The address is this box's own, and this is who listens here.
     Listeners(Vec<Listener>),
+    /// What this box dropped meanwhile, that may have been the answer.
+    Counted(Fate, u64),
 }
 
 #[derive(Clone, PartialEq, Eq)]
@@ -32,12 +35,16 @@ pub struct Listener {
 /// What this box knows about the end of a connect.
 pub fn look(attempt: &Attempt) -> Vec<Near> {
     let ip = attempt.addr.ip().to_canonical();
-    match attempt.outcome {
+    let mut found = match attempt.outcome {
         Outcome::Refused if is_own(attempt) => vec![Near::Listeners(listeners())],
         Outcome::Silent | Outcome::NoNeighbour(_) | Outcome::Unsent => way(ip),
         Outcome::NoRoute(errno) if errno != libc::EAFNOSUPPORT => vec![Near::Routes(routes(ip))],
         _ => Vec::new(),
+    };
+    if attempt.outcome == Outcome::Silent {
+        found.extend(attempt.counted.iter().map(|(fate, count)| Near::Counted(*fate, *count)));
     }
+    found
 }
 
 /// The kernel takes the address itself as the source where it is one of this box.

@@ -60,7 +60,7 @@ impl Finding {
     pub(super) fn ended_by(mut self, end: End) -> Self {
         match end {
             End::Icmp(icmp) => {
-                self.variant = ICMP;
+                self.variant = if is_rejection(&icmp) { ICMP } else { ICMP_LOST };
                 self.args.insert(0, ("detail", icmp_code(&icmp)));
                 self.args.insert(0, ("from", icmp.from.to_string()));
                 self.why(icmp_note(key!("why.icmpdata"), &icmp))
@@ -77,7 +77,7 @@ impl Finding {
 
     /// Whether the connection was ended by an ICMP error or this box, and not by the peer.
     pub(super) fn is_of_the_way(&self) -> bool {
-        matches!(self.variant, ICMP | REJECTED | FAILED)
+        matches!(self.variant, ICMP | ICMP_LOST | REJECTED | FAILED)
     }
 
     /// The sentence of the keyword.
@@ -91,6 +91,8 @@ impl Finding {
         let keyword = Key::of(self.keyword.word());
         let own = match self.variant {
             ICMP => key!("end.icmp"),
+            ICMP_LOST => key!("end.icmplost"),
+            WINDOW => key!("end.window"),
             FAILED => key!("end.failed"),
             REJECTED => key!("end.rejected"),
             UNSPOKEN_KEY if part.is_empty() => key!("tls.unspokenkey"),
@@ -183,8 +185,11 @@ pub(super) fn is_rejection(icmp: &Icmp) -> bool {
 
 /// Variants whose texts are the same for all keywords.
 const ICMP: &str = "icmp";
+const ICMP_LOST: &str = "icmplost";
 const FAILED: &str = "failed";
 const REJECTED: &str = "rejected";
+/// The peer has no room for what is sent.
+pub(super) const WINDOW: &str = "window";
 pub(super) const UNSPOKEN: &str = "unspoken";
 pub(super) const UNSPOKEN_KEY: &str = "unspokenkey";
 

@@ -10,7 +10,7 @@ use crate::step::reply::{self, Protocol, Reply};
 use crate::step::tls::{ClientAuth, Demand, Handshake};
 use crate::target::retype::{self, About};
 use crate::target::{Target, TlsMode};
-use crate::verdict::finding::{Finding, brief};
+use crate::verdict::finding::{Finding, WINDOW, brief};
 use crate::verdict::keyword::Keyword;
 use crate::verdict::names::answer_text;
 use crate::verdict::second::{idle_note, of_idle};
@@ -127,6 +127,7 @@ fn variant(keyword: Keyword, reply: &Reply, path: &Path, tls: bool) -> &'static 
     let unasked = |h: &Handshake| h.client_auth == ClientAuth::NotRequested;
     let old = handshake.is_some_and(|h| h.version == Some("TLS 1.2") && unasked(h));
     match (keyword, reply.end) {
+        (Keyword::ReplyTimeout, _) if reply.delivery.waits() => WINDOW,
         (Keyword::ReplyProtocol, _) if tls || reply.other_protocol() == Some("tls") => "tls",
         (Keyword::ReplyProtocol, _) if reply.other_protocol() == Some("HTTP/2") => "h2c",
         (Keyword::ReplyClosed, End::Alert(code)) if old && blames_client(code) => "renegotiation",
@@ -186,6 +187,7 @@ fn delivery_note(reply: &Reply) -> Note {
         ([], 0, 0) if reply.text.is_empty() => key!("why.replynothing"),
         ([], 0, 0) => key!("why.replynomore"),
         ([], _, 0) => key!("why.replysilent"),
+        _ if delivery.waits() => key!("why.window"),
         ([], _, _) => key!("why.unacknowledged"),
     };
     Note::new(key)

@@ -7,7 +7,7 @@ use crate::step::record::Path;
 use crate::step::second::{contrast, count};
 use crate::step::tls::{self, Handshake};
 use crate::target::{Host, Target};
-use crate::verdict::finding::{AT_ONCE, Finding, UNSPOKEN, UNSPOKEN_KEY, hung_up};
+use crate::verdict::finding::{AT_ONCE, Finding, UNSPOKEN, UNSPOKEN_KEY, WINDOW, hung_up};
 use crate::verdict::keyword::{Family, Keyword};
 use crate::verdict::names::answer_text;
 
@@ -134,8 +134,15 @@ fn of_sizes(
     let short = note(key!("why.small"), small);
     match (small.is_tls(), large.is_tls(), same) {
         (false, _, Some(same)) if same.outcome == hello::Outcome::Ended(End::Late) => {
-            let key = if is_lost(same) { key!("why.unacked") } else { key!("why.acked") };
-            finding.why(note(key, same))
+            let waits = same.delivery.waits();
+            let key = match is_lost(same) {
+                _ if waits => key!("why.window"),
+                true => key!("why.unacked"),
+                false => key!("why.acked"),
+            };
+            let variant = if waits { WINDOW } else { finding.variant };
+            let note = note(key, same).with("unacked", same.delivery.unacknowledged);
+            Finding { variant, ..finding.why(note) }
         }
         (false, ..) => finding,
         (true, false, _) if differ => {

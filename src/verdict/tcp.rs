@@ -4,6 +4,7 @@ use crate::base::deadline::seconds;
 use crate::base::sys::Icmp;
 use crate::base::text::{self, Note};
 use crate::step::connect::{self, Attempt};
+use crate::step::counters::Fate;
 use crate::step::near::{Listener, Near};
 use crate::step::record::Path;
 use crate::verdict::finding::{Finding, icmp_code, icmp_note, icmp_variant, is_rejection};
@@ -80,6 +81,16 @@ pub(super) fn with_near(finding: &mut Finding, path: &Path) {
                 note!("why.neighbour").with("via", ip).with("state", state)
             }
             Near::Routes(routes) => note!("why.routes").with("routes", text::few(routes, SHOWN)),
+            Near::Counted(fate, count) => {
+                let key = match fate {
+                    Fate::Damaged => key!("why.counted.damaged"),
+                    Fate::Unfit => key!("why.counted.unfit"),
+                    Fate::OtherLink => key!("why.counted.otherlink"),
+                    Fate::OddIcmp => key!("why.counted.oddicmp"),
+                    Fate::Icmp => key!("why.counted.icmp"),
+                };
+                Note::new(key).with("count", count)
+            }
             Near::Listeners(all) => {
                 let here: Vec<&Listener> =
                     all.iter().filter(|l| l.at.port() == addr.port()).collect();

@@ -77,6 +77,8 @@ mod talk;
 mod tls;
 /// Where on the way a SYN dies, beside traceroute.
 mod trace;
+/// What comes back and no kernel takes for an answer.
+mod unheard;
 /// What cannot be meant, what is typed by habit, and the help.
 mod usage;
 /// One check again and again: until it works, or to count how often it does.

@@ -148,7 +148,7 @@ fn a_balancer_that_never_answers_is_told_from_one_that_forgets() {
     let haproxy = shared::haproxy();
     ask_plain(haproxy, "mute", "/", &["--reply-timeout", "700ms"])
         .verdict("reply.timeout")
-        .tells("bytes of the request; the application said nothing for 7")
+        .tells("bytes of the request; no answer of the application came for 7")
         .took(700 * MS..950 * MS);
     // What silent-drop has forgotten is answered with RST, unless the request came before that;
     // an ordinary user's resets at once.
@@ -725,8 +725,7 @@ fn a_peer_that_takes_no_more_is_not_taken_for_a_network_that_loses() {
         .run()
         .status(60)
         .verdict("reply.timeout")
-        .tells("bytes on the wire were not acknowledged in 9")
-        .tells("sent again 0 times")
+        .tells("bytes wait on this box and none was lost")
         .took(900 * MS..1200 * MS);
 }
 

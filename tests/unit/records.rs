@@ -90,7 +90,8 @@ pub fn answer(failure: Failure, rcode: Option<u16>, errno: Option<i32>) -> Answe
 /// As far as the connect.
 pub fn attempted(outcome: connect::Outcome) -> Path {
     let local = Some("192.0.2.100:50000".parse().unwrap());
-    let attempt = Attempt { addr: addr(), local, outcome, syns: 1, elapsed: MS * 30 };
+    let attempt =
+        Attempt { addr: addr(), local, outcome, syns: 1, elapsed: MS * 30, counted: vec![] };
     Path {
         near: vec![],
         attempt,

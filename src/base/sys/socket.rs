@@ -101,6 +101,8 @@ pub struct TcpInfo {
     pub pmtu: u32,
     /// Retransmissions tried since the socket was made, SYNs included.
     pub total_retrans: u32,
+    /// Bytes that were never sent, such as to a peer without room for them; 0 before Linux 4.6.
+    pub unsent: u32,
     /// Segments received before one that should have come first (Linux 5.4).
     pub out_of_order: u32,
     /// Segments with data that came in; 0 before Linux 4.6.
@@ -249,6 +251,7 @@ pub fn tcp_info(socket: &impl AsFd) -> Option<TcpInfo> {
         retrans: raw.tcpi_retrans,
         pmtu: raw.tcpi_pmtu,
         total_retrans: raw.tcpi_total_retrans,
+        unsent: raw.tcpi_notsent_bytes,
         out_of_order: raw.tcpi_rcv_ooopack,
         data_segs_in: raw.tcpi_data_segs_in,
     })

@@ -4,6 +4,8 @@ use crate::base::text::{self, Key, Note};
 use crate::command::box_view::{View, json_number, number, numbers, proc};
 use crate::format::socket_table::{self, LISTEN, Row};
 use crate::report::{Object, array};
+use crate::step::counters::{Counter, count};
+use std::path::Path;
 
 impl View {
     /// Who listens, how many ports are taken, how full connection tracking is.
@@ -67,16 +69,16 @@ impl View {
 
     /// The counters of TCP that tell of trouble, since this network was made.
     pub(super) fn counters(&mut self) {
-        let text = proc("net/snmp") + &proc("net/netstat");
         let mut object = Object::new();
         let mut line = Vec::new();
-        let mut values = Vec::new();
-        for (group, name) in COUNTERS {
-            let value = counter(&text, group, name).unwrap_or_default();
-            values.push(value);
+        let values = count(Path::new("/proc/net"), &COUNTERS);
+        for ((_, name), value) in COUNTERS.iter().zip(values.iter().copied()) {
             object = object.number(name, value);
             if value > 0 {
                 line.push(format!("{name} {value}"));
+            }
+            if *name == OVERFLOWS && value > 0 {
+                self.notes.push(note!("box.overflows").with("count", value));
             }
         }
         if let [out, again, ..] = values.as_slice()
@@ -85,24 +87,13 @@ impl View {
         {
             self.notes.push(note!("box.retransmits").with("again", again).with("out", out));
         }
-        if counter(&text, "TcpExt", OVERFLOWS).is_some_and(|count| count > 0) {
-            let count = counter(&text, "TcpExt", OVERFLOWS).unwrap_or_default();
-            self.notes.push(note!("box.overflows").with("count", count));
-        }
         self.line("tcp", line.join(", "));
         self.member("tcp", object);
     }
 }
 
-/// A counter of /proc/net/snmp or netstat: a line of names is followed by one of values.
-fn counter(text: &str, group: &str, name: &str) -> Option<u64> {
-    let mut lines = text.lines().filter_map(|line| line.strip_prefix(group)?.strip_prefix(": "));
-    let (names, values) = (lines.next()?, lines.next()?);
-    names.split(' ').zip(values.split(' ')).find(|(n, _)| *n == name)?.1.parse().ok()
-}
-
 /// The first two are judged together.
-const COUNTERS: [(&str, &str); 12] = [
+const COUNTERS: [Counter; 12] = [
     ("Tcp", "OutSegs"),
     ("Tcp", "RetransSegs"),
     ("Tcp", "AttemptFails"),

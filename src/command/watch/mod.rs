@@ -33,6 +33,7 @@ use crate::base::text::{Lang, Note};
 use crate::cli::{self, Stop, Typed, Wrong};
 use crate::format::socket_table::End;
 use crate::report::{Output, Style};
+use crate::step::counters::count;
 use crate::step::sockets::Sockets;
 use crate::verdict::Keyword;
 use filter::{Filter, state_number};
@@ -205,7 +206,7 @@ impl<'a> Watch<'a> {
 
     fn run(mut self) -> Result<u8, Stop> {
         sys::catch_interrupt();
-        self.counters = counters::count(&self.table.folder);
+        self.counters = count(&self.table.folder, &counters::COUNTERS);
         let limit = self.ask.limit.map(Deadline::after);
         let mut before = self.clock.elapsed();
         let reason = loop {
