@@ -17,8 +17,8 @@ use crate::base::sys::start::note_exhaustion;
 /// a single `-z` 0.89 of the processor time, a TLS check with `--ca` 0.92, closed rows of a list
 /// 1.0 as text and 0.86 of the time with `--json`, in nine tenths of the memory. It adds 3.5 kB to
 /// the file. Without blocks of the threads' own, rows as JSON took 1.4 of what they take with
-/// them, and twice the waits in the kernel. `tests/unit/base/sys.rs` fills, moves and checks
-/// blocks of several threads.
+/// them, and twice the waits in the kernel. `tests/unit/base/sys/heap.rs` fills, moves and
+/// checks blocks of several threads; `build-scripts/miri` runs it where each access is checked.
 struct Heap(Mutex<Blocks>);
 
 #[global_allocator]

@@ -7,9 +7,8 @@ use std::mem;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Called by libc's own start code, before main.
-#[used]
-#[unsafe(link_section = ".init_array")]
+/// Called by libc's own start code, before main. Miri knows of no program headers.
+#[cfg_attr(not(miri), used, unsafe(link_section = ".init_array"))]
 static FIRST: extern "C" fn() = prepare;
 
 extern "C" fn prepare() {

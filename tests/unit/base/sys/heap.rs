@@ -1,70 +1,14 @@
-//! What a thread keeps of its stack while it waits, and the heap.
+//! The heap: its sizes, and blocks of several threads. `build-scripts/miri` runs these in Miri.
 
-use crate::unit::random::Random;
 use std::alloc::Layout;
 use std::collections::BTreeSet;
-use std::net::UdpSocket;
-use std::os::fd::AsFd;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
-use std::time::Duration;
 
+use super::mark;
 use crate::base::sys::heap::{block_index, block_size};
-use crate::base::sys::{lend_stack, poll, with_own_blocks};
-
-const STACK: usize = 1 << 20;
-const DEEP: usize = 256 << 10;
-
-/// Touches so many bytes of stack below the caller.
-#[inline(never)]
-fn dive(seed: u8) -> u8 {
-    let mut depth = [seed; DEEP];
-    std::hint::black_box(&mut depth);
-    depth[DEEP / 2]
-}
-
-/// KiB that the mapping around this address has in memory (proc(5), smaps).
-fn resident(address: usize) -> usize {
-    let smaps = std::fs::read_to_string("/proc/self/smaps").unwrap();
-    let mut inside = false;
-    for line in smaps.lines() {
-        if let Some((from, to)) = line.split(' ').next().and_then(|range| range.split_once('-')) {
-            let number = |text| usize::from_str_radix(text, 16).ok();
-            if let (Some(from), Some(to)) = (number(from), number(to)) {
-                inside = (from..to).contains(&address);
-            }
-        }
-        if let Some(size) = line.strip_prefix("Rss:").filter(|_| inside) {
-            return size.trim().trim_end_matches(" kB").parse().unwrap();
-        }
-    }
-    panic!("no mapping around {address:x}\n{smaps}");
-}
-
-/// KiB in memory before and after a wait, where the stack is lent and where it is not.
-fn before_and_after(lent: bool) -> (usize, usize) {
-    let run = move || {
-        if lent {
-            lend_stack(STACK);
-        }
-        let here = 0_u8;
-        let address = (&raw const here).addr();
-        assert_eq!(dive(7), 7);
-        let before = resident(address);
-        let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
-        poll(&[(silent.as_fd(), libc::POLLIN)], Some(Duration::from_millis(1))).unwrap();
-        (before, resident(address))
-    };
-    thread::Builder::new().stack_size(STACK).spawn(run).unwrap().join().unwrap()
-}
-
-#[test]
-fn a_thread_that_waits_keeps_only_the_stack_that_it_uses() {
-    let (before, after) = before_and_after(true);
-    assert!(before >= DEEP >> 10 && after + 200 < before, "{before} kB, then {after} kB");
-    let (before, after) = before_and_after(false);
-    assert!(after >= before, "a stack that is not lent is left alone: {before} kB, {after} kB");
-}
+use crate::base::sys::with_own_blocks;
+use crate::unit::random::Random;
 
 #[test]
 fn every_size_has_the_smallest_block_that_holds_it() {
@@ -81,18 +25,16 @@ fn every_size_has_the_smallest_block_that_holds_it() {
     assert_eq!(block_index(Layout::from_size_align(8, 32).unwrap()), None);
 }
 
-/// Bytes that tell whose they are and where they stand.
-fn mark(owner: usize, at: usize) -> u8 {
-    (owner.wrapping_mul(31) ^ at.wrapping_mul(7)) as u8
-}
-
 /// Fills, grows, shrinks and drops vectors of all sizes; some are handed to the next thread.
 fn churn(seed: usize, from: &Receiver<(usize, Vec<u8>)>, to: &Sender<(usize, Vec<u8>)>) {
     let mut random = Random::new(&[seed as u64]);
     let mut roll = |below: usize| random.below(below);
     let mut kept: Vec<(usize, Vec<u8>)> = Vec::new();
-    for round in 0..if cfg!(miri) { 60 } else { 700 } {
-        let size = [roll(64), roll(1024), roll(40_000), roll(300_000)]
+    // Miri takes a microsecond for each step: some beyond the largest block of a list are enough.
+    let (rounds, middle, large) =
+        if cfg!(miri) { (12, 3000, 36_000) } else { (700, 40_000, 300_000) };
+    for round in 0..rounds {
+        let size = [roll(64), roll(1024), roll(middle), large - roll(large / 2)]
             [[0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 2, 3][roll(12)]];
         let owner = seed + round;
         kept.push((owner, (0..size).map(|at| mark(owner, at)).collect()));
@@ -112,7 +54,7 @@ fn churn(seed: usize, from: &Receiver<(usize, Vec<u8>)>, to: &Sender<(usize, Vec
             _ => to.send((owner, bytes)).unwrap(),
         }
         kept.extend(from.try_iter());
-        assert!(vec![0_u8; roll(5000)].iter().all(|b| *b == 0), "zeroed");
+        assert!(vec![0_u8; roll(middle)].iter().all(|b| *b == 0), "zeroed");
         kept.truncate(200);
     }
 }
@@ -165,37 +107,13 @@ fn a_thread_that_ends_leaves_its_blocks_to_the_next() {
     assert!(places.len() < 200, "{} places", places.len());
 }
 
-/// The copy of the static file, which no other build calls by itself.
-#[cfg(all(target_arch = "x86_64", not(miri)))]
-#[test]
-#[allow(unsafe_code)]
-fn a_copy_of_any_length_touches_what_it_should_and_nothing_else() {
-    unsafe extern "C" {
-        fn reach_memcpy(to: *mut u8, from: *const u8, length: usize) -> *mut u8;
-    }
-    let from: Vec<u8> = (0..2000).map(|at| mark(3, at) ^ (at >> 8) as u8).collect();
-    for length in (0..600).chain([1023, 1024, 1025, 1900]) {
-        for (skip, start) in [(0, 0), (1, 3), (7, 16), (15, 1), (16, 9)] {
-            let mut to = vec![0xee; length + 64];
-            // SAFETY: both have so many bytes behind these places.
-            let said = unsafe {
-                reach_memcpy(to.as_mut_ptr().add(start), from.as_ptr().add(skip), length)
-            };
-            assert_eq!(said.addr(), to.as_ptr().addr() + start);
-            assert_eq!(to[start..start + length], from[skip..skip + length], "{length}");
-            let rest = to[..start].iter().chain(&to[start + length..]);
-            assert!(rest.into_iter().all(|b| *b == 0xee), "{length} from {skip} to {start}");
-        }
-    }
-}
-
 #[test]
 fn memory_begins_where_its_type_wants_it() {
     #[repr(align(64))]
     struct Line([u8; 64]);
     #[repr(align(4096))]
     struct Page([u8; 8192]);
-    for _ in 0..100 {
+    for _ in 0..if cfg!(miri) { 5 } else { 100 } {
         let line = Box::new(Line([1; 64]));
         let page = Box::new(Page([2; 8192]));
         assert_eq!((&raw const *line).addr() % 64 + (&raw const *page).addr() % 4096, 0);
