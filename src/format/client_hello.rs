@@ -3,11 +3,15 @@
 use crate::format::tls::{CLIENT_HELLO, HANDSHAKE, KEY_SHARE, SUPPORTED_VERSIONS, version_name};
 use ring::rand::{SecureRandom, SystemRandom};
 
-/// What a ClientHello offers.
+/// What a ClientHello offers, and so what one short extra connection finds out.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Offer {
-    /// What rustls offers.
-    Modern,
+    /// Nothing, and nothing is sent: is it the ClientHello that the peer hangs up on?
+    Idle,
+    /// What rustls offers, with the target's name.
+    Named,
+    /// The same without a name.
+    NoSni,
     /// Only TLS 1.0 to 1.2, and only suites that rustls does not have.
     Old,
     /// Everything that there is from TLS 1.3 to 1.0, rustls' own or not; no key share, so that the
@@ -25,8 +29,29 @@ pub enum Offer {
     Large,
 }
 
-/// A ClientHello in one record (RFC 8446 section 4.1.2).
+impl Offer {
+    /// Its name in JSON and with `-v`, the same in every language.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::Named => "same",
+            Self::NoSni => "nosni",
+            Self::Old => "old",
+            Self::Full => "full",
+            Self::Padded => "padded",
+            Self::Tls12 => "tls12",
+            Self::Small => "small",
+            Self::Large => "large",
+        }
+    }
+}
+
+/// A ClientHello in one record (RFC 8446 section 4.1.2); empty where nothing is offered.
 pub fn client_hello(offer: Offer, name: Option<&str>, alpn: &[Vec<u8>]) -> Vec<u8> {
+    if offer == Offer::Idle {
+        return Vec::new();
+    }
+    let name = name.filter(|_| offer != Offer::NoSni);
     let short = [Offer::Small, Offer::Large].contains(&offer);
     let suites = match offer {
         Offer::Old => OLD_SUITES.iter().map(|(code, _)| *code).chain([SCSV]).collect(),

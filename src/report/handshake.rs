@@ -8,7 +8,7 @@ use crate::cert::x509::Certificate;
 use crate::format::tls::{alert_name, version_name};
 use crate::step::connect;
 use crate::step::record::Probe;
-use crate::step::tls::{self, Handshake};
+use crate::step::tls::{self, Break, Handshake};
 use crate::target::Target;
 use crate::verdict::{self, Verdict};
 
@@ -86,8 +86,8 @@ fn handshake_text(addr: &str, handshake: &Handshake, style: Style) -> String {
         }
         Outcome::Ended(end) | Outcome::EndedAfter(end) => end_text(end),
         Outcome::Version(v) => note!("row.version").with("version", version_name(v)),
-        Outcome::Protocol("chain") => note!("why.hugechain"),
-        Outcome::Protocol("random") => note!("why.norandom"),
+        Outcome::Protocol(Break::Chain) => note!("why.hugechain"),
+        Outcome::Protocol(Break::Random) => note!("why.norandom"),
         Outcome::Protocol(why) => note!("row.tlsprotocol").with("error", verdict::broken(why).0),
     };
     let said = note.with("addr", addr).render(style.lang);

@@ -3,32 +3,15 @@
 
 use crate::base::deadline::Deadline;
 use crate::base::text::Untrusted;
-use crate::format::client_hello::{self, Offer, is_modern, is_old};
+use crate::format::client_hello::{self, Offer, client_hello, is_modern, is_old};
 use crate::format::tls::{self, Answer};
 use crate::step::connect::{Delivery, End, Wire};
 use std::io::{Read, Write};
 use std::time::Duration;
 
-/// What one short extra connection finds out.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Question {
-    /// Sends nothing: is it the ClientHello that the peer hangs up on?
-    Idle,
-    /// What the handshake offered, with the target's name.
-    Named,
-    NoSni,
-    // The others with another offer: see `Offer`.
-    Old,
-    Full,
-    Padded,
-    Tls12,
-    Small,
-    Large,
-}
-
-/// One question and what came of it.
+/// What was asked by an offer, and what came of it.
 pub struct HelloAnswer {
-    pub question: Question,
+    pub question: Offer,
     /// Bytes of the ClientHello.
     pub size: usize,
     pub outcome: Outcome,
@@ -53,23 +36,6 @@ pub enum Outcome {
     Plaintext(Untrusted),
     /// The extra connection could not be opened.
     NoConnection,
-}
-
-impl Question {
-    /// Its name in JSON and with `-v`, the same in every language.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Idle => "idle",
-            Self::Named => "same",
-            Self::NoSni => "nosni",
-            Self::Old => "old",
-            Self::Full => "full",
-            Self::Padded => "padded",
-            Self::Tls12 => "tls12",
-            Self::Small => "small",
-            Self::Large => "large",
-        }
-    }
 }
 
 impl HelloAnswer {
@@ -114,19 +80,15 @@ impl HelloAnswer {
 
 /// Asks on a fresh connection, until the Wire's own deadline.
 pub fn ask(
-    question: Question,
+    offer: Offer,
     mut wire: Wire,
     name: Option<&str>,
     alpn: &[Vec<u8>],
 ) -> (Outcome, usize, Delivery) {
-    let hello = match question {
-        Question::Idle => Vec::new(),
-        _ => client_hello(question, name, alpn),
-    };
+    let hello = client_hello(offer, name, alpn);
     let mut heard = Vec::new();
     let mut outcome = first_answer(&mut wire, &hello, &mut heard);
-    if let (Question::Full, Outcome::ServerHello { version: TLS12, group, .. }) =
-        (question, &mut outcome)
+    if let (Offer::Full, Outcome::ServerHello { version: TLS12, group, .. }) = (offer, &mut outcome)
     {
         // It is in the same flight, which a server that stops there does not send.
         wire.set_deadline(Deadline::after(SAME_FLIGHT));
@@ -145,20 +107,6 @@ fn key_exchange(wire: &mut Wire, mut heard: Vec<u8>) -> Option<u16> {
         let count = wire.read(&mut chunk).ok().filter(|n| *n > 0 && heard.len() < FLIGHT_MAX)?;
         heard.extend_from_slice(chunk.get(..count)?);
     }
-}
-
-/// The hello that asks this.
-pub fn client_hello(question: Question, name: Option<&str>, alpn: &[Vec<u8>]) -> Vec<u8> {
-    let offer = match question {
-        Question::Idle | Question::Named | Question::NoSni => Offer::Modern,
-        Question::Old => Offer::Old,
-        Question::Full => Offer::Full,
-        Question::Padded => Offer::Padded,
-        Question::Tls12 => Offer::Tls12,
-        Question::Small => Offer::Small,
-        Question::Large => Offer::Large,
-    };
-    client_hello::client_hello(offer, name.filter(|_| question != Question::NoSni), alpn)
 }
 
 /// What the bytes so far say; `None` if that is still open.

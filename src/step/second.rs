@@ -4,8 +4,9 @@
 use crate::base::deadline::Deadline;
 use crate::base::parallel::side_by_side;
 use crate::cert::flaw::Flaw;
+use crate::format::client_hello::Offer;
 use crate::step::connect::{End, Outcome, Wire};
-use crate::step::hello::{self, HelloAnswer, Question};
+use crate::step::hello::{self, HelloAnswer};
 use crate::step::record::{Options, Path, Probe};
 use crate::step::resolve::{self, Lookup, Source};
 use crate::step::tls::{self, Handshake};
@@ -53,7 +54,7 @@ impl Inquiry<'_> {
         let round =
             Round { sni: handshake.sni.as_deref(), host: self.host(), idle, silence, limit };
         let mut questions = questions(handshake, round.unsaid());
-        questions.retain(|question| *question != Question::Idle || idle.is_some());
+        questions.retain(|question| *question != Offer::Idle || idle.is_some());
         let mut answers = self.ask_all(&questions, &round, limit);
         if questions.len() > 1 {
             self.repeat(&mut answers, &round);
@@ -78,11 +79,11 @@ impl Inquiry<'_> {
     /// would not, the same in its own size, and then once more: a server that serves one
     /// connection at a time is free again when it has answered.
     fn of_size(&self, round: &Round<'_>, path: &Path) -> Vec<HelloAnswer> {
-        let mut answers = self.ask_all(&[Question::Padded], round, self.patience(path, true));
+        let mut answers = self.ask_all(&[Offer::Padded], round, self.patience(path, true));
         if answers.iter().any(|a| a.is_refusal() && !a.is_tls()) {
             let limit = self.options.limit(FREE_AGAIN.min(self.target.timeouts.tls));
-            answers.extend(self.ask_all(&[Question::Full], round, limit));
-            answers.extend(self.ask_all(&[Question::Padded], round, self.patience(path, true)));
+            answers.extend(self.ask_all(&[Offer::Full], round, limit));
+            answers.extend(self.ask_all(&[Offer::Padded], round, self.patience(path, true)));
         }
         answers
     }
@@ -105,10 +106,10 @@ impl Inquiry<'_> {
         let waited = waited + path.reply.as_ref().map_or(Duration::ZERO, |r| r.elapsed);
         let limit = self.options.limit(self.target.timeouts.reply);
         let idle = self.idle_limit(waited, limit);
-        let questions = [Question::Idle, Question::Named];
+        let questions = [Offer::Idle, Offer::Named];
         let questions = if idle.is_some() { &questions[..] } else { &questions[1..] };
         side_by_side(questions, &|question| match question {
-            Question::Idle => self.ask(*question, None, idle.unwrap_or(limit)),
+            Offer::Idle => self.ask(*question, None, idle.unwrap_or(limit)),
             _ => self.ask(*question, self.host(), limit),
         })
     }
@@ -122,16 +123,11 @@ impl Inquiry<'_> {
     }
 
     /// Asks these questions side by side.
-    fn ask_all(
-        &self,
-        questions: &[Question],
-        round: &Round<'_>,
-        limit: Deadline,
-    ) -> Vec<HelloAnswer> {
+    fn ask_all(&self, questions: &[Offer], round: &Round<'_>, limit: Deadline) -> Vec<HelloAnswer> {
         side_by_side(questions, &|question| match question {
-            Question::Idle => self.ask(*question, None, round.idle.unwrap_or(limit)),
-            Question::Named => self.ask(*question, round.sni.or(round.host), limit),
-            Question::Full => self.ask(*question, round.sni.or(round.host), limit),
+            Offer::Idle => self.ask(*question, None, round.idle.unwrap_or(limit)),
+            Offer::Named => self.ask(*question, round.sni.or(round.host), limit),
+            Offer::Full => self.ask(*question, round.sni.or(round.host), limit),
             _ => self.ask(*question, round.sni, limit),
         })
     }
@@ -155,7 +151,7 @@ impl Inquiry<'_> {
     }
 
     /// Asks one question.
-    fn ask(&self, question: Question, name: Option<&str>, limit: Deadline) -> HelloAnswer {
+    fn ask(&self, question: Offer, name: Option<&str>, limit: Deadline) -> HelloAnswer {
         let began = limit.elapsed();
         let (outcome, size, delivery) = match (self.again)(limit) {
             Ok(wire) => hello::ask(question, wire, name, &self.options.alpn(self.target)),
@@ -183,8 +179,8 @@ impl Round<'_> {
 }
 
 /// What is worth asking after this handshake. `unsaid`: there is a name that it did not send.
-fn questions(handshake: &Handshake, unsaid: bool) -> Vec<Question> {
-    use Question::{Full, Idle, Large, Named, NoSni, Old, Small, Tls12};
+fn questions(handshake: &Handshake, unsaid: bool) -> Vec<Offer> {
+    use Offer::{Full, Idle, Large, Named, NoSni, Old, Small, Tls12};
     use tls::Outcome;
     let silent = handshake.first.is_empty();
     let mut list = match handshake.outcome {
@@ -215,8 +211,8 @@ fn questions(handshake: &Handshake, unsaid: bool) -> Vec<Question> {
 /// the one that fails. `unsaid`: there is a name that the handshake did not send, and only
 /// `Named` did. `None` too when something like the handshake was answered, for then it does
 /// not fail every time: one member of a pool, a flaky path.
-pub fn contrast(answers: &[HelloAnswer], unsaid: bool) -> Option<(Question, Question)> {
-    use Question::{Full, Large, Named, NoSni, Old, Small, Tls12};
+pub fn contrast(answers: &[HelloAnswer], unsaid: bool) -> Option<(Offer, Offer)> {
+    use Offer::{Full, Large, Named, NoSni, Old, Small, Tls12};
     let greeted = |question| count(answers, question).greeted > 0;
     let refused = if unsaid { NoSni } else { Named };
     let flaky = greeted(refused) || greeted(Small) || greeted(Large);
@@ -246,7 +242,7 @@ pub struct Count {
     pub unheard: usize,
 }
 
-pub fn count(answers: &[HelloAnswer], question: Question) -> Count {
+pub fn count(answers: &[HelloAnswer], question: Offer) -> Count {
     let mut count = Count::default();
     for answer in answers.iter().filter(|a| a.question == question) {
         count.asked += 1;

@@ -9,6 +9,7 @@ use crate::format::tls::{alert_text, suite_name, version_name};
 use crate::step::connect::End;
 use crate::step::hello;
 use crate::step::resolve;
+use crate::step::tls::Break;
 use std::io::Error;
 use std::net::SocketAddr;
 
@@ -65,10 +66,19 @@ pub fn end_name(end: End) -> String {
     }
 }
 
-/// What a handshake broke on (`tls::Outcome::Protocol`): the alert that says so, as the peer may
-/// have it in its log, and the key of the fact.
-pub fn broken(kind: &str) -> (String, Key) {
-    let (_, alert, key) = BROKEN.into_iter().find(|(known, ..)| *known == kind).unwrap_or(OTHER);
+/// What a handshake broke on: the alert that says so (RFC 8446 section 6.2), as the peer may have
+/// it in its log, and the key of the fact.
+pub fn broken(kind: Break) -> (String, Key) {
+    let (alert, key) = match kind {
+        Break::Record => (50, key!("why.broken.record")),
+        Break::Oversized => (22, key!("why.broken.oversized")),
+        Break::Incompatible => (40, key!("why.broken.incompatible")),
+        Break::Misbehaved => (47, key!("why.broken.misbehaved")),
+        Break::Unexpected => (10, key!("why.broken.unexpected")),
+        Break::Decrypt => (20, key!("why.broken.decrypt")),
+        Break::NoCertificate => (50, key!("why.broken.nocertificate")),
+        Break::Chain | Break::Random | Break::Other => (80, key!("why.broken.other")),
+    };
     (alert_text(alert), key)
 }
 
@@ -76,18 +86,6 @@ pub fn broken(kind: &str) -> (String, Key) {
 pub fn show_server(server: SocketAddr) -> String {
     if server.port() == 53 { server.ip().to_string() } else { server.to_string() }
 }
-
-/// Kind, alert (RFC 8446 section 6.2), key.
-const BROKEN: [(&str, u8, Key); 7] = [
-    ("record", 50, key!("why.broken.record")),
-    ("oversized", 22, key!("why.broken.oversized")),
-    ("incompatible", 40, key!("why.broken.incompatible")),
-    ("misbehaved", 47, key!("why.broken.misbehaved")),
-    ("unexpected", 10, key!("why.broken.unexpected")),
-    ("decrypt", 20, key!("why.broken.decrypt")),
-    ("nocertificate", 50, key!("why.broken.nocertificate")),
-];
-const OTHER: (&str, u8, Key) = ("other", 80, key!("why.broken.other"));
 
 /// Type, code and name (RFC 792, RFC 1122 section 3.2.2.1, RFC 1812 section 5.2.7.1).
 const ICMP4: [(u8, u8, &str); 22] = [

@@ -1,10 +1,11 @@
 //! The answer of the application.
 
 use crate::base::text::Note;
+use crate::format::client_hello::Offer;
 use crate::format::mysql;
 use crate::format::tls::{alert_name, alert_text, blames_client};
 use crate::step::connect::{self, End::Late};
-use crate::step::hello::{self, Question};
+use crate::step::hello;
 use crate::step::record::Path;
 use crate::step::reply::{self, Protocol, Reply};
 use crate::step::tls::{ClientAuth, Demand, Handshake};
@@ -85,8 +86,8 @@ pub(super) fn of_reply(reply: &Reply, path: &Path, target: &Target) -> Option<Fi
     }
     let keyword = reply_failure(reply)?;
     let asked = |question| path.extra.iter().find(|a| a.question == question);
-    let tls = asked(Question::Named).filter(|a| a.is_tls() && path.handshake.is_none());
-    let idle = asked(Question::Idle);
+    let tls = asked(Offer::Named).filter(|a| a.is_tls() && path.handshake.is_none());
+    let idle = asked(Offer::Idle);
     if let Some(finding) = idle.filter(|_| tls.is_none()).and_then(of_idle) {
         return Some(finding);
     }
@@ -122,7 +123,7 @@ pub(super) fn of_reply(reply: &Reply, path: &Path, target: &Target) -> Option<Fi
 fn variant(keyword: Keyword, reply: &Reply, path: &Path, tls: bool) -> &'static str {
     use reply::End;
     let handshake = path.handshake.as_deref();
-    let idle = path.extra.iter().find(|a| a.question == Question::Idle);
+    let idle = path.extra.iter().find(|a| a.question == Offer::Idle);
     // In TLS 1.3 it would have been asked for before.
     let unasked = |h: &Handshake| h.client_auth == ClientAuth::NotRequested;
     let old = handshake.is_some_and(|h| h.version == Some("TLS 1.2") && unasked(h));

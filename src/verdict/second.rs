@@ -1,8 +1,9 @@
 //! What the answers on extra connections add to a step that failed.
 
 use crate::base::text::{Key, Note};
+use crate::format::client_hello::Offer;
 use crate::step::connect::End;
-use crate::step::hello::{self, HelloAnswer, Question};
+use crate::step::hello::{self, HelloAnswer};
 use crate::step::record::Path;
 use crate::step::second::{contrast, count};
 use crate::step::tls::{self, Handshake};
@@ -19,7 +20,7 @@ pub(super) fn second_look(
     path: &Path,
     target: &Target,
 ) -> Finding {
-    use Question::{Full, Named, NoSni, Old, Small, Tls12};
+    use Offer::{Full, Named, NoSni, Old, Small, Tls12};
     let extra = &path.extra;
     let greeted = |question| greeting(path, question);
     let unsaid = handshake.sni.is_none() && !matches!(target.host, Host::Ip(..));
@@ -62,10 +63,10 @@ pub(super) fn second_look(
 
 /// Whether each repetition came out as the first time: once may be the member of a pool that
 /// the balancer chose.
-fn holds(answers: &[HelloAnswer], (fails, works): (Question, Question)) -> bool {
+fn holds(answers: &[HelloAnswer], (fails, works): (Offer, Offer)) -> bool {
     let (bad, good) = (count(answers, fails), count(answers, works));
     let (failed, worked) = match works {
-        Question::Small => (bad.silent, good.tls),
+        Offer::Small => (bad.silent, good.tls),
         _ => (bad.asked - bad.greeted - bad.unheard, good.greeted),
     };
     failed > 1 && worked > 1 && failed == bad.asked && worked == good.asked
@@ -73,7 +74,7 @@ fn holds(answers: &[HelloAnswer], (fails, works): (Question, Question)) -> bool 
 
 /// Answers that explain nothing on their own, as facts. `differ`: size decides.
 fn side_facts(mut finding: Finding, path: &Path, name: &str, differ: bool) -> Finding {
-    use Question::{Large, Named, NoSni, Old, Small};
+    use Offer::{Large, Named, NoSni, Old, Small};
     let before = finding.why.len();
     let like = greeting(path, Small).or(greeting(path, Large));
     for (question, key) in
@@ -109,7 +110,7 @@ fn side_facts(mut finding: Finding, path: &Path, name: &str, differ: bool) -> Fi
 }
 
 /// The first ServerHello that this question got.
-fn greeting(path: &Path, question: Question) -> Option<&HelloAnswer> {
+fn greeting(path: &Path, question: Offer) -> Option<&HelloAnswer> {
     path.extra.iter().find(|a| a.question == question && a.is_greeting())
 }
 
@@ -185,8 +186,8 @@ pub(super) fn idle_note(idle: &HelloAnswer, open: Key) -> Option<Note> {
 /// A good handshake, and a hello of the size that browsers send which got no TLS back, twice,
 /// where the same offer in its own size did.
 pub(super) fn large_note(path: &Path) -> Option<Note> {
-    let (long, short) = (count(&path.extra, Question::Padded), count(&path.extra, Question::Full));
-    let answer = path.extra.iter().find(|a| a.question == Question::Padded)?;
+    let (long, short) = (count(&path.extra, Offer::Padded), count(&path.extra, Offer::Full));
+    let answer = path.extra.iter().find(|a| a.question == Offer::Padded)?;
     let fails = long.asked > 1 && long.tls + long.unheard == 0 && short.tls > 0;
     let silent = answer.outcome == hello::Outcome::Ended(End::Late);
     let key = if silent { key!("why.largequiet") } else { key!("why.largefails") };

@@ -4,9 +4,10 @@ use crate::base::text::{self, Note, Untrusted};
 use crate::cert::key::Key;
 use crate::cert::proof::checkable;
 use crate::format::banner;
+use crate::format::client_hello::Offer;
 use crate::format::tls::{alert_name, alert_text, version_name};
 use crate::step::connect::End;
-use crate::step::hello::{HelloAnswer, Question};
+use crate::step::hello::HelloAnswer;
 use crate::step::record::Path;
 use crate::step::tls::{self, ClientAuth, Demand, Handshake};
 use crate::target::retype::{OF_TLS, again};
@@ -24,7 +25,7 @@ pub(super) fn of_handshake(handshake: &Handshake, path: &Path, target: &Target) 
     if let Some(finding) = unwelcome(handshake) {
         return Some(finding);
     }
-    if handshake.outcome == tls::Outcome::Protocol("random") {
+    if handshake.outcome == tls::Outcome::Protocol(tls::Break::Random) {
         let finding = Finding::new(Keyword::LocalOther).arg("detail", RANDOM);
         return Some(finding.why(note!("why.norandom")));
     }
@@ -57,7 +58,7 @@ pub(super) fn of_handshake(handshake: &Handshake, path: &Path, target: &Target) 
 
 /// How the handshake ended, by itself; `None`: as it should.
 fn of_outcome(handshake: &Handshake, path: &Path, target: &Target) -> Option<Finding> {
-    use tls::Outcome;
+    use tls::{Break, Outcome};
     let ms = handshake.elapsed.as_millis();
     Some(match handshake.outcome {
         Outcome::Done => return None,
@@ -86,12 +87,12 @@ fn of_outcome(handshake: &Handshake, path: &Path, target: &Target) -> Option<Fin
             let finding = Finding::new(Keyword::TlsLegacy).arg("detail", &name);
             finding.why(note!("why.version").with("version", name))
         }
-        Outcome::Protocol("chain") => {
+        Outcome::Protocol(Break::Chain) => {
             let finding = Finding::new(Keyword::CertUnchecked).arg("detail", "> 64 KiB");
             Finding { variant: "unfinished", ..finding.why(note!("why.hugechain")) }
         }
         // The library knows no signature of such a key in TLS 1.2, and calls it misbehaviour.
-        Outcome::Protocol("misbehaved") if let Some(key) = unusual_key(handshake) => {
+        Outcome::Protocol(Break::Misbehaved) if let Some(key) = unusual_key(handshake) => {
             let finding = Finding::new(Keyword::CertUnchecked).arg("detail", key.text());
             let note = note!("why.unusualkey").with("rule", key.text());
             Finding { variant: "unfinished", ..finding.why(note) }
@@ -141,7 +142,7 @@ fn unwelcome(handshake: &Handshake) -> Option<Finding> {
 /// The peer hung up on the ClientHello - or does so on everybody, even on silence. How it does
 /// that shows on silence only: closing with our bytes unread is a RST whatever was meant.
 fn of_hangup(keyword: Keyword, handshake: &Handshake, path: &Path) -> Finding {
-    let idle = path.extra.iter().find(|a| a.question == Question::Idle);
+    let idle = path.extra.iter().find(|a| a.question == Offer::Idle);
     let serves = path.extra.iter().any(HelloAnswer::is_greeting);
     if let Some(finding) = idle.filter(|_| !serves).and_then(of_idle) {
         return finding;

@@ -99,7 +99,7 @@ fn client_hello_is_read_as_it_was_made(bytes: &[u8]) {
     harmless(&hello.versions);
     let name: String = bytes.iter().take(200).map(|b| char::from(b % 26 + b'a')).collect();
     let name = Some(name.as_str()).filter(|name| !name.is_empty());
-    for offer in [Offer::Modern, Offer::Old, Offer::Full, Offer::Padded, Offer::Small, Offer::Large]
+    for offer in [Offer::Named, Offer::Old, Offer::Full, Offer::Padded, Offer::Small, Offer::Large]
     {
         let record = client_hello(offer, name, &[b"h2".to_vec(), b"x".to_vec()]);
         assert!(tls::hello_size(&record) == Some(record.len() as u64));

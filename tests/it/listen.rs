@@ -325,7 +325,7 @@ fn tls_with_a_given_certificate_satisfies_reach_and_openssl() {
     Run::shell(&s_client).run();
     run.says_soon("TLS failed after 0.").says_soon("s: unknown_ca (48)\n");
     assert_eq!(exchange(addr, b"GET / HTTP/1.0\r\n\r\n").first(), Some(&21), "an alert");
-    run.says_soon("#4 said 18 bytes (http): GET /").says_soon("s: record\n");
+    run.says_soon("#4 said 18 bytes (http): GET /").says_soon("s: decode_error (50)\n");
 }
 
 #[test]

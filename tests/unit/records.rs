@@ -5,9 +5,10 @@ use crate::base::text::Untrusted;
 use crate::cert::proof::Unproven;
 use crate::cert::x509::Certificate;
 use crate::format::banner::recognise;
+use crate::format::client_hello::Offer;
 use crate::step::connect::{self, Attempt, Delivery};
 use crate::step::greet::{self, Greeting};
-use crate::step::hello::{self, HelloAnswer, Question};
+use crate::step::hello::{self, HelloAnswer};
 use crate::step::record::{Path, Probe};
 use crate::step::reply::{self, Reply};
 use crate::step::resolve::{self, Answer, Failure, Kind, Lookup, Source};
@@ -177,7 +178,7 @@ pub fn shown(chain: Vec<Certificate>) -> Handshake {
     Handshake { sent: chain.len(), chain, version, signed: super::pki::signed(), ..done }
 }
 
-pub fn asked(question: Question, outcome: hello::Outcome) -> HelloAnswer {
+pub fn asked(question: Offer, outcome: hello::Outcome) -> HelloAnswer {
     let delivery = Delivery::default();
     HelloAnswer { question, size: 300, outcome, elapsed: MS * 35, delivery }
 }

@@ -10,6 +10,7 @@ use crate::format::client_hello::Hello;
 use crate::format::framing::SSL_REQUEST;
 use crate::format::tls::{HANDSHAKE, alert_text, handshake_bytes, hello_size, version_name};
 use crate::step::tls::{self, Outcome};
+use crate::verdict::broken;
 use rustls::ServerConnection;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -61,7 +62,7 @@ impl End {
             key!("listen.tlsfailed"),
             match tls::protocol(error) {
                 Outcome::Alert(code) => alert_text(code),
-                Outcome::Protocol(why) => why.to_string(),
+                Outcome::Protocol(why) => broken(why).0,
                 _ => "close_notify".to_string(),
             },
         )

@@ -84,11 +84,23 @@ pub enum Outcome {
     Ended(End),
     EndedAfter(End), // without an alert, when this side had finished
     Plaintext,       // what came first is no TLS record: see `first`
-    /// Not TLS as it should be: `record`, `oversized` (a record), `chain` (a message, in
-    /// practice a chain, of more than 64 KiB), `incompatible`, `misbehaved`, `unexpected`,
-    /// `decrypt`, `nocertificate`, `random` (this box gives none), `setup` (of this side) or `other`.
-    Protocol(&'static str),
-    Version(u16), // the server chose what was not offered, such as 0x0301, TLS 1.0
+    Protocol(Break), // not TLS as it should be
+    Version(u16),    // the server chose what was not offered, such as 0x0301, TLS 1.0
+}
+
+/// What a handshake broke on, though nobody had refused it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Break {
+    Record,    // a message that cannot be read
+    Oversized, // a record larger than any may be
+    Chain,     // a message, in practice a chain, of more than 64 KiB
+    Incompatible,
+    Misbehaved,
+    Unexpected, // a message that has no place here
+    Decrypt,
+    NoCertificate,
+    Random, // this box gives none
+    Other,  // of this side, or of what no other word is for
 }
 
 /// Whether a client certificate was asked for, whether there was one to send, and the
@@ -201,11 +213,11 @@ pub fn handshake<W: Channel>(
     let began = deadline.elapsed();
     wire.set_deadline(deadline);
     if !has_random() {
-        return (record(Outcome::Protocol("random"), Seen::default()), None);
+        return (record(Outcome::Protocol(Break::Random), Seen::default()), None);
     }
     let recorder = Arc::new(Recorder::new(options.client.as_ref().map(|c| c.0.clone())));
     let Some(connection) = connection(options, recorder.clone()) else {
-        return (record(Outcome::Protocol("setup"), Seen::default()), None);
+        return (record(Outcome::Protocol(Break::Other), Seen::default()), None);
     };
     let mut session = Session::new(connection, wire);
     let mut outcome = session.establish();
@@ -516,16 +528,18 @@ pub fn protocol(error: &rustls::Error) -> Outcome {
         E::AlertReceived(alert) => return Outcome::Alert((*alert).into()),
         E::InvalidMessage(
             InvalidMessage::CertificatePayloadTooLarge | InvalidMessage::HandshakePayloadTooLarge,
-        ) => "chain",
-        E::InvalidMessage(InvalidMessage::MessageTooLarge) => "oversized",
-        E::PeerSentOversizedRecord => "oversized",
-        E::InvalidMessage(_) => "record",
-        E::PeerIncompatible(_) => "incompatible",
-        E::PeerMisbehaved(_) => "misbehaved",
-        E::InappropriateMessage { .. } | E::InappropriateHandshakeMessage { .. } => "unexpected",
-        E::DecryptError => "decrypt",
-        E::NoCertificatesPresented => "nocertificate",
-        _ => "other",
+        ) => Break::Chain,
+        E::InvalidMessage(InvalidMessage::MessageTooLarge) => Break::Oversized,
+        E::PeerSentOversizedRecord => Break::Oversized,
+        E::InvalidMessage(_) => Break::Record,
+        E::PeerIncompatible(_) => Break::Incompatible,
+        E::PeerMisbehaved(_) => Break::Misbehaved,
+        E::InappropriateMessage { .. } | E::InappropriateHandshakeMessage { .. } => {
+            Break::Unexpected
+        }
+        E::DecryptError => Break::Decrypt,
+        E::NoCertificatesPresented => Break::NoCertificate,
+        _ => Break::Other,
     })
 }
 

@@ -1,9 +1,9 @@
 //! Hand-made ClientHellos are understood by a real library, and no answer hurts.
 
 use crate::cert::mint::mint;
-use crate::format::client_hello::LARGE;
+use crate::format::client_hello::{LARGE, Offer, client_hello};
 use crate::step::connect::End;
-use crate::step::hello::{Outcome, Question, client_hello, first_answer, read_answer};
+use crate::step::hello::{Outcome, first_answer, read_answer};
 use crate::unit::random::Random;
 use rustls::crypto::ring;
 use rustls::server::Acceptor;
@@ -11,15 +11,15 @@ use rustls::{ServerConfig, ServerConnection};
 use std::io::{self, Read, Write};
 use std::sync::Arc;
 
-const ALL: [Question; 8] = [
-    Question::Named,
-    Question::NoSni,
-    Question::Old,
-    Question::Full,
-    Question::Padded,
-    Question::Tls12,
-    Question::Small,
-    Question::Large,
+const ALL: [Offer; 8] = [
+    Offer::Named,
+    Offer::NoSni,
+    Offer::Old,
+    Offer::Full,
+    Offer::Padded,
+    Offer::Tls12,
+    Offer::Small,
+    Offer::Large,
 ];
 
 #[test]
@@ -30,7 +30,7 @@ fn a_library_reads_every_hello() {
         acceptor.read_tls(&mut hello.as_slice()).unwrap();
         let accepted = acceptor.accept().map_err(|(error, _)| error).unwrap().unwrap();
         let read = accepted.client_hello();
-        let name = (question != Question::NoSni).then_some("shop.example");
+        let name = (question != Offer::NoSni).then_some("shop.example");
         assert_eq!(read.server_name(), name, "{}", question.word());
         assert_eq!(read.alpn().unwrap().collect::<Vec<_>>(), [b"h2"]);
     }
@@ -40,28 +40,28 @@ fn a_library_reads_every_hello() {
 fn a_hello_has_the_size_that_it_is_meant_to_have() {
     let size = |question, name| client_hello(question, name, &[]).len();
     let name = "a-rather-long-name.of-a-service.in-some-department.example.com";
-    assert!(size(Question::Small, Some(name)) <= 300);
-    assert!(size(Question::Named, Some(name)) <= 300);
-    assert_eq!(size(Question::Large, Some(name)), LARGE);
-    assert_eq!(size(Question::Large, None), LARGE);
-    assert_eq!(size(Question::Padded, Some(name)), LARGE);
+    assert!(size(Offer::Small, Some(name)) <= 300);
+    assert!(size(Offer::Named, Some(name)) <= 300);
+    assert_eq!(size(Offer::Large, Some(name)), LARGE);
+    assert_eq!(size(Offer::Large, None), LARGE);
+    assert_eq!(size(Offer::Padded, Some(name)), LARGE);
 }
 
 #[test]
 fn two_hellos_are_not_the_same() {
-    let hello = || client_hello(Question::Named, None, &[]);
+    let hello = || client_hello(Offer::Named, None, &[]);
     assert_ne!(hello(), hello());
 }
 
 #[test]
 fn a_library_answers_the_modern_hellos_with_a_server_hello() {
     for (question, version) in [
-        (Question::Named, 0x0304),
-        (Question::NoSni, 0x0304),
-        (Question::Small, 0x0304),
-        (Question::Full, 0x0304),
-        (Question::Padded, 0x0304),
-        (Question::Tls12, 0x0303),
+        (Offer::Named, 0x0304),
+        (Offer::NoSni, 0x0304),
+        (Offer::Small, 0x0304),
+        (Offer::Full, 0x0304),
+        (Offer::Padded, 0x0304),
+        (Offer::Tls12, 0x0303),
     ] {
         let answer = of_server(question);
         let Some(Outcome::ServerHello { version: chosen, suite, .. }) = read_answer(&answer) else {
@@ -71,13 +71,13 @@ fn a_library_answers_the_modern_hellos_with_a_server_hello() {
         assert_eq!(suite >> 8 == 0x13, version == 0x0304);
     }
     // Without a key share the answer is a HelloRetryRequest, which fits any packet.
-    assert!(of_server(Question::Small).len() < 128);
-    assert_eq!(of_server(Question::Large).len(), of_server(Question::Small).len());
+    assert!(of_server(Offer::Small).len() < 128);
+    assert_eq!(of_server(Offer::Large).len(), of_server(Offer::Small).len());
 }
 
 #[test]
 fn a_library_refuses_the_old_hello() {
-    assert!(matches!(read_answer(&of_server(Question::Old)), Some(Outcome::Alert(40 | 70))));
+    assert!(matches!(read_answer(&of_server(Offer::Old)), Some(Outcome::Alert(40 | 70))));
 }
 
 #[test]
@@ -199,8 +199,8 @@ fn damaged_answers_do_no_harm() {
         record(22, &hello),
         hello.iter().flat_map(|byte| record(22, &[*byte])).collect(),
         [record(21, &[1, 112]), record(22, &hello)].concat(),
-        of_server(Question::Named),
-        of_server(Question::Small),
+        of_server(Offer::Named),
+        of_server(Offer::Small),
         record(21, &[2, 40]),
     ];
     let mut random = Random::new(&[1]);
@@ -231,7 +231,7 @@ fn damaged_answers_do_no_harm() {
 }
 
 /// What a server with a certificate sends first.
-fn of_server(question: Question) -> Vec<u8> {
+fn of_server(question: Offer) -> Vec<u8> {
     let minted = mint("shop.example", 0, 4_000_000_000).unwrap();
     let config = ServerConfig::builder_with_provider(ring::default_provider().into())
         .with_safe_default_protocol_versions()

@@ -90,7 +90,7 @@ fn outcome(outcome: Outcome) -> String {
         Outcome::Ended(end) => end.word().into(),
         Outcome::EndedAfter(end) => format!("{} after", end.word()),
         Outcome::Plaintext => "plaintext".into(),
-        Outcome::Protocol(why) => format!("protocol {why}"),
+        Outcome::Protocol(why) => format!("protocol {why:?}").to_lowercase(),
         Outcome::Version(v) => format!("version {v:#06x}"),
     }
 }

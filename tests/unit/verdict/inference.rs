@@ -4,14 +4,15 @@
 use crate::base::sys::Call;
 use crate::base::text::{Lang, Note, message};
 use crate::cert::proof::Unproven;
+use crate::format::client_hello::Offer;
 use crate::step::connect::{self, Delivery, End};
 use crate::step::greet;
-use crate::step::hello::{self, Question};
+use crate::step::hello;
 use crate::step::record::{Path, Probe};
 use crate::step::reply::{self, Reply};
 use crate::step::resolve::Failure;
 use crate::step::starttls;
-use crate::step::tls::{self, ClientAuth, Handshake};
+use crate::step::tls::{self, Break, ClientAuth, Handshake};
 use crate::step::tunnel;
 use crate::target::level::Level;
 use crate::target::{ProxyHeader, Target};
@@ -228,12 +229,12 @@ fn of_handshakes() -> Vec<Seen> {
     let plain = shaken(handshake(Plaintext, b"220 mail.test ESMTP\r\n"));
     let begun = shaken(handshake(Ended(End::Late), &[22, 3, 3, 0, 90, 2]));
     let unsaid = Handshake { sni: None, ..handshake(Ended(End::Rst), b"") };
-    let open = vec![asked(Question::Idle, silent())];
-    let on_all = vec![asked(Question::Idle, closed())];
+    let open = vec![asked(Offer::Idle, silent())];
+    let on_all = vec![asked(Offer::Idle, closed())];
     let lost = {
-        let mut same = asked(Question::Named, silent());
+        let mut same = asked(Offer::Named, silent());
         same.delivery = Delivery { unacknowledged: 300, ..Delivery::default() };
-        vec![same, asked(Question::Small, silent()), asked(Question::Large, silent())]
+        vec![same, asked(Offer::Small, silent()), asked(Offer::Large, silent())]
     };
     vec![
         tls(Keyword::TlsTimeout, &["tlssilent"], Ended(End::Late), vec![]),
@@ -244,8 +245,8 @@ fn of_handshakes() -> Vec<Seen> {
             &["small", "largesilent"],
             Ended(End::Late),
             twice(
-                || asked(Question::Large, hello::Outcome::Ended(End::Late)),
-                || asked(Question::Small, hello()),
+                || asked(Offer::Large, hello::Outcome::Ended(End::Late)),
+                || asked(Offer::Small, hello()),
             ),
         ),
         tls(Keyword::TlsClosed, &["hellohungup", "sni"], Ended(End::Fin), vec![]),
@@ -262,31 +263,31 @@ fn of_handshakes() -> Vec<Seen> {
             &["alert", "oldtls"],
             Alert(70),
             twice(
-                || asked(Question::Named, hello::Outcome::Alert(70)),
+                || asked(Offer::Named, hello::Outcome::Alert(70)),
                 || {
                     let outcome =
                         hello::Outcome::ServerHello { version: 0x0301, suite: 0x002f, group: None };
-                    asked(Question::Old, outcome)
+                    asked(Offer::Old, outcome)
                 },
             ),
         ),
         tls(Keyword::TlsSni, &["alert"], Alert(112), vec![]),
-        tls(Keyword::TlsSni, &["withoutname"], Alert(112), vec![asked(Question::NoSni, hello())]),
-        tls(Keyword::TlsProtocol, &["broken.record"], Protocol("record"), vec![]),
+        tls(Keyword::TlsSni, &["withoutname"], Alert(112), vec![asked(Offer::NoSni, hello())]),
+        tls(Keyword::TlsProtocol, &["broken.record"], Protocol(Break::Record), vec![]),
         tls(Keyword::TlsAlert, &["alert", "sni"], Alert(40), vec![]),
         // Another connection with the same name was answered: one fails, and not every one.
-        tls(Keyword::TlsAlert, &["again"], Alert(40), vec![asked(Question::Named, hello())]),
+        tls(Keyword::TlsAlert, &["again"], Alert(40), vec![asked(Offer::Named, hello())]),
         tls(
             Keyword::TlsAlert,
             &["nonameeither"],
             Alert(40),
-            vec![asked(Question::Named, refusing()), asked(Question::NoSni, refusing())],
+            vec![asked(Offer::Named, refusing()), asked(Offer::NoSni, refusing())],
         ),
         tls(
             Keyword::TlsAlert,
             &["oldtls", "nosnianswer"],
             Alert(40),
-            vec![asked(Question::Old, old()), asked(Question::NoSni, hello())],
+            vec![asked(Offer::Old, old()), asked(Offer::NoSni, hello())],
         ),
         seen(Keyword::TlsClientCert, &["certrequired"], ADDR, shaken(wants(Alert(116), false))),
         seen(
@@ -452,7 +453,7 @@ fn of_replies() -> Vec<Seen> {
     };
     let idle = |outcome| {
         let mut seen = of(Keyword::ReplyClosed, &["replyclosed"], as_is, "", Ended(End::Fin));
-        seen.probe.paths[0].extra = vec![asked(Question::Idle, outcome)];
+        seen.probe.paths[0].extra = vec![asked(Offer::Idle, outcome)];
         seen
     };
     let open =
