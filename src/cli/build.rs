@@ -138,6 +138,7 @@ impl Draft {
             extra: !self.no_extra && self.compare.is_empty(),
             large: false,
             alone: false,
+            told: if self.verbose { usize::MAX } else { TOLD },
             no_verify: self.no_verify.then(NoVerify::asked),
             alpn: self.alpn,
             versions: self.versions.unwrap_or(Versions::Any),
@@ -480,3 +481,6 @@ const PROPOSED: u16 = 443;
 
 /// Bytes of a list: so many rows of 160 bytes.
 const LIST_MAX: u64 = 16 << 20;
+
+/// Addresses of one name whose steps fit on a screen.
+const TOLD: usize = 8;

@@ -83,8 +83,7 @@ impl Check {
             Form::Json => report::json(target, self.name(), probe, verdict, self.style),
             Form::Brief => report::brief(verdict, &target.to_string(), self.style),
             Form::Steps => {
-                let connect_only = self.options.connect_only;
-                let rest = report::not_reached(target, probe, connect_only, self.style);
+                let rest = report::not_reached(target, probe, &self.options, self.style);
                 rest + &report::verdict(verdict, self.style)
             }
         }

@@ -13,6 +13,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::io;
 use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -98,6 +99,8 @@ struct Shared {
     work: Condvar,
     /// Something is done, or all is.
     told: Condvar,
+    /// A check began later than `--every` asked for.
+    late: AtomicBool,
 }
 
 struct State {
@@ -150,6 +153,7 @@ impl Shared {
             }),
             work: Condvar::new(),
             told: Condvar::new(),
+            late: AtomicBool::new(false),
         }
     }
 
@@ -223,7 +227,12 @@ impl Shared {
             }
             Again::Every(pause, count) => {
                 let more = count.is_none_or(|count| tries.saturating_add(1) < count);
-                more.then_some(due.saturating_add(pause).max(now))?
+                let next = due.saturating_add(pause);
+                // A little is nothing to speak of.
+                if more && next.saturating_add(pause / 4) < now {
+                    self.late.store(true, Ordering::Relaxed);
+                }
+                more.then_some(next.max(now))?
             }
         };
         Some((next, row, tries.saturating_add(1)))
@@ -320,6 +329,7 @@ struct Board<'a> {
     exit: u8,
     /// To be written.
     text: String,
+    told_late: bool,
 }
 
 impl<'a> Board<'a> {
@@ -335,6 +345,7 @@ impl<'a> Board<'a> {
             bad: 0,
             exit: 0,
             text: String::new(),
+            told_late: false,
         };
         let plan = &shared.check.plan;
         if plan.csv {
@@ -418,6 +429,11 @@ impl<'a> Board<'a> {
         if !self.text.is_empty() {
             self.progress.show("");
             self.out.write(&std::mem::take(&mut self.text));
+        }
+        if self.shared.late.load(Ordering::Relaxed) && !self.told_late {
+            self.told_late = true;
+            self.progress.show("");
+            report::remark(&note!("many.late"), self.shared.check.style);
         }
         if self.progress.is_wanted() {
             let check = &self.shared.check;

@@ -9,7 +9,7 @@ use crate::format::tls::alert_name;
 use crate::step::connect::{self, Attempt, Outcome};
 use crate::step::greet::{End, Greeting};
 use crate::step::hello::HelloAnswer;
-use crate::step::record::{Probe, Step};
+use crate::step::record::{Options, Probe, Step};
 use crate::step::reply::{self, Reply};
 use crate::step::resolve::{Answer, Failure, Lookup, Source};
 use crate::step::starttls::{self, Upgrade};
@@ -55,9 +55,15 @@ pub fn step(step: &Step<'_>, target: &Target, style: Style) -> String {
     }
 }
 
-/// Rows for steps that were planned and that no address reached.
-pub fn not_reached(target: &Target, probe: &Probe, connect_only: bool, style: Style) -> String {
+/// Rows for addresses that were not told, and for steps that were planned and that no address
+/// reached.
+pub fn not_reached(target: &Target, probe: &Probe, options: &Options, style: Style) -> String {
     let mut rows = String::new();
+    let connect_only = options.connect_only;
+    if let more @ 1.. = probe.paths.len().saturating_sub(options.told) {
+        let note = note!("row.moreaddresses").with("count", more);
+        rows += &row("", Mark::Blank, &note.render(style.lang), None, style);
+    }
     if target.port == NO_PORT {
         return rows;
     }

@@ -33,6 +33,8 @@ pub struct Options {
     pub large: bool,
     /// One target, no list: this box's tables are worth reading when its connect fails.
     pub alone: bool,
+    /// So many addresses of a name are told step by step; the others only count.
+    pub told: usize,
     pub alpn: Vec<Vec<u8>>,
     pub versions: tls::Versions,
     pub client: Option<ClientIdentity>,

@@ -296,8 +296,8 @@ fn worst(bad: Vec<(&Path, Finding)>) -> Finding {
     // Of equals the first: max_by_key() takes the last.
     let furthest = bad.iter().enumerate().rev().max_by_key(|(_, (_, f))| f.keyword);
     let at = furthest.map_or(0, |(at, _)| at);
-    let others: Vec<Note> =
-        bad.iter().enumerate().filter(|(i, _)| *i != at).map(|(_, b)| other(b)).collect();
+    let others = bad.iter().enumerate().filter(|(i, _)| *i != at).map(|(_, b)| b);
+    let others = told_together(&others.collect::<Vec<_>>());
     let mut chosen = bad.into_iter().nth(at).map_or(Finding::new(Keyword::LocalOther), |(_, f)| f);
     chosen.why.extend(others);
     chosen
@@ -307,8 +307,7 @@ fn worst(bad: Vec<(&Path, Finding)>) -> Finding {
 fn partial(good: Vec<(&Path, Finding)>, mut bad: Vec<(&Path, Finding)>) -> Finding {
     use connect::Outcome::{Blocked, Local, NoRoute, Unsent};
     let addrs = |list: &[(&Path, Finding)]| {
-        let addrs: Vec<String> = list.iter().map(|(p, _)| p.attempt.addr.to_string()).collect();
-        addrs.join(", ")
+        text::few(list.iter().map(|(p, _)| p.attempt.addr), AT_A_GLANCE)
     };
     // What this box cannot do, such as IPv6, is no matter for the owner of the name.
     let far = bad.iter().position(|(path, _)| {
@@ -321,7 +320,7 @@ fn partial(good: Vec<(&Path, Finding)>, mut bad: Vec<(&Path, Finding)>) -> Findi
         .arg("addr", addrs(&bad))
         .why(note!("why.works").with("addrs", addrs(&good)));
     all.variant = if far.is_none() { "local" } else { "" };
-    all.why.extend(bad.iter().map(other));
+    all.why.extend(told_together(&bad.iter().collect::<Vec<_>>()));
     let (_, first) = bad.swap_remove(far.unwrap_or(0));
     all = all.arg("failure", first.keyword);
     all.at = first.at;
@@ -333,6 +332,29 @@ fn partial(good: Vec<(&Path, Finding)>, mut bad: Vec<(&Path, Finding)>) -> Findi
     all.level = good.level;
     all
 }
+
+/// Addresses that failed, as evidence beside another one: each for itself, or, where that were
+/// more than anybody reads, those of a keyword together.
+fn told_together(all: &[&(&Path, Finding)]) -> Vec<Note> {
+    if all.len() <= AT_A_GLANCE {
+        return all.iter().map(|bad| other(bad)).collect();
+    }
+    let mut notes: Vec<Note> = Vec::new();
+    let mut told: Vec<Keyword> = Vec::new();
+    for (_, finding) in all {
+        let keyword = finding.keyword;
+        if !told.contains(&keyword) {
+            told.push(keyword);
+            let alike = all.iter().filter(|(_, f)| f.keyword == keyword);
+            let addrs = text::few(alike.map(|(path, _)| path.attempt.addr), AT_A_GLANCE);
+            notes.push(note!("why.other").with("addr", addrs).with("keyword", keyword));
+        }
+    }
+    notes
+}
+
+/// Addresses that are told one by one.
+const AT_A_GLANCE: usize = 8;
 
 /// An address that failed, as evidence beside another one.
 fn other((path, finding): &(&Path, Finding)) -> Note {

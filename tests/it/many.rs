@@ -553,3 +553,18 @@ fn a_name_server_that_nobody_waits_for_keeps_no_descriptor() {
     );
     Run::shell(&script).run().status(0).says("all 200 rows");
 }
+
+#[test]
+fn an_interval_that_is_shorter_than_a_check_is_said_to_be() {
+    let (_listener, port) = open();
+    let place = format!("127.0.0.1:{port}");
+    // The silence of a service that lets the client speak first costs 300 ms.
+    let short = Run::new([&*place, "--every", "20ms", "--count", "4"]).run();
+    short.status(0).complains("--every is shorter than a check takes");
+    let said = short.stderr.matches("--every is shorter").count();
+    assert_eq!(said, 1, "{short}");
+    let long = Run::new([&*place, "--every", "2s", "--count", "2"]).run();
+    long.status(0).silent_on_stderr();
+    let once = Run::new([&*place, "--every", "20ms", "--count", "1"]).run();
+    once.status(0).silent_on_stderr();
+}

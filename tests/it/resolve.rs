@@ -245,7 +245,8 @@ fn two_hundred_addresses_are_cut_to_a_number_that_somebody_can_read() {
     assert_eq!(object["dns"]["addresses"].as_array().unwrap().len(), 64);
     assert_eq!(object["paths"].as_array().unwrap().len(), 64);
     let text = ask(&names, "many.test", &[]);
-    text.says("127.0.2.7, 127.0.2.8, … (+192) for many.test.").says("127.0.2.64:1").says_not(".65");
+    text.says("127.0.2.7, 127.0.2.8, … (+192) for many.test.").says_not(".65");
+    ask(&names, "many.test", &["-v"]).says("127.0.2.64:1").says_not("127.0.2.65:1");
 }
 
 #[test]
@@ -580,6 +581,34 @@ fn a_stale_hosts_line_is_compared_with_dns() {
     ask(&["db.test:4009"]).status(0).says_not("hides");
     assert_eq!(names.queries().len(), asked, "asked although nothing failed");
     drop(listener);
+}
+
+#[test]
+fn fifty_addresses_of_a_name_do_not_flood_the_screen() {
+    let names = Server::start(|query| {
+        let all = (1..=52).fold(Answer::new(), |answer, n| answer.a(&format!("127.0.1.{n}")));
+        if query.kind == dns::A { all.act() } else { Answer::new().act() }
+    });
+    let rows = |outcome: &Outcome, word: &str| {
+        outcome.stdout.lines().filter(|line| line.contains(word)).count()
+    };
+    let outcome = ask(&names, "much.test", &["--no-extra"]).verdict("tcp.refused").clone();
+    outcome.says("(+43)").says("… and 44 more addresses, checked as well");
+    assert!(rows(&outcome, ": tcp.refused") <= 2 && rows(&outcome, "") <= 40, "{outcome}");
+    let whole = ask(&names, "much.test", &["--no-extra", "-v"]).says_not("more addresses").clone();
+    assert_eq!(rows(&whole, "  tcp "), 52, "{whole}");
+    // Nor where half of them work, or all do.
+    let all = std::net::TcpListener::bind("0.0.0.0:0").unwrap();
+    let half = std::net::TcpListener::bind("127.0.1.7:0").unwrap();
+    for (listener, keyword) in [(&all, "ok"), (&half, "partial")] {
+        let place = format!("much.test:{}", listener.local_addr().unwrap().port());
+        let server = names.addr().to_string();
+        let outcome = Run::new([&*place, "--dns", &server, "-z"]).run();
+        outcome.verdict(keyword).says("… and 44 more addresses");
+        assert!(rows(&outcome, "") <= 40, "{outcome}");
+        let json = Run::new([&*place, "--dns", &server, "-z", "--json"]).run();
+        assert_eq!(json.json()[0]["paths"].as_array().unwrap().len(), 52, "{json}");
+    }
 }
 
 #[test]
