@@ -4,7 +4,7 @@
 use crate::support::animals::PAINT;
 use crate::support::net::{HERE, Setup};
 use crate::support::run::{Outcome, Run, each};
-use crate::support::servers::shared;
+use crate::support::servers::{self, shared};
 use crate::support::zoo::{self, Script, Server};
 use std::time::Duration;
 
@@ -313,6 +313,17 @@ fn a_real_sshd_is_recognised() {
     }
     let wrong = Run::new([format!("imap://{}", sshd.addr("ssh"))]).run();
     wrong.status(60).verdict("reply.protocol").says("speaks ssh, not imap");
+}
+
+#[test]
+fn a_real_dropbear_is_recognised_every_time() {
+    let dropbear = servers::dropbear();
+    for _ in 0..10 {
+        for target in [dropbear.addr("ssh"), format!("ssh://{}", dropbear.addr("ssh"))] {
+            let outcome = Run::new([target]).run();
+            outcome.status(0).verdict("ok").says("ssh: SSH-2.0-dropbear").within(ms(1000));
+        }
+    }
 }
 
 #[test]

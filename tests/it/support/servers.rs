@@ -124,6 +124,30 @@ pub fn sshd() -> Server {
     .start()
 }
 
+/// Dropbear on port `ssh`: its offer of keys comes right behind its version. Nobody can log in.
+pub fn dropbear() -> Server {
+    Recipe {
+        name: "dropbear",
+        package: "dropbear-bin",
+        program: "dropbear",
+        args: vec![
+            "-F",
+            "-E",
+            "-s",
+            "-p",
+            "127.0.0.1:@port:ssh@",
+            "-r",
+            "@dir@/host_key",
+            "-P",
+            "",
+        ],
+        setup: vec![vec!["dropbearkey", "-t", "ed25519", "-f", "@dir@/host_key"]],
+        greets: &["ssh"],
+        ..Recipe::default()
+    }
+    .start()
+}
+
 /// dnsmasq on port `dns`, UDP and TCP; see servers/dnsmasq.conf for the names it knows.
 pub fn dnsmasq() -> Server {
     Recipe {
