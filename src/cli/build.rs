@@ -343,6 +343,7 @@ impl<'a> Common<'a> {
         target.send_proxy = draft.send_proxy;
         target.need = keys.need.or(draft.need);
         target.within = keys.within.or(draft.within);
+        target.ask = keys.ask.or(draft.ask);
         target.given = match keys.given.as_slice() {
             [] => self.given.clone(),
             own => own.iter().chain(self.given.iter()).cloned().collect(),

@@ -2,7 +2,8 @@
 
 use crate::base::deadline::parse_duration;
 use crate::base::text::{self, Key, Note, quoted};
-use crate::cli::values::{parse_need, parse_sni, parse_starttls, parse_within};
+use crate::cli::values::{parse_ask, parse_need, parse_sni, parse_starttls, parse_within};
+use crate::format::query::Query;
 use crate::target::level::Level;
 use crate::target::pasted::{folded, places};
 use crate::target::retype::Given;
@@ -42,6 +43,7 @@ pub struct Keys {
     pub timeout: Option<Duration>,
     pub need: Option<Level>,
     pub within: Option<i64>,
+    pub ask: Option<&'static Query>,
     /// Those that say what an option says.
     pub given: Vec<Given>,
 }
@@ -59,6 +61,7 @@ impl Keys {
             "starttls" => self.starttls = Some(parse_starttls(value)?),
             "need" => self.need = Some(parse_need(value)?),
             "expire-within" => self.within = Some(parse_within(value, "expire-within=")?),
+            "ask" => self.ask = Some(parse_ask(value)?),
             "tls" if value == "yes" => self.tls = Some(true),
             "tls" if value == "no" => self.tls = Some(false),
             "connect-to" => self.dial = Some(Dial::parse(value)?),
@@ -411,7 +414,7 @@ const HEADINGS: [(&str, &str); 5] = [
     ("name", " name |名"),
 ];
 
-const KEYS: [&str; 10] = [
+const KEYS: [&str; 11] = [
     "name",
     "expect",
     "sni",
@@ -421,5 +424,6 @@ const KEYS: [&str; 10] = [
     "proxy",
     "timeout",
     "need",
+    "ask",
     "expire-within",
 ];

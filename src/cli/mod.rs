@@ -413,7 +413,7 @@ const ALIASES: [(&str, &str); 4] = [
 ];
 
 /// The topics of the help, all that have a page and the best known others.
-const TOPICS: &str = "usage check starttls exit telnet nc curl wget openssl ssh netstat ss lsof dig \
+const TOPICS: &str = "usage check ask starttls exit telnet nc curl wget openssl ssh netstat ss lsof dig \
     nslookup ip ping traceroute nmap kubectl json watch listen talk trace box selftest compare many";
 
 /// Columns where the terminal does not say, and between which it is believed.

@@ -6,10 +6,12 @@ use crate::base::text::quoted;
 use crate::base::text::{Key, Note};
 use crate::cli::list::is_key;
 use crate::cli::values::{
-    contradiction, limit, number, parse_alpn, parse_header, parse_names, parse_need, parse_server,
-    parse_sni, parse_source, parse_starttls, parse_text, parse_versions, parse_within, slash,
+    contradiction, limit, number, parse_alpn, parse_ask, parse_header, parse_names, parse_need,
+    parse_server, parse_sni, parse_source, parse_starttls, parse_text, parse_versions,
+    parse_within, slash,
 };
 use crate::cli::{Wrong, take_language};
+use crate::format::query::Query;
 use crate::format::secrets::is_open;
 use crate::step::resolve::Family;
 use crate::step::tls::Versions;
@@ -59,6 +61,7 @@ pub struct Draft {
     pub strict: bool,
     pub need: Option<Level>,
     pub within: Option<i64>,
+    pub ask: Option<&'static Query>,
     pub limits: Limits,
     /// The limits of steps for which none is given.
     pub usual: Timeouts,
@@ -210,6 +213,7 @@ impl Draft {
             "--expect" => self.expect = Some(parse_text(&word()?, "--expect")?),
             "--need" => self.need = Some(parse_need(&word()?)?),
             "--expire-within" => self.within = Some(parse_within(&word()?, name)?),
+            "--ask" => self.ask = Some(parse_ask(&word()?)?),
             "-f" => self.lists.push(parser.value()?.into()),
             "--jobs" => self.jobs = Some(number(&word()?, "--jobs")? as usize),
             "--count" => self.count = Some(number(&word()?, "--count")?),
@@ -304,10 +308,10 @@ pub const TLS_ASKED: usize = 4;
 /// Options that check more than one target, or one more than once.
 const MANY: [&str; 5] = ["--wait", "--every", "-f", "--jobs", "--csv"];
 
-const ASKS: [&str; 3] = ["--http", "--send", "--expect"];
+const ASKS: [&str; 4] = ["--http", "--send", "--expect", "--ask"];
 
 /// An option or a command, and the options that cannot be meant beside it.
-const EXCLUDES: [(&str, &[&str]); 23] = [
+const EXCLUDES: [(&str, &[&str]); 24] = [
     ("talk", &["-z", "--sni-compare", "--pem", "--as-done", "--expire-within"]),
     ("talk", &ASKS),
     ("talk", &MANY),
@@ -324,6 +328,7 @@ const EXCLUDES: [(&str, &[&str]); 23] = [
     ("-z", &ASKS),
     ("-z", &["--send-proxy"]),
     ("--http", &["--send"]),
+    ("--ask", &["--http", "--send"]),
     ("--no-tls", &TLS),
     ("--sni-compare", &["--servername", "--pem", "-f", "--wait", "--every", "--csv"]),
     ("--sni-compare", &ASKS),

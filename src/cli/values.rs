@@ -4,6 +4,7 @@ use crate::base::calendar::DAY;
 use crate::base::deadline::parse_duration;
 use crate::base::text::{self, Note};
 use crate::cert::store::BadFile;
+use crate::format::query::{QUERIES, Query, query};
 use crate::step::dialogues;
 use crate::step::tls::Versions;
 use crate::target::level::Level;
@@ -115,6 +116,15 @@ pub fn parse_starttls(text: &str) -> Result<&'static str, Note> {
     let known = || dialogues::protocols().collect::<Vec<_>>().join(" ");
     let bad = || note!("usage.starttls").with("typed", text::typed(text)).with("known", known());
     dialogues::protocol(text).ok_or_else(bad)
+}
+
+/// The name of a query; each stands in the help.
+pub fn parse_ask(text: &str) -> Result<&'static Query, Note> {
+    query(text).ok_or_else(|| {
+        let known: Vec<&str> = QUERIES.iter().map(|query| query.name).collect();
+        let note = note!("usage.ask").with("typed", text::typed(text));
+        note.with("known", known.join(" "))
+    })
 }
 
 pub fn parse_need(text: &str) -> Result<Level, Note> {

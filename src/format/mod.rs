@@ -12,6 +12,7 @@
 //!   http          heads of HTTP/1 answers
 //!   secrets       where a login may stand in what is asked and answered
 //!   client_hello  ClientHellos, made by hand and read
+//!   query         what a service can be asked without a login, and its answers
 
 pub mod dns;
 pub mod netlink;
@@ -25,3 +26,4 @@ pub mod banner;
 pub mod http;
 pub mod secrets;
 pub mod client_hello;
+pub mod query;

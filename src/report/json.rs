@@ -345,6 +345,7 @@ fn json_reply(reply: &Reply) -> String {
         Protocol::Redis => "redis",
         Protocol::Postgres => "postgres",
         Protocol::Mysql => "mysql",
+        Protocol::Query(query) => query.name,
         Protocol::Text => "text",
     };
     let end = match reply.end {

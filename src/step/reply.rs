@@ -6,6 +6,7 @@ use crate::format::banner;
 use crate::format::framing::SSL_REQUEST;
 use crate::format::http::{self, AGENT, Head};
 use crate::format::mysql;
+use crate::format::query::{Heard, Place, Query};
 use crate::format::secrets;
 use crate::step::connect::{self, Channel, Delivery};
 use crate::step::tls;
@@ -31,6 +32,8 @@ pub enum Protocol {
     Redis,
     Postgres,
     Mysql,
+    /// One of the table; its answer judges itself.
+    Query(&'static Query),
     /// The user's own words.
     Text,
 }
@@ -81,13 +84,23 @@ pub fn question(target: &Target) -> Option<Question> {
     let service = target.service.map_or("", |s| s.name);
     let (protocol, request) = match (&target.send, &target.path, service) {
         (Some(text), _, _) => (Protocol::Text, text.clone()),
+        _ if let Some(query) = target.ask => (Protocol::Query(query), words(target, query)),
         (None, Some(path), _) => (Protocol::Http, get(target, path)),
         (_, _, "redis" | "rediss") => (Protocol::Redis, PING.to_vec()),
         (_, _, "postgres" | "postgresql") if target.tls == TlsMode::Never => {
             (Protocol::Postgres, SSL_REQUEST.to_vec())
         }
         _ if target.expect.is_some() => (Protocol::Text, Vec::new()),
-        _ => return None,
+        _ => {
+            let service = target.service?;
+            // RDP has answered the question when TLS begins.
+            let query = service.query().filter(|q| target.tls != TlsMode::Upgrade(q.name));
+            match (query, service.health()) {
+                (Some(query), _) => (Protocol::Query(query), words(target, query)),
+                (None, Some(path)) => (Protocol::Http, get(target, path)),
+                (None, None) => return None,
+            }
+        }
     };
     let listens = target.tls == TlsMode::Implicit && target.greets();
     Some(Question { protocol, request, expect: target.expect.clone(), listens })
@@ -113,6 +126,10 @@ impl Question {
             },
             Protocol::Postgres => matches!(answer, b"S" | b"N"),
             Protocol::Mysql => true,
+            Protocol::Query(query) => match text.get(query.start(from)..) {
+                None | Some([]) => false,
+                Some(answer) => !matches!((query.hear)(answer), Heard::More | Heard::Again),
+            },
             Protocol::Text if self.expect.is_some() => !unmet,
             Protocol::Redis | Protocol::Text => answer.ends_with(b"\n"),
         };
@@ -136,10 +153,17 @@ impl Question {
         head.is_some_and(|head| head.status >= 400)
     }
 
+    /// Whether the answer so far asks for the question once more.
+    fn is_to_be_repeated(&self, text: &[u8], from: usize) -> bool {
+        let Protocol::Query(query) = self.protocol else { return false };
+        let answer = text.get(query.start(from)..).filter(|answer| !answer.is_empty());
+        answer.is_some_and(|answer| (query.hear)(answer) == Heard::Again)
+    }
+
     /// Whether silence after some bytes ends an answer: nothing else does.
     fn ends_with_silence(&self) -> bool {
         match self.protocol {
-            Protocol::Http | Protocol::Mysql => false,
+            Protocol::Http | Protocol::Mysql | Protocol::Query(_) => false,
             Protocol::Redis | Protocol::Postgres => true,
             Protocol::Text => self.expect.is_none(),
         }
@@ -187,7 +211,13 @@ pub fn ask(
         reply.from = text.len();
         reply.sent = send(channel, &question.request);
     }
+    let mut repeated = false;
     while end.is_none() {
+        if !repeated && question.is_to_be_repeated(&text, reply.from) {
+            repeated = true;
+            reply.from = text.len();
+            reply.sent += send(channel, &question.request);
+        }
         end = question.end(&text, reply.from, &mut http).or_else(|| read(channel, &mut text));
         if reply.first_byte.is_none() && text.len() > reply.from {
             reply.first_byte = Some(deadline.elapsed());
@@ -265,6 +295,14 @@ impl Reply {
         match (&self.head, self.answer()) {
             (Some(head), _) => head.line.clone(),
             (None, []) => banner::headline(self.text.bytes()),
+            (None, answer) if let Some(heard) = self.heard() => match heard {
+                Heard::Yes(told) | Heard::No(told, _) if !told.is_empty() => Untrusted::new(told),
+                // Of what nobody can read a little is enough.
+                _ if answer.iter().any(|b| b.is_ascii_control() && !b.is_ascii_whitespace()) => {
+                    Untrusted::new(answer.get(..GLIMPSE).unwrap_or(answer))
+                }
+                _ => banner::headline(answer),
+            },
             (None, answer) => match mysql::error(answer) {
                 Some((_, words)) if self.protocol == Protocol::Mysql => Untrusted::new(words),
                 _ => banner::headline(answer),
@@ -279,6 +317,7 @@ impl Reply {
             Protocol::Redis => "redis",
             Protocol::Postgres => "postgres",
             Protocol::Mysql => return None,
+            Protocol::Query(query) => query.name,
             // Whatever the user's words are, these are no answer to them.
             Protocol::Text => {
                 let seen = banner::recognise(self.answer(), 0);
@@ -289,6 +328,13 @@ impl Reply {
             return Some("mongodb");
         }
         banner::recognise(self.answer(), 0).filter(|seen| *seen != asked)
+    }
+
+    /// What the answer to a query of the table says; `More`: it is not all there.
+    pub fn heard(&self) -> Option<Heard> {
+        let Protocol::Query(query) = self.protocol else { return None };
+        let answer = self.text.bytes().get(query.start(self.from)..).unwrap_or_default();
+        Some(if answer.is_empty() { Heard::More } else { (query.hear)(answer) })
     }
 
     /// Whether the body of an HTTP answer has these words, in any case.
@@ -332,6 +378,12 @@ impl Reply {
     pub fn is_lost(&self) -> bool {
         self.delivery.unacknowledged > 0 && self.delivery.info.retransmits > 0
     }
+}
+
+/// The words of a query for this target.
+fn words(target: &Target, query: &Query) -> Vec<u8> {
+    let host = target.certificate_name();
+    (query.request)(&Place { host: &host, path: &target.resource })
 }
 
 /// One request as curl writes it: the port only where it is not the scheme's own, an IPv6
@@ -379,6 +431,9 @@ const KEPT: usize = 16 << 10;
 
 /// Bytes shown of the body of a refusal.
 const BODY_LINE: usize = 160;
+
+/// Bytes shown of a binary answer.
+const GLIMPSE: usize = 16;
 
 /// Bytes read at once.
 const CHUNK: usize = 2048;

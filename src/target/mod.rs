@@ -18,6 +18,7 @@ pub use service::{First, SERVICES, Service, service, usual_service};
 use crate::base::deadline::Timeouts;
 use crate::base::sys;
 use crate::base::text::{self, Note};
+use crate::format::query::Query;
 use crate::target::level::Level;
 use crate::target::retype::Given;
 use std::fmt::{self, Display};
@@ -45,6 +46,10 @@ pub struct Target {
     pub ambient: Option<(String, String)>,
     /// The path of an http(s) URL or of `--http`, to be asked for.
     pub path: Option<String>,
+    /// What another URL names behind its first slash: a service, a database, a realm.
+    pub resource: String,
+    /// `--ask`; without it the scheme says what is asked.
+    pub ask: Option<&'static Query>,
     /// `--send` and `--expect`, the escapes undone; never empty.
     pub send: Option<Vec<u8>>,
     pub expect: Option<Vec<u8>>,
@@ -135,6 +140,8 @@ impl Target {
         let implicit = secure || service.map_or(TLS_PORTS.contains(&port), |s| s.tls);
         let tls = if implicit { TlsMode::Implicit } else { TlsMode::Never };
         let asked = service.is_some_and(|s| s.name.starts_with("http"));
+        let resource = path.trim_start_matches('/').split(['?', '#']).next();
+        let resource = resource.filter(|_| service.is_some() && !asked).unwrap_or("").to_string();
         let path = asked.then(|| request_path(path));
         Ok(Self {
             host,
@@ -148,6 +155,8 @@ impl Target {
             send_proxy: None,
             ambient: None,
             path,
+            resource,
+            ask: None,
             send: None,
             expect: None,
             need: None,

@@ -87,7 +87,12 @@ pub fn again_with(target: &Target, without: &[About], added: &[&str]) -> String 
     let place = match (&target.path, target.service.filter(|_| !bare)) {
         (Some(_), _) if bare || target.tls == TlsMode::Never => url("http", target),
         (Some(_), _) => url("https", target),
-        (None, Some(service)) => quoted(&format!("{}://{target}", service.name)),
+        (None, Some(service)) if target.resource.is_empty() => {
+            quoted(&format!("{}://{target}", service.name))
+        }
+        (None, Some(service)) => {
+            quoted(&format!("{}://{target}/{}", service.name, encode(&target.resource)))
+        }
         (None, None) => quoted(&target.to_string()),
     };
     place + &options_with(target, without, added)
@@ -136,7 +141,7 @@ pub fn encode(path: &str) -> String {
 
 /// Options that bear on what comes of a check. What a target can say is not here: the path of
 /// `--http`, and the proxy, whose login must not be shown.
-const KEPT: [(&str, About); 25] = [
+const KEPT: [(&str, About); 26] = [
     ("-4", About::Way),
     ("-6", About::Way),
     ("--interface", About::Way),
@@ -157,6 +162,7 @@ const KEPT: [(&str, About); 25] = [
     ("--alpn", About::TlsDetail),
     ("--tls-version", About::TlsDetail),
     ("--no-verify", About::TlsDetail),
+    ("--ask", About::Question),
     ("--send", About::Question),
     ("--expect", About::Question),
     ("--send-proxy", About::Question),

@@ -1,6 +1,7 @@
 //! The services that reach knows by their schemes, and the ports where they usually are.
 
 use crate::base::text::{self, Note};
+use crate::format::query::{Query, query};
 
 /// A scheme of a target URL.
 pub struct Service {
@@ -20,6 +21,16 @@ pub enum First {
 }
 
 impl Service {
+    /// What is asked of it without being told more, by the name of the query.
+    pub fn query(&self) -> Option<&'static Query> {
+        query(if self.name == "dot" { "dns" } else { self.protocol() })
+    }
+
+    /// The path that shows over HTTP whether it works; no login is needed for it.
+    pub fn health(&self) -> Option<&'static str> {
+        HEALTH.iter().find(|(name, _)| *name == self.name).map(|(_, path)| *path)
+    }
+
     /// Its protocol, by the name that `banner::recognise` has for it.
     pub fn protocol(&self) -> &'static str {
         let plain = self.name.strip_suffix('s').filter(|_| self.tls);
@@ -91,7 +102,7 @@ const ALIASES: [(&str, &str); 8] = [
 ];
 
 /// Schemes and their ports (IANA service names; `tcp` and `tls` name none).
-pub const SERVICES: [Service; 46] = [
+pub const SERVICES: [Service; 63] = [
     plain("http", 80, None, Client),
     secure("https", 443, Client),
     plain("ssh", 22, None, Server),
@@ -138,4 +149,30 @@ pub const SERVICES: [Service; 46] = [
     plain("mssql", 1433, None, Client),
     plain("oracle", 1521, None, Client),
     plain("zookeeper", 2181, None, Client),
+    plain("cassandra", 9042, None, Client),
+    plain("db2", 50000, None, Client),
+    plain("nats", 4222, None, Server),
+    plain("stomp", 61613, None, Client),
+    plain("kerberos", 88, None, Client),
+    plain("smb", 445, None, Client),
+    plain("rpcbind", 111, None, Client),
+    plain("nfs", 2049, None, Client),
+    plain("sip", 5060, None, Client),
+    secure("sips", 5061, Client),
+    plain("rtsp", 554, None, Client),
+    secure("dot", 853, Client),
+    plain("grpc", 50051, None, Client),
+    plain("etcd", 2379, None, Client),
+    plain("docker", 2375, None, Client),
+    secure("kubelet", 10250, Client),
+    secure("kube-apiserver", 6443, Client),
+];
+
+/// Services that are asked over HTTP, and for what.
+const HEALTH: [(&str, &str); 5] = [
+    ("elasticsearch", "/"),
+    ("etcd", "/version"),
+    ("docker", "/_ping"),
+    ("kubelet", "/healthz"),
+    ("kube-apiserver", "/livez"),
 ];

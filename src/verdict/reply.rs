@@ -1,8 +1,9 @@
 //! The answer of the application.
 
-use crate::base::text::Note;
+use crate::base::text::{Note, Untrusted};
 use crate::format::client_hello::Offer;
 use crate::format::mysql;
+use crate::format::query::Heard;
 use crate::format::tls::{alert_name, alert_text, blames_client};
 use crate::step::connect::{self, End::Late};
 use crate::step::hello;
@@ -47,6 +48,11 @@ pub fn reply_failure(reply: &Reply) -> Option<Keyword> {
                 let refused = mysql::error(a).is_some_and(|(n, _)| NOT_LET_IN.contains(&n));
                 refused.then_some(Keyword::ReplyRejected)
             }
+            (Protocol::Query(_), _) => match reply.heard() {
+                Some(Heard::Yes(_)) => None,
+                Some(Heard::No(..)) => Some(Keyword::ReplyRejected),
+                _ => other.or(Some(Keyword::ReplyMalformed)),
+            },
             (Protocol::Text, _) => other,
             (Protocol::Postgres, b"S" | b"N") => None,
             (Protocol::Postgres, [b'E', ..]) => Some(Keyword::ReplyRejected),
@@ -63,6 +69,7 @@ pub fn reply_failure(reply: &Reply) -> Option<Keyword> {
 fn is_cut_off(reply: &Reply) -> bool {
     match reply.protocol {
         Protocol::Http => reply.head.is_none(),
+        Protocol::Query(_) => matches!(reply.heard(), Some(Heard::More | Heard::Again)),
         _ => reply.answer().is_empty() && (reply.sent > 0 || reply.text.is_empty()),
     }
 }
@@ -106,6 +113,9 @@ pub(super) fn of_reply(reply: &Reply, path: &Path, target: &Target) -> Option<Fi
         finding.why.push(note!("why.hello.tls").with("answer", answer_text(&answer.outcome)));
     } else {
         finding.why.extend(idle.and_then(|idle| idle_note(idle, key!("why.idleopenreply"))));
+    }
+    if let Some(Heard::No(_, Some(meaning))) = reply.heard() {
+        finding.why.push(Note::new(meaning));
     }
     let variant = variant(finding.keyword, reply, path, tls.is_some());
     if let End::Ended(
@@ -249,6 +259,7 @@ pub(super) fn with_reply(
         (Protocol::Redis, _) => key!("why.speaks"),
         (Protocol::Postgres, _) => key!("why.postgres"),
         (Protocol::Mysql, _) => key!("why.mysql"),
+        (Protocol::Query(_), _) => return with_told(finding, reply, target),
         _ => return finding,
     };
     let note = Note::new(key).with("line", reply.headline());
@@ -268,6 +279,27 @@ pub(super) fn with_reply(
     }
     with_body(finding, reply)
 }
+
+/// Who answered a query, and where its clients will be sent.
+fn with_told(mut finding: Finding, reply: &Reply, target: &Target) -> Finding {
+    let (Some(Heard::Yes(told)), Protocol::Query(query)) = (reply.heard(), reply.protocol) else {
+        return finding;
+    };
+    let note = if told.is_empty() { key!("why.speaks") } else { key!("why.told") };
+    finding.why.push(
+        Note::new(note).with("service", query.name).with("line", Untrusted::new(told.as_str())),
+    );
+    // Clients of Kafka connect to these names, whatever was typed.
+    let brokers = told.strip_prefix("brokers: ").unwrap_or_default();
+    let places = brokers.split(", ").filter_map(|place| Target::parse(place, None).ok());
+    for place in places.filter(|place| place.to_string() != target.to_string()).take(BROKERS) {
+        finding.next.push(note!("next.reach").with("url", format!("kafka://{place}")));
+    }
+    finding
+}
+
+/// Brokers that a check is suggested for.
+const BROKERS: usize = 3;
 
 /// The reason that an ingress, a filter or a web server gives in the body of a refusal.
 fn with_body(finding: Finding, reply: &Reply) -> Finding {

@@ -12,6 +12,7 @@ use super::parts::cli::list;
 use super::parts::command::compare::Json;
 use super::parts::format::client_hello::{Hello, Offer, client_hello};
 use super::parts::format::der::{self, Der};
+use super::parts::format::query::{Heard, Place, QUERIES};
 use super::parts::format::{
     banner, dns, framing, http, inet_diag, mysql, netlink, secrets, socket_table, tls,
 };
@@ -25,7 +26,7 @@ use std::net::SocketAddr;
 pub type Check = fn(&[u8]);
 
 /// A target for each file of src/format/, by its name, then others.
-pub const TARGETS: [(&str, Check); 24] = [
+pub const TARGETS: [(&str, Check); 25] = [
     ("banner", banner_says_one_line),
     ("client_hello", client_hello_is_read_as_it_was_made),
     ("der", der_elements_stand_where_they_are),
@@ -35,6 +36,7 @@ pub const TARGETS: [(&str, Check); 24] = [
     ("inet_diag", inet_diag_rows_are_no_more_than_the_bytes),
     ("mysql", mysql_packets_say_the_same_when_more_comes),
     ("netlink", netlink_tables_are_no_larger_than_the_bytes),
+    ("query", query_answers_say_no_more_than_came),
     ("secrets", secrets_are_masked_once_and_for_all),
     ("socket_table", socket_rows_are_read_as_they_are_written),
     ("tls", tls_answers_stay_when_more_comes),
@@ -249,6 +251,28 @@ fn netlink_tables_are_no_larger_than_the_bytes(bytes: &[u8]) {
     tables.routes.iter().for_each(|route| harmless(&route.target()));
     for to in ["127.0.0.1", "::1"].iter().filter_map(|to| to.parse().ok()) {
         let _ = tables.next_hop(to);
+    }
+}
+
+/// The first byte says where the host ends and the path begins.
+fn query_answers_say_no_more_than_came(bytes: &[u8]) {
+    let typed = String::from_utf8_lossy(bytes);
+    let cut = bytes.first().map_or(0, |b| usize::from(*b) % (typed.chars().count() + 1));
+    let host: String = typed.chars().take(cut.min(250)).collect();
+    let path: String = typed.chars().skip(cut).take(250).collect();
+    for query in &QUERIES {
+        let request = (query.request)(&Place { host: &host, path: &path });
+        assert!(request.len() < 4096, "{}: {} bytes are sent", query.name, request.len());
+        if bytes.is_empty() {
+            continue;
+        }
+        match (query.hear)(bytes) {
+            Heard::Yes(text) | Heard::No(text, _) => {
+                assert!(text.len() <= 3 * bytes.len() + 100, "{}: {text}", query.name);
+            }
+            Heard::More | Heard::Again | Heard::Other => {}
+        }
+        assert!((query.hear)(bytes) == (query.hear)(bytes), "{}", query.name);
     }
 }
 

@@ -42,8 +42,10 @@ fn a_port_that_was_asked_nothing_proves_that_it_accepts() {
 #[test]
 fn a_service_that_spoke_first_proves_that_it_greets() {
     let ssh = zoo::ssh().serve();
+    proves(&[&ssh.addr().to_string()], "greets", "greets as ssh; it was asked nothing");
+    // By its scheme it is asked for its first packet.
+    proves(&[&format!("ssh://{}", ssh.addr())], "answers", "answers.");
     for place in [ssh.addr().to_string(), format!("ssh://{}", ssh.addr())] {
-        proves(&[&place], "greets", "greets as ssh; it was asked nothing");
         let unread = Run::new([&place, "-z", "--json"]).run().object();
         assert_eq!(unread["verdict"]["level"], "accepts", "{unread:#}");
     }

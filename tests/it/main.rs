@@ -51,6 +51,8 @@ mod many;
 mod pipes;
 /// Proxies, real and bad ones; what the environment names; the PROXY protocol.
 mod proxy;
+/// Questions that need no login, and what their answers mean.
+mod query;
 /// The READMEs: their examples, commands and links.
 mod readme;
 /// What the application answers, and what it means when it does not.

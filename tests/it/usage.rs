@@ -142,7 +142,7 @@ const WRONG: &[(&str, &str)] = &[
     ("{} --cert DIR/good.pem --key DIR/encrypted", "the key has a passphrase; remove it first"),
     ("{} --cert DIR/der --key DIR/good.key", "holds no PEM certificate"),
     // the other commands
-    ("help nosuchtopic", "no help on nosuchtopic; topics: usage check starttls exit"),
+    ("help nosuchtopic", "no help on nosuchtopic; topics: usage check ask starttls exit"),
     ("selftest now", "selftest takes no argument but --lang en|ja"),
     ("selftest --lang xx now", "--lang xx: give en or ja"),
     ("selftest --lang", "--lang needs a value"),

@@ -83,13 +83,23 @@ fine\r  tcp    ok   forged\
 
 // ---- services that speak first
 
+/// To who says who he is, the first packet (RFC 4253 section 7.1).
 pub fn ssh() -> Script {
-    script().send("SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n").stall()
+    let greeting = script().send("SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n");
+    greeting.recv_until("\n").send(kexinit()).stall()
+}
+
+/// A binary packet of 1,104 bytes: length, padding, KEXINIT.
+pub fn kexinit() -> Vec<u8> {
+    let mut packet = vec![0, 0, 4, 0x4c, 4, 20];
+    packet.resize(1104, b'k');
+    packet
 }
 
 /// Lines before the version line, as RFC 4253 section 4.2 allows.
 pub fn ssh_with_preamble() -> Script {
-    script().send("Authorised users only.\r\nSecond line.\r\nSSH-2.0-OpenSSH_9.2p1\r\n").stall()
+    let lines = "Authorised users only.\r\nSecond line.\r\nSSH-2.0-OpenSSH_9.2p1\r\n";
+    script().send(lines).recv_until("\n").send(kexinit()).stall()
 }
 
 pub fn vnc() -> Script {

@@ -148,6 +148,43 @@ pub fn dropbear() -> Server {
     .start()
 }
 
+/// memcached on port `memcached`.
+pub fn memcached() -> Server {
+    Recipe {
+        name: "memcached",
+        package: "memcached",
+        program: "memcached",
+        args: vec![
+            "-l",
+            "127.0.0.1",
+            "-p",
+            "@port:memcached@",
+            "-m",
+            "4",
+            "-t",
+            "1",
+            "-u",
+            "nobody",
+        ],
+        ..Recipe::default()
+    }
+    .start()
+}
+
+/// mosquitto on port `mqtt`, for clients without a login; on `closed` it wants one.
+pub fn mosquitto() -> Server {
+    Recipe {
+        name: "mosquitto",
+        package: "mosquitto",
+        program: "mosquitto",
+        args: vec!["-c", "@dir@/mosquitto.conf"],
+        files: vec![("mosquitto.conf", include_str!("servers/mosquitto.conf"))],
+        user: Some("nobody"),
+        ..Recipe::default()
+    }
+    .start()
+}
+
 /// dnsmasq on port `dns`, UDP and TCP; see servers/dnsmasq.conf for the names it knows.
 pub fn dnsmasq() -> Server {
     Recipe {

@@ -3,3 +3,4 @@ pub mod dns;
 pub mod http;
 mod inet_diag;
 mod mysql;
+mod query;
