@@ -81,7 +81,7 @@ impl Check {
     pub fn conclusion(&self, target: &Target, probe: &Probe, verdict: &Verdict) -> String {
         match self.form {
             Form::Json => report::json(target, self.name(), probe, verdict, self.style),
-            Form::Brief => report::brief(verdict, &target.to_string(), self.style),
+            Form::Brief => report::brief(verdict, "", &target.to_string(), self.style),
             Form::Steps => {
                 let rest = report::not_reached(target, probe, &self.options, self.style);
                 rest + &report::verdict(verdict, self.style)

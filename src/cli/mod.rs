@@ -153,7 +153,7 @@ pub fn style(lang: Lang, verbose: bool) -> Style {
     Style {
         lang,
         colour: terminal && !plain && !dumb,
-        width: columns.unwrap_or(COLUMNS).clamp(COLUMNS_MIN, COLUMNS_MAX),
+        width: if terminal { columns.unwrap_or(COLUMNS).max(COLUMNS_MIN) } else { usize::MAX },
         verbose,
     }
 }
@@ -416,7 +416,6 @@ const ALIASES: [(&str, &str); 4] = [
 const TOPICS: &str = "usage check ask starttls exit telnet nc curl wget openssl ssh netstat ss lsof dig \
     nslookup ip ping traceroute nmap kubectl json watch listen talk trace box selftest compare many";
 
-/// Columns where the terminal does not say, and between which it is believed.
-const COLUMNS: usize = 100;
+/// Columns where the terminal does not say, and what is never gone below.
+const COLUMNS: usize = 80;
 const COLUMNS_MIN: usize = 40;
-const COLUMNS_MAX: usize = 160;

@@ -34,7 +34,7 @@ fn compare(target: &Target, job: &Check, spine: Spine, out: &mut Output) -> u8 {
     let Some((target, verdict)) = rows.get(first) else { return Keyword::LocalOther.exit() };
     match job.form {
         Form::Json => {}
-        Form::Brief => out.write(&report::brief(verdict, &target.to_string(), job.style)),
+        Form::Brief => out.write(&report::brief(verdict, "", &target.to_string(), job.style)),
         Form::Steps => out.write(&report::verdict(verdict, job.style)),
     }
     verdict.exit

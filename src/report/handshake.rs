@@ -33,15 +33,7 @@ pub(super) fn handshake_rows(
     let flawed = handshake.judgement.as_ref().is_some_and(|j| !j.flaws().is_empty());
     let mark = if flawed { Mark::Fail } else { Mark::Ok };
     let text = certificate_text(leaf, handshake.sni.as_deref(), now, style);
-    let left = left_text(leaf, now, style);
-    let plain = row("cert", mark, &(whose + &text), None, style);
-    let colour = match verdict::days_left(leaf, now) {
-        ..DAYS_RED => RED,
-        DAYS_RED..DAYS_YELLOW => YELLOW,
-        _ => PLAIN,
-    };
-    // Measured without colour; where the words were put apart they stay plain.
-    rows += &plain.replacen(&left, &paint(&left, colour, style), 1);
+    rows += &row("cert", mark, &(whose + &text), None, style);
     if style.verbose {
         for (at, certificate) in handshake.chain.iter().enumerate() {
             rows += &chain_row(at, certificate, style);
@@ -56,15 +48,12 @@ fn handshake_text(addr: &str, handshake: &Handshake, style: Style) -> String {
         Some(sni) => format!("SNI {sni}"),
         None => say(key!("row.nosni"), style),
     };
-    let mut parts: Vec<String> = [handshake.version, handshake.suite, handshake.group]
-        .into_iter()
-        .flatten()
-        .map(str::to_string)
-        .collect();
-    if let Some(alpn) = &handshake.alpn {
-        parts.push(format!("ALPN {alpn}"));
-    }
-    parts.push(sni);
+    // What matters most comes first: the others may fall into a second line.
+    let known = |text: Option<&'static str>| text.map(str::to_string);
+    let alpn = handshake.alpn.as_ref().map(|alpn| format!("ALPN {alpn}"));
+    let parts = [known(handshake.version), alpn, Some(sni)].into_iter();
+    let parts = parts.chain([known(handshake.suite), known(handshake.group)]);
+    let parts: Vec<String> = parts.flatten().collect();
     let facts = parts.join(", ");
     let code = |c: u8| (alert_name(c), c);
     let note = match handshake.outcome {
@@ -117,7 +106,14 @@ fn left_text(leaf: &Certificate, now: i64, style: Style) -> String {
         }
         () => (key!("row.certleft"), leaf.not_after.saturating_sub(now)),
     };
-    Note::new(key).with("days", (seconds / DAY).abs()).render(style.lang)
+    let days = seconds / DAY;
+    let text = Note::new(key).with("days", days.abs()).render(style.lang);
+    let colour = match days {
+        ..DAYS_RED => RED,
+        DAYS_RED..DAYS_YELLOW => YELLOW,
+        _ => PLAIN,
+    };
+    paint(&text, colour, style)
 }
 
 /// A row of `--sni-compare`: the certificate that this name gets, or why it gets none.

@@ -41,7 +41,7 @@ use std::time::Duration;
 pub struct Style {
     pub lang: Lang,
     pub colour: bool,
-    /// Columns of the terminal.
+    /// Columns of the terminal; a pipe or a file has no end.
     pub width: usize,
     pub verbose: bool,
 }
@@ -103,7 +103,8 @@ pub fn print(page: &str) -> io::Result<()> {
     out.error().map_or(Ok(()), Err)
 }
 
-/// One row: step, state, what was seen, how long it took.
+/// One row: step, state, how long it took, what was seen. Where the terminal is too narrow for a
+/// column of text, the text stands below.
 fn row(step: &str, mark: Mark, detail: &str, took: Option<Duration>, style: Style) -> String {
     let (key, colour) = match mark {
         Mark::Connected => (Some(key!("step.connected")), GREEN),
@@ -114,23 +115,29 @@ fn row(step: &str, mark: Mark, detail: &str, took: Option<Duration>, style: Styl
         Mark::Blank => (None, PLAIN),
     };
     let word = key.and_then(|key| text::message(style.lang, key)).unwrap_or_default();
-    let mut line = format!("  {step:<8} {}", paint(&word, colour, style));
-    line += &" ".repeat(MARK.saturating_sub(width(&word)) + 1);
-    let indent = 2 + 8 + 1 + MARK + 1;
-    line += &wrap(detail, indent, style.width);
-    if let Some(took) = took {
-        let time = format!("{} ms", millis(took, 1));
-        let last = line.rsplit('\n').next().unwrap_or("");
-        let used = if line.contains('\n') { width(last) } else { indent + width(detail) };
-        let mut gap = style.width.saturating_sub(used + time.len());
-        if gap < 2 {
+    let number = |took| match millis(took, 1) {
+        short if took < Duration::from_secs(1) => short,
+        _ => took.as_millis().to_string(),
+    };
+    let time = took.map_or(String::new(), |took| number(took) + " ms");
+    let used = STEP + width(&word);
+    let time = [blanks(TEXT.saturating_sub(used + time.len() + 2).max(1)), &time].concat();
+    let mut line = format!("  {step:<8} {}{time}", paint(&word, colour, style));
+    let used = used + time.len();
+    if style.width < NARROW && TEXT + plain_width(detail) > style.width {
+        line.truncate(line.trim_end().len());
+        if mark != Mark::Blank {
             line += "\n";
-            gap = style.width.saturating_sub(time.len());
         }
-        line += &" ".repeat(gap);
-        line += &time;
+        line += blanks(BELOW);
+        line += &wrap(detail, BELOW, style.width);
+    } else {
+        line += blanks(TEXT.saturating_sub(used).max(2));
+        line += &wrap(detail, TEXT, style.width);
     }
-    line.trim_end().to_string() + "\n"
+    line.truncate(line.trim_end().len());
+    line.push('\n');
+    line
 }
 
 fn icmp_text(icmp: &Icmp) -> Note {
@@ -191,7 +198,7 @@ fn paint(word: &str, colour: &str, style: Style) -> String {
 }
 
 /// So many blanks, up to the widest column.
-fn blanks(count: usize) -> &'static str {
+pub fn blanks(count: usize) -> &'static str {
     BLANKS.get(..count).unwrap_or(BLANKS)
 }
 
@@ -203,9 +210,23 @@ pub fn pad(word: &str, columns: usize) -> String {
 /// Breaks a text at blanks, or between wide characters, and indents what follows. No line begins
 /// with what a peer said, which stands in quotes, or with what ends a clause.
 pub fn wrap(text: &str, indent: usize, columns: usize) -> String {
-    let room = columns.saturating_sub(indent).max(ROOM_MIN);
-    let mut out = String::new();
-    let (mut used, mut begin) = (0, 0);
+    broken(text, indent, indent, columns)
+}
+
+/// The same for a text that begins at the left.
+pub fn hang(text: &str, indent: usize, columns: usize) -> String {
+    broken(text, 0, indent, columns)
+}
+
+/// The same for each of these lines.
+pub fn fitted(text: &str, indent: usize, style: Style) -> String {
+    text.lines().map(|line| hang(line, indent, style.width) + "\n").collect()
+}
+
+fn broken(text: &str, mut used: usize, indent: usize, columns: usize) -> String {
+    let columns = columns.max(indent + ROOM_MIN);
+    let mut out = String::with_capacity(text.len());
+    let (mut begin, mut empty) = (0, true);
     for (at, c) in text.char_indices() {
         let end = at + c.len_utf8();
         let rest = text.get(end..).unwrap_or_default().trim_start();
@@ -215,21 +236,28 @@ pub fn wrap(text: &str, indent: usize, columns: usize) -> String {
         }
         let word = text.get(begin..end).unwrap_or_default();
         begin = end;
-        let long = width(word.trim_end());
-        if used > 0 && used + long > room {
+        if !empty && used + plain_width(word.trim_end()) > columns {
             out.truncate(out.trim_end().len());
             out += "\n";
-            out += &" ".repeat(indent);
-            used = 0;
+            out += blanks(indent);
+            used = indent;
+            empty = true;
             if word == " " {
                 continue;
             }
         }
         out += word;
-        used += width(word);
+        used += plain_width(word);
+        empty = false;
     }
     out.truncate(out.trim_end().len());
     out
+}
+
+/// Columns without the colours of `paint`.
+fn plain_width(text: &str) -> usize {
+    let colours = text.split('\x1b').skip(1).map(|rest| rest.find('m').unwrap_or(0) + 2);
+    width(text) - colours.sum::<usize>()
 }
 
 const GREEN: &str = "32";
@@ -240,8 +268,16 @@ const YELLOW: &str = "33";
 
 const PLAIN: &str = "";
 
-/// Columns of the second column, as wide as its longest word.
-const MARK: usize = 11;
+/// Columns before the state of a step: the longest is `starttls`.
+const STEP: usize = 2 + 8 + 1;
+
+/// Columns before what was seen: the state, then a time below a second, and two blanks.
+const TEXT: usize = STEP + "CONNECTED 100.0 ms  ".len();
+
+/// On a terminal narrower than this a text that does not fit behind its step stands below, behind
+/// so many blanks.
+const NARROW: usize = 72;
+const BELOW: usize = 4;
 
 /// Columns of the longest verdict keyword, `starttls.notoffered`.
 const KEYWORD: usize = 19;

@@ -1,7 +1,7 @@
 //! The rows of the steps: what was seen, as it happens, and how long it took.
 
 use super::handshake::handshake_rows;
-use super::{Mark, Style, end_text, icmp_text, join, row, say};
+use super::{Mark, Style, end_text, hang, icmp_text, join, row, say};
 use crate::base::deadline::millis;
 use crate::base::sys::Fault;
 use crate::base::text::{self, Note, Untrusted};
@@ -21,6 +21,11 @@ use std::net::{IpAddr, SocketAddr};
 
 /// The line above the steps.
 pub fn heading(target: &Target, style: Style) -> String {
+    hang(&title(target, style), 2, style.width) + "\n\n"
+}
+
+/// The target, and how it is reached.
+pub(super) fn title(target: &Target, style: Style) -> String {
     let mut line = match &target.dial {
         Some(dial) => note!("row.dialled").with("target", target).with("at", &dial.host),
         None => note!("row.target").with("target", target),
@@ -29,7 +34,7 @@ pub fn heading(target: &Target, style: Style) -> String {
     if let Some(proxy) = &target.proxy {
         line += &note!("row.through").with("proxy", proxy).render(style.lang);
     }
-    line + "\n\n"
+    line
 }
 
 /// The rows of a step that has just ended.

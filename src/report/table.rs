@@ -1,8 +1,10 @@
 //! A list: one row for each target, and what the rows add up to.
 
-use super::steps::heading;
+use super::steps::title;
 use super::verdict::brief;
-use super::{BLANKS, GREEN, KEYWORD, LABEL, MS, RED, Style, blanks, pad, paint, say, wrap};
+use super::{
+    BLANKS, GREEN, KEYWORD, LABEL, MS, RED, Style, blanks, fitted, hang, pad, paint, say, wrap,
+};
 use crate::base::deadline::{millis, seconds};
 use crate::base::text::{self, Note, utc, utc_millis, width};
 use crate::target::Target;
@@ -12,17 +14,18 @@ use crate::verdict::{self, Case, Digest, Family, Keyword, Verdict};
 
 /// The line above the steps of a row of a list: as its row in the table begins.
 pub fn row_heading(row: &Line<'_>, style: Style) -> String {
-    let place = heading(row.target, style);
+    let place = title(row.target, style);
     let expect = match row.tag.expect.0.is_empty() {
         true => String::new(),
         false => format!("  expect={}", row.tag.expect),
     };
-    format!("{} {}{}{expect}\n\n", row.mark(), row.tag.prefix(), place.trim_end())
+    let line = format!("{} {}{}{expect}", row.mark(), row.tag.prefix(), place);
+    hang(&line, 4, style.width) + "\n\n"
 }
 
 /// The same for a row of a list.
 pub fn brief_row(row: &Line<'_>, verdict: &Verdict, style: Style) -> String {
-    row.mark().to_string() + " " + &brief(verdict, &row.place(), style)
+    brief(verdict, &[row.mark(), " "].concat(), &row.place(), style)
 }
 
 /// One row of a list with what came of it; nothing, if its turn never came.
@@ -105,7 +108,8 @@ pub fn table_head(columns: &Columns, style: Style) -> String {
     ]
     .map(|key| say(key, style));
     let line = columns.line(" ", [&name, &target, &expect]);
-    format!("{line}{} {:>MS$}  {address}\n", pad(&verdict, KEYWORD), "ms")
+    let line = format!("{line}{} {:>MS$}  {address}", pad(&verdict, KEYWORD), "ms");
+    hang(&line, 4, style.width) + "\n"
 }
 
 /// One row of the table.
@@ -123,9 +127,7 @@ pub fn table_row(row: &Line<'_>, columns: &Columns, style: Style) -> String {
     for part in [&ms, "  ", &digest.addr] {
         line += part;
     }
-    line.truncate(line.trim_end().len());
-    line.push('\n');
-    line
+    hang(&line, 4, style.width) + "\n"
 }
 
 /// Below the table: how many, the others once more, and what they have in common.
@@ -169,7 +171,7 @@ pub fn change(row: &Line<'_>, digest: &Digest, at: Moment, style: Style) -> Stri
     let since = format!("+{}", seconds(at.clock, 1));
     let at = format!("{}  {since:>8} s", utc(at.unix.div_euclid(1000)));
     let line = format!("{at}  {keyword}{gap}  {}  {}", row.place(), digest.addr);
-    line.trim_end().to_string() + "\n"
+    hang(&line, 4, style.width) + "\n"
 }
 
 /// What the rounds of one row add up to.
@@ -202,7 +204,7 @@ pub fn tally(target: &Target, tag: &Tag, tally: &Tally, style: Style) -> String 
         let note = note!("many.more").with("count", tally.dropped);
         out += &format!("  {}\n", note.render(style.lang));
     }
-    out
+    fitted(&out, 4, style)
 }
 
 /// Columns of the table that are believed; longer names and targets stick out.

@@ -1,6 +1,6 @@
 //! The verdict: keyword and sentence, evidence, what to do.
 
-use super::{GREEN, LABEL, RED, Style, blanks, pad, paint, wrap};
+use super::{GREEN, LABEL, RED, Style, blanks, hang, pad, paint, wrap};
 use crate::base::text::{self, Kind};
 use crate::verdict::{Keyword, Verdict};
 
@@ -10,7 +10,8 @@ pub fn verdict(verdict: &Verdict, style: Style) -> String {
     let good = found.keyword == Keyword::Ok;
     let keyword = paint(found.keyword.word(), if good { GREEN } else { RED }, style);
     let sentence = found.sentence().render(style.lang);
-    let mut out = format!("\n{keyword}  {sentence}\n");
+    let headline = [&keyword, "  ", &sentence].concat();
+    let mut out = ["\n", &hang(&headline, 2, style.width), "\n"].concat();
     let mut last = None;
     let why = found.why.iter().map(|note| (Some(key!("word.why")), note.render(style.lang)));
     let guess = found.guesses().map(|note| (Some(key!("word.guess")), note.render(style.lang)));
@@ -35,14 +36,8 @@ pub fn verdict(verdict: &Verdict, style: Style) -> String {
 }
 
 /// The verdict in one line, for `-q`.
-pub fn brief(verdict: &Verdict, place: &str, style: Style) -> String {
-    [
-        verdict.found.keyword.word(),
-        "  ",
-        place,
-        "  ",
-        &verdict.found.sentence().render(style.lang),
-        "\n",
-    ]
-    .concat()
+pub fn brief(verdict: &Verdict, mark: &str, place: &str, style: Style) -> String {
+    let sentence = verdict.found.sentence().render(style.lang);
+    let line = [mark, verdict.found.keyword.word(), "  ", place, "  ", &sentence].concat();
+    hang(&line, 2, style.width) + "\n"
 }

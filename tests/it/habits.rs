@@ -48,7 +48,7 @@ fn options_and_commands_of_other_programs_are_taken() {
             outcome.status(2).complains("-z and --no-verify contradict each other");
             return;
         }
-        outcome.status(0).says(&format!("CONNECTED   {server}")).harmless();
+        outcome.status(0).says(&format!("CONNECTED {server}")).harmless();
         match line.contains("root@") {
             true => assert_eq!(outcome.stderr.lines().count(), 2, "{outcome}"),
             false => assert_eq!(outcome.stderr, prefixed(said), "{outcome}"),

@@ -75,6 +75,8 @@ mod support;
 mod support_works;
 /// `reach talk` against real servers and scripted ones.
 mod talk;
+/// Every output at every width of a terminal, and in a pipe.
+mod terminal;
 /// How far the handshake came, and who ended it.
 mod tls;
 /// Where on the way a SYN dies, beside traceroute.

@@ -451,7 +451,7 @@ fn behind_the_tunnel_the_report_names_the_target() {
     let server = zoo::connect_then(alert).serve();
     let proxy = login(&known(), "http", &server.to_string());
     let (shown, json) = both(&["shop.example:443", "--proxy", &proxy]);
-    shown.status(50).verdict("tls.alert").says("FAIL        shop.example:443: alert");
+    shown.status(50).verdict("tls.alert").says("FAIL shop.example:443: alert");
     shown.says("owner of shop.example: ").says("(127.0.0.1 to shop.example:443, 20");
     assert_eq!(json.stdout.matches("(127.0.0.1 to shop.example:443, ").count(), 1, "{json}");
 

@@ -246,8 +246,8 @@ fn facts(text: &str) -> String {
     let mut out: Vec<String> = Vec::new();
     for (at, word) in words.iter().enumerate() {
         let next = words.get(at + 1).map_or("", String::as_str);
-        let varies =
-            number(word) && (word.contains('.') || next.starts_with("day") || next == "日");
+        let varies = number(word)
+            && (word.contains('.') || next.starts_with("day") || next == "日" || next == "ms");
         out.push(if varies { "N".to_owned() } else { without_times(word) });
     }
     // Where a line breaks a text without blanks may have got one.

@@ -35,7 +35,7 @@ fn reply(outcome: &Outcome) -> serde_json::Value {
 
 /// Stdout with one blank for every gap, so that neither columns nor line breaks matter.
 fn flat(said: &Outcome) -> String {
-    said.stdout.split_whitespace().collect::<Vec<_>>().join(" ")
+    said.flat()
 }
 
 trait Tells {

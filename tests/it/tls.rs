@@ -134,7 +134,8 @@ fn a_good_handshake_shows_version_suite_group_alpn_and_names() {
     outcome
         .status(0)
         .verdict("ok")
-        .says("TLS 1.3, TLS_AES_256_GCM_SHA384, X25519")
+        .says("TLS 1.3, SNI")
+        .says("TLS_AES_256_GCM_SHA384, X25519")
         .says("SNI good.test");
     outcome.says("cert ok").says("good.test  issuer Test Intermediate").says("days left");
     let json = tls(&server, &pki, &[]);
@@ -516,7 +517,10 @@ fn no_ok_unless_certificate(outcome: &Outcome) {
 #[test]
 fn s_server_with_one_version_is_told_from_one_with_none_that_counts() {
     let only_12 = servers::s_server(&["-tls1_2"]);
-    real(&only_12, "good.test", "tls", &[]).status(0).verdict("ok").says("TLS 1.2, TLS_ECDHE_");
+    real(&only_12, "good.test", "tls", &[])
+        .status(0)
+        .verdict("ok")
+        .says("TLS 1.2, SNI good.test, TLS_ECDHE_");
     let outcome = real(&only_12, "good.test", "tls", &["--tls-version=1.3"]);
     outcome.status(50).verdict("tls.alert").says("protocol_version (70)").says("answered: TLS 1.2");
     for version in ["-tls1", "-tls1_1"] {

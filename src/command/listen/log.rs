@@ -3,13 +3,14 @@
 use crate::base::deadline::Deadline;
 use crate::base::deadline::unix_now;
 use crate::base::text::{Lang, Note, Untrusted, json, utc};
-use crate::report::{Object, Output};
+use crate::cli;
+use crate::report::{self, Object, Output, Style};
 use std::time::Duration;
 
 /// Everything is written here; counts the clients that were shown in this second.
 pub struct Log {
     pub out: Output,
-    lang: Lang,
+    style: Style,
     json: bool,
     pub second: Deadline,
     said: u32,
@@ -19,8 +20,8 @@ pub struct Log {
 impl Log {
     /// Nothing written yet.
     pub fn new(lang: Lang, json: bool) -> Self {
-        let second = Deadline::after(SECOND);
-        Self { out: Output::new(), lang, json, second, said: 0, more: 0 }
+        let (second, style) = (Deadline::after(SECOND), cli::style(lang, false));
+        Self { out: Output::new(), style, json, second, said: 0, more: 0 }
     }
 
     /// Whether one more client may have lines in this second; the others are counted.
@@ -63,7 +64,9 @@ impl Log {
         } else {
             let escaped = sent.iter().map(|(name, bytes)| (*name, Untrusted::new(*bytes)));
             let note = escaped.fold(note.clone(), |note, (name, text)| note.with(name, text));
-            format!("{}  {}", now.get(11..).unwrap_or(&now), note.render(self.lang))
+            let line =
+                format!("{}  {}", now.get(11..).unwrap_or(&now), note.render(self.style.lang));
+            report::hang(&line, STAMP, self.style.width)
         };
         self.out.write(&(line + "\n"));
     }
@@ -72,6 +75,9 @@ impl Log {
 /// The values of messages that are numbers in JSON.
 const NUMBERS: [&str; 10] =
     ["bytes", "crowded", "got", "halfopen", "id", "more", "pieces", "port", "seconds", "visitors"];
+
+/// Columns of the time of day and two blanks.
+const STAMP: usize = 11;
 
 const SECOND: Duration = Duration::from_secs(1);
 

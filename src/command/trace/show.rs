@@ -10,7 +10,8 @@ use crate::report::{self, Object, Style, array};
 pub fn rows(route: &Route, style: Style) -> String {
     let Some(from) = route.attempt.as_ref().and_then(|a| a.local) else { return String::new() };
     let head = note!("trace.head").with("addr", route.addr).with("local", from.ip());
-    let mut text = format!("  {}\n", head.with("hops", route.tried()).render(style.lang));
+    let head = head.with("hops", route.tried()).render(style.lang);
+    let mut text = ["  ", &report::wrap(&head, 2, style.width), "\n"].concat();
     let who = |t: &Try| match t.answer {
         Some(Answer::Icmp(icmp)) => text::ip(&icmp.from),
         Some(Answer::Unnamed) => "?".to_owned(),
@@ -35,7 +36,7 @@ pub fn rows(route: &Route, style: Style) -> String {
             }
             row += &shown(one);
         }
-        text += row.trim_end();
+        text += &report::hang(&row, 7, style.width);
         text += "\n";
     }
     if heard < tried {

@@ -123,11 +123,11 @@ fn once(mut watch: Watch<'_>) -> Result<u8, Stop> {
     watch.table.only(&ask.filter.states);
     let events = watch.look().map_err(|note| Stop { note, status: Keyword::LocalOther.exit() })?;
     let mut out = Output::new();
-    let mut page = if ask.json { String::new() } else { tell::HEADS.to_string() };
+    let mut page = if ask.json { String::new() } else { watch.heads(0) };
     for event in events.iter().filter(|event| watch.wants(event)) {
         match ask.json {
             true => page += &watch.object(event),
-            false => watch.columns(event, &mut page),
+            false => watch.columns(event, 0, &mut page),
         }
         page.push('\n');
         if page.len() > PAGE {

@@ -62,7 +62,9 @@ impl Watch<'_> {
             .with("states", states.join(", "))
             .with("count", events.len())
             .with("ms", ms);
-        *text += &format!("{}\n{:17}{HEADS}", note.render(self.style.lang), "");
+        *text += &report::hang(&note.render(self.style.lang), 2, self.style.width);
+        *text += "\n";
+        *text += &self.heads(FINDING);
         if events.len() <= START_MAX {
             events.iter().for_each(|event| self.line(event, text));
         }
@@ -78,8 +80,9 @@ impl Watch<'_> {
         if self.ask.json {
             *text += &self.object(event);
         } else {
-            let _ = write!(text, "{} {mark} ", self.stamp(event.at));
-            self.columns(event, text);
+            let mut line = format!("{} {mark} ", self.stamp(event.at));
+            self.columns(event, FINDING, &mut line);
+            *text += &report::hang(&line, FINDING, self.style.width);
         }
         text.push('\n');
     }
@@ -93,23 +96,30 @@ impl Watch<'_> {
         text::utc_millis(self.epoch.saturating_add_unsigned(at))
     }
 
-    /// The columns of netstat.
-    pub fn columns(&self, event: &Event, out: &mut String) {
-        let row = &event.row;
-        let start = out.len();
-        out.push_str(if row.v6 { "tcp6 " } else { "tcp  " });
-        right(row.rx, out);
-        // The files of /proc do not tell the backlog of a listener.
-        match row.tx {
-            0 if row.state == LISTEN => out.push_str("      -"),
-            tx => right(tx, out),
-        }
-        out.push(' ');
+    /// The columns of netstat behind so many others; on a terminal that has no room for them those
+    /// that tell most, and no process or timer that would not fit.
+    pub fn columns(&self, event: &Event, before: usize, out: &mut String) {
+        let (row, start) = (&event.row, out.len());
+        let [local, remote] = match self.room(before) {
+            Room::All => {
+                out.push_str(if row.v6 { "tcp6 " } else { "tcp  " });
+                right(row.rx, out);
+                // The files of /proc do not tell the backlog of a listener.
+                match row.tx {
+                    0 if row.state == LISTEN => out.push_str("      -"),
+                    tx => right(tx, out),
+                }
+                out.push(' ');
+                [QUEUES + ADDRESS, QUEUES + 2 * ADDRESS]
+            }
+            Room::Ends => [ADDRESS, 2 * ADDRESS],
+            Room::Little => [0, 0],
+        };
         row.local.write(row.v6, out);
-        pad(start + 42, out);
+        pad(start + local, out);
         row.remote.write(row.v6, out);
-        pad(start + 64, out);
-        let before = out.len();
+        pad(start + remote, out);
+        let state = out.len();
         if event.was != row.state || event.what == What::Gone {
             let _ = write!(out, "{} {} s -> ", state_name(event.was), tenths(event.held));
         }
@@ -119,18 +129,48 @@ impl Watch<'_> {
             }
             _ => out.push_str(state_name(row.state)),
         }
-        pad(before + 12, out);
-        let before = out.len();
-        match self.owner(event) {
-            0 => out.push('-'),
-            pid => *out += &self.owners.show(pid),
-        }
-        pad(before + 17, out);
+        let room = self.style.width.saturating_sub(before);
+        let mut more = |to: usize, text: &str| {
+            let end = out.len();
+            pad(to, out);
+            out.push_str(text);
+            if room < out.len() - start {
+                out.truncate(end);
+            }
+        };
+        let known;
+        let owner = match self.owner(event) {
+            0 => "-",
+            pid => {
+                known = self.owners.show(pid);
+                &known
+            }
+        };
+        more(state + 12, owner);
         if event.what != What::Gone && row.timer != 0 {
             let (name, whole, part) = (timer(row.timer), row.when / 100, row.when % 100);
-            let _ = write!(out, "{name} ({whole}.{part:02}/{}/{})", row.retrans, row.probes);
+            let timer = format!("{name} ({whole}.{part:02}/{}/{})", row.retrans, row.probes);
+            more(state + 29, &timer);
         }
         out.truncate(out.trim_end().len());
+    }
+
+    fn room(&self, before: usize) -> Room {
+        match self.style.width.saturating_sub(before) {
+            ALL.. => Room::All,
+            ENDS.. => Room::Ends,
+            _ => Room::Little,
+        }
+    }
+
+    /// What stands above the columns.
+    pub fn heads(&self, before: usize) -> String {
+        let heads = match self.room(before) {
+            Room::All => HEADS,
+            Room::Ends => HEADS.get(QUEUES..ENDS + 10).unwrap_or_default(),
+            Room::Little => return String::new(),
+        };
+        [report::blanks(before), heads.trim_end(), "\n"].concat()
     }
 
     /// The members that every object begins with.
@@ -245,7 +285,8 @@ impl Watch<'_> {
         }
         let count = self.table.entries.len();
         let note = note!("watch.quiet").with("seconds", quiet).with("count", count);
-        self.out.write(&format!("\r\x1b[K{}", note.render(self.style.lang)));
+        let note = note.render(self.style.lang);
+        self.out.write(&["\r\x1b[K", text::fitting(&note, self.style.width - 1)].concat());
         self.status = true;
     }
 
@@ -288,7 +329,7 @@ impl Watch<'_> {
             let meaning = text::message(lang, Key::of("counter.").then(name)).unwrap_or_default();
             text += &format!("  {name:<20} +{delta:<6} {meaning}\n");
         }
-        self.out.write(&text);
+        self.out.write(&report::fitted(&text, 2, self.style));
     }
 }
 
@@ -325,9 +366,23 @@ pub fn tenths(ms: u64) -> String {
 /// `timer_active` of get_tcp4_sock, in the words of netstat.
 const TIMERS: [&str; 5] = ["off", "on", "keepalive", "timewait", "probe"];
 
+/// How many of the columns a terminal has room for.
+enum Room {
+    All,
+    /// Both ends and the state, each in its column.
+    Ends,
+    Little,
+}
+
 /// As wide as `columns` makes them.
-pub const HEADS: &str = "Proto Recv-Q Send-Q Local Address         Foreign Address       State       \
-    PID/Program      Timer\n";
+const HEADS: &str = "Proto Recv-Q Send-Q Local Address         Foreign Address       State       \
+    PID/Program      Timer";
+
+/// Columns of what stands before the ends, of an end, and of all and of the least in columns.
+const QUEUES: usize = 20;
+const ADDRESS: usize = 22;
+const ALL: usize = QUEUES + 2 * ADDRESS + 29;
+const ENDS: usize = 2 * ADDRESS + 15;
 
 /// A new try comes later than this, in milliseconds: connections sooner belong together.
 const RETRY: u64 = 900;

@@ -8,6 +8,7 @@ use crate::format::socket_table::{
     CLOSE_WAIT, ESTABLISHED, End, LISTEN, Row, SYN_RECV, SYN_SENT, TIME_WAIT, TIMER_PROBE,
     TIMER_RETRANSMIT,
 };
+use crate::report;
 
 /// What a row may mean if it stays so.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -129,7 +130,8 @@ impl Watch<'_> {
         }
         if left > 0 && !self.ask.json {
             let note = note!("watch.more").with("count", left);
-            *text += &format!("{:FINDING$}{}\n", "", note.render(self.style.lang));
+            let line = [report::blanks(FINDING), &note.render(self.style.lang), "\n"].concat();
+            *text += &report::fitted(&line, FINDING, self.style);
         }
     }
 

@@ -7,7 +7,7 @@ use super::net::World;
 use super::{schema, sys};
 use std::ffi::{OsStr, OsString};
 use std::fmt;
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
 use std::ops::Range;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -28,6 +28,8 @@ pub struct Run {
     stdin: Option<Vec<u8>>,
     keep_stdin: bool,
     stdout: Option<Stdio>,
+    /// Our end of the terminal that is its stdout.
+    terminal: Option<File>,
     enter: Vec<OsString>,
     /// System calls that a sandbox answers, and how.
     forbidden: Vec<sys::Forbidden>,
@@ -44,6 +46,7 @@ impl Run {
             stdin: None,
             keep_stdin: false,
             stdout: None,
+            terminal: None,
             enter: Vec::new(),
             forbidden: Vec::new(),
             limit: RUN_MAX,
@@ -101,6 +104,13 @@ impl Run {
     pub fn stdout_to(mut self, stdout: impl Into<Stdio>) -> Run {
         self.stdout = Some(stdout.into());
         self
+    }
+
+    /// Stdout is a terminal of so many columns; without colour, what was drawn is kept.
+    pub fn on_terminal(mut self, columns: u16) -> Run {
+        let (ours, its) = sys::terminal(columns).expect("/dev/ptmx");
+        self.terminal = Some(ours);
+        self.stdout_to(its).env("TERM", "xterm").env("NO_COLOR", "1")
     }
 
     /// In the first host of the world, without a capability.
@@ -182,7 +192,10 @@ impl Run {
             // A program that never reads its stdin must not stop the test.
             thread::spawn(move || pipe.write_all(&bytes));
         }
-        let stdout = Stream::follow(child.stdout.take());
+        let stdout = match self.terminal.take() {
+            Some(terminal) => Stream::follow(Some(terminal)),
+            None => Stream::follow(child.stdout.take()),
+        };
         let stderr = Stream::follow(child.stderr.take());
         let (tell, ended) = mpsc::channel();
         thread::spawn(move || {
@@ -339,11 +352,16 @@ impl Outcome {
         self
     }
 
+    /// Stdout with one blank where it has several or a line break, and without the times of rows.
+    pub fn flat(&self) -> String {
+        let words = self.stdout.lines().flat_map(|line| without_time(line));
+        words.collect::<Vec<_>>().join(" ")
+    }
+
     /// Stdout holds the text, perhaps broken over lines where it has blanks.
     #[track_caller]
     pub fn says(&self, text: &str) -> &Outcome {
-        let unbroken = || self.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
-        let said = self.stdout.contains(text) || unbroken().contains(text);
+        let said = self.stdout.contains(text) || self.flat().contains(text);
         assert!(said, "does not say {text:?}\n{self}");
         self
     }
@@ -627,6 +645,16 @@ impl Stream {
             self.changed.wait_timeout_while(state, PIPE_END_MAX, |state| !state.1).unwrap();
         state.0.clone()
     }
+}
+
+/// The words of a line; of a row without its time: step, state, a number, `ms`, text.
+fn without_time(line: &str) -> Vec<&str> {
+    let mut words: Vec<&str> = line.split_whitespace().collect();
+    let timed = line.starts_with("  ") && words.get(3) == Some(&"ms");
+    if timed && words[2].parse::<f64>().is_ok() {
+        words.drain(2..4);
+    }
+    words
 }
 
 /// The only child of a process, if it has one.

@@ -235,6 +235,29 @@ pub fn error_queue(fd: RawFd) -> Option<(u8, u8, IpAddr)> {
     }
 }
 
+/// A terminal of so many columns that writes LF as LF: our end, and the one for a program
+/// (ioctl_tty(2); when the last of those is closed, ours reads EIO).
+pub fn terminal(columns: u16) -> io::Result<(File, OwnedFd)> {
+    let ours = File::options().read(true).write(true).open("/dev/ptmx")?;
+    let size = libc::winsize { ws_row: 24, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+    let flags = libc::O_RDWR | libc::O_NOCTTY | libc::O_CLOEXEC;
+    // SAFETY: live structures of the types that these calls read and write; a descriptor that is
+    // not negative is ours alone.
+    unsafe {
+        check(libc::ioctl(ours.as_raw_fd(), libc::TIOCSPTLCK, &raw const LOCK))?;
+        check(libc::ioctl(ours.as_raw_fd(), libc::TIOCSWINSZ, &raw const size))?;
+        let its = check(libc::ioctl(ours.as_raw_fd(), libc::TIOCGPTPEER, flags))?;
+        let its = OwnedFd::from_raw_fd(its);
+        let mut manner: libc::termios = mem::zeroed();
+        check(libc::tcgetattr(its.as_raw_fd(), &raw mut manner))?;
+        manner.c_oflag &= !libc::OPOST;
+        check(libc::tcsetattr(its.as_raw_fd(), libc::TCSANOW, &raw const manner))?;
+        Ok((ours, its))
+    }
+}
+
+static LOCK: libc::c_int = 0;
+
 /// A socket of this process's own network.
 pub fn socket_here(v6: bool, kind: i32) -> io::Result<OwnedFd> {
     let domain = if v6 { libc::AF_INET6 } else { libc::AF_INET };
