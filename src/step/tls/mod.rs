@@ -233,6 +233,10 @@ pub fn handshake<W: Channel>(
     }
     shake.elapsed = took;
     session.describe(&mut shake);
+    // What is too long in place of a ServerHello is no chain.
+    if shake.version.is_none() && outcome == Outcome::Protocol(Break::Chain) {
+        shake.outcome = Outcome::Protocol(Break::Record);
+    }
     shake.sni = options.sni.clone().filter(|name| dns_name(name));
     shake.offered = options.versions;
     (shake, outcome.completed().then_some(Sealed(session)))

@@ -5,7 +5,7 @@
 
 use super::zoo::{Script, Tls};
 
-fn script() -> Script {
+pub fn script() -> Script {
     Script::new()
 }
 
