@@ -354,6 +354,12 @@ impl<'a> Common<'a> {
             let path = path.clone().or(target.path);
             target.path = Some(path.unwrap_or_else(|| "/".to_string()));
         }
+        target.http.clone_from(&draft.request);
+        let of_http = ["--method", "--header", "--status"];
+        let of_http = of_http.into_iter().find(|option| draft.is_given(option));
+        if let (Some(option), None, true) = (of_http, &target.path, alone) {
+            return Err(note!("usage.needs").with("given", option).with("missing", "--http"));
+        }
         let upgrade = keys.starttls.or(draft.starttls);
         let upgrade = upgrade.or(target.service.and_then(|s| s.starttls));
         let asked = [keys.starttls.is_some(), keys.sni.is_some(), keys.within.is_some()];

@@ -361,7 +361,7 @@ const FRONTS: [(&str, &str); 16] = [
 /// The options of the check, of `talk` and of `trace`; those with `=` take a value.
 pub const OURS: &str = "--connect-to= --source= --interface= --dns= --pid= --starttls= --proxy= \
     --send-proxy= --servername= --sni= --sni-compare= --alpn= --tls-version= --ca= --cert= --key= \
-    --pem= --send= --expect= --need= --expire-within= --ask= --timeout= --dns-timeout= --connect-timeout= \
+    --pem= --send= --expect= --need= --expire-within= --ask= --method= --header= --status= --timeout= --dns-timeout= --connect-timeout= \
     --greet-timeout= --tls-timeout= --reply-timeout= -f= --jobs= --wait= --every= --count= --lang= \
     --idle= --against= --hops= --probes= -4 -6 --tls --no-tls --no-servername --no-verify -z \
     --no-extra --http --strict --as-done --csv --trace --json -q --quiet -v --verbose -h --help -V \

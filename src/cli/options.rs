@@ -6,15 +6,16 @@ use crate::base::text::quoted;
 use crate::base::text::{Key, Note};
 use crate::cli::list::is_key;
 use crate::cli::values::{
-    contradiction, limit, number, parse_alpn, parse_ask, parse_header, parse_names, parse_need,
-    parse_server, parse_sni, parse_source, parse_starttls, parse_text, parse_versions,
-    parse_within, slash,
+    contradiction, limit, number, parse_alpn, parse_ask, parse_field, parse_header, parse_method,
+    parse_names, parse_need, parse_server, parse_sni, parse_source, parse_starttls, parse_statuses,
+    parse_text, parse_versions, parse_within, slash,
 };
 use crate::cli::{Wrong, take_language};
 use crate::format::query::Query;
-use crate::format::secrets::is_open;
+use crate::format::secrets::{self, is_open};
 use crate::step::resolve::Family;
 use crate::step::tls::Versions;
+use crate::target::Http;
 use crate::target::level::Level;
 use crate::target::pasted::folded;
 use crate::target::retype::Given;
@@ -62,6 +63,7 @@ pub struct Draft {
     pub need: Option<Level>,
     pub within: Option<i64>,
     pub ask: Option<&'static Query>,
+    pub request: Http,
     pub limits: Limits,
     /// The limits of steps for which none is given.
     pub usual: Timeouts,
@@ -131,7 +133,10 @@ impl Draft {
         }
         let mut words = name.to_string();
         let login = name == "--send" && self.send.as_ref().is_some_and(|text| !is_open(text));
-        if login {
+        if name == "--header" {
+            words += " ";
+            words += &quoted(&secrets::shown_field(&self.typed.to_string_lossy()));
+        } else if login {
             // Advice goes into tickets and files; who follows it knows what was sent.
             words += " TEXT";
         } else if !self.typed.is_empty() {
@@ -209,6 +214,9 @@ impl Draft {
                 let path = parser.optional_value().map(|path| path.string()).transpose()?;
                 self.http = Some(path.map(slash).transpose()?);
             }
+            "--method" => self.request.method = parse_method(word()?)?,
+            "--header" => self.request.fields += &parse_field(&word()?)?,
+            "--status" => self.request.statuses = parse_statuses(&word()?)?,
             "--send" => self.send = Some(parse_text(&word()?, "--send")?),
             "--expect" => self.expect = Some(parse_text(&word()?, "--expect")?),
             "--need" => self.need = Some(parse_need(&word()?)?),
@@ -308,10 +316,11 @@ pub const TLS_ASKED: usize = 4;
 /// Options that check more than one target, or one more than once.
 const MANY: [&str; 5] = ["--wait", "--every", "-f", "--jobs", "--csv"];
 
-const ASKS: [&str; 4] = ["--http", "--send", "--expect", "--ask"];
+const ASKS: [&str; 7] =
+    ["--http", "--send", "--expect", "--ask", "--method", "--header", "--status"];
 
 /// An option or a command, and the options that cannot be meant beside it.
-const EXCLUDES: [(&str, &[&str]); 24] = [
+const EXCLUDES: [(&str, &[&str]); 25] = [
     ("talk", &["-z", "--sni-compare", "--pem", "--as-done", "--expire-within"]),
     ("talk", &ASKS),
     ("talk", &MANY),
@@ -328,7 +337,8 @@ const EXCLUDES: [(&str, &[&str]); 24] = [
     ("-z", &ASKS),
     ("-z", &["--send-proxy"]),
     ("--http", &["--send"]),
-    ("--ask", &["--http", "--send"]),
+    ("--ask", &["--http", "--send", "--method", "--header", "--status"]),
+    ("--send", &["--method", "--header", "--status"]),
     ("--no-tls", &TLS),
     ("--sni-compare", &["--servername", "--pem", "-f", "--wait", "--every", "--csv"]),
     ("--sni-compare", &ASKS),

@@ -127,6 +127,41 @@ pub fn parse_ask(text: &str) -> Result<&'static Query, Note> {
     })
 }
 
+/// A token (RFC 9110 section 5.6.2) in capitals.
+pub fn parse_method(text: String) -> Result<String, Note> {
+    match text.len() <= METHOD_MAX && !text.is_empty() && text.bytes().all(is_token) {
+        true => Ok(text.to_ascii_uppercase()),
+        false => Err(note!("usage.method").with("typed", text::typed(&text))),
+    }
+}
+
+/// `NAME: VALUE` with its CR LF, as it is sent. What was typed may be a secret and is not repeated.
+pub fn parse_field(text: &str) -> Result<String, Note> {
+    let parts = text.split_once(':').map(|(name, value)| (name, value.trim()));
+    let (name, value) = parts.ok_or(note!("usage.header"))?;
+    let plain = !name.is_empty() && name.bytes().all(is_token);
+    let wrong = !plain || value.bytes().any(|b| b.is_ascii_control());
+    if wrong { Err(note!("usage.header")) } else { Ok([name, ": ", value, "\r\n"].concat()) }
+}
+
+/// `200,204,301-399`: first and last of each run.
+pub fn parse_statuses(text: &str) -> Result<Vec<(u16, u16)>, Note> {
+    let code = |text: &str| text.parse().ok().filter(|code| (100..600).contains(code));
+    let run = |part: &str| {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        Some((code(first)?, code(last)?)).filter(|(first, last)| first <= last)
+    };
+    let bad = || note!("usage.status").with("typed", text::typed(text));
+    text.split(',').map(run).collect::<Option<_>>().ok_or_else(bad)
+}
+
+fn is_token(b: u8) -> bool {
+    b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b)
+}
+
+/// Longest method, in bytes; those registered with IANA have at most 17.
+const METHOD_MAX: usize = 32;
+
 pub fn parse_need(text: &str) -> Result<Level, Note> {
     Level::parse(text).ok_or_else(|| note!("usage.need").with("typed", text::typed(text)))
 }

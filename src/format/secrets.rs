@@ -15,7 +15,23 @@ pub fn is_open(request: &[u8]) -> bool {
             || !first.iter().any(u8::is_ascii_alphanumeric);
     }
     let text = request.to_ascii_lowercase();
-    QUESTIONS.contains(&first) && !TELLING.iter().any(|word| position(&text, word).is_some())
+    let mut fields = text.split(|b| *b == b'\n').skip(1).map(<[u8]>::trim_ascii);
+    QUESTIONS.contains(&first)
+        && fields.all(is_open_field)
+        && !TELLING.iter().any(|word| position(&text, word).is_some())
+}
+
+/// Whether a field of HTTP, in small letters, is one that names nobody; no field is one, too.
+fn is_open_field(field: &[u8]) -> bool {
+    let name = field.split(|b| *b == b':').next().unwrap_or_default();
+    FIELDS.contains(&name) || name.starts_with(b"x-forwarded-") || name.starts_with(b"accept-")
+}
+
+/// `NAME: VALUE` as advice repeats it: who follows it knows the value, which may be a secret.
+pub fn shown_field(field: &str) -> String {
+    let name = field.split(':').next().unwrap_or_default();
+    let open = is_open_field(field.to_ascii_lowercase().as_bytes());
+    if open { field.to_owned() } else { [name, ": TEXT"].concat() }
 }
 
 /// The request as it may be shown: all but its first word masked, if it may hold a login.
@@ -75,11 +91,13 @@ fn login_in_url(text: &[u8]) -> Option<Range<usize>> {
 /// The part of an argument that may be a login: before the last `@`, behind a scheme and the name
 /// of an option or a key; all of what is to be sent.
 pub fn in_argument(before: &[u8], argument: &[u8]) -> Range<usize> {
-    if before == SEND {
-        return 0..argument.len();
-    }
-    if argument.starts_with(SEND) && argument.get(SEND.len()) == Some(&b'=') {
-        return SEND.len() + 1..argument.len();
+    for option in SAID {
+        if before == option {
+            return 0..argument.len();
+        }
+        if argument.strip_prefix(option).is_some_and(|rest| rest.starts_with(b"=")) {
+            return option.len() + 1..argument.len();
+        }
     }
     let Some(end) = argument.iter().rposition(|b| *b == b'@') else { return 0..0 };
     let before = argument.get(..end).unwrap_or_default();
@@ -100,7 +118,12 @@ fn mask_all(text: &mut [u8], word: &[u8]) {
     }
 }
 
-const SEND: &[u8] = b"--send";
+/// Options whose value may be a secret as a whole.
+const SAID: [&[u8]; 2] = [b"--send", b"--header"];
+
+/// Fields of HTTP that hold no secret, in small letters; the empty one is a line without a field.
+const FIELDS: [&[u8]; 7] =
+    [b"", b"host", b"user-agent", b"accept", b"connection", b"content-length", b"content-type"];
 
 /// What stands for each byte of a secret.
 const MASK: u8 = b'*';

@@ -21,6 +21,8 @@ pub struct Question {
     /// Empty: only listen.
     request: Vec<u8>,
     expect: Option<Vec<u8>>,
+    /// As `--status` has them.
+    statuses: Vec<(u16, u16)>,
     /// A greeting comes first, which nobody has read yet (TLS from the first byte).
     listens: bool,
 }
@@ -51,6 +53,8 @@ pub struct Reply {
     pub head: Option<Head>,
     /// Whether the expected text came; `None`: none was expected.
     pub met: Option<bool>,
+    /// Whether the status is one of `--status`; `None`: all below 500 are right.
+    pub fits: Option<bool>,
     /// Bytes of the request that the kernel took.
     pub sent: usize,
     pub first_byte: Option<Duration>,
@@ -103,7 +107,8 @@ pub fn question(target: &Target) -> Option<Question> {
         }
     };
     let listens = target.tls == TlsMode::Implicit && target.greets();
-    Some(Question { protocol, request, expect: target.expect.clone(), listens })
+    let statuses = target.http.statuses.clone();
+    Some(Question { protocol, request, statuses, expect: target.expect.clone(), listens })
 }
 
 impl Question {
@@ -121,7 +126,9 @@ impl Question {
                 Err(part) => return Some(End::Malformed(part)),
                 Ok(None) => false,
                 // Why a request is refused stands in the body.
-                Ok(Some(head)) if unmet || head.status >= 400 => head.has_body(answer),
+                Ok(Some(head)) if unmet || head.status >= 400 => {
+                    head.has_body(answer) || self.request.starts_with(b"HEAD ")
+                }
                 Ok(Some(_)) => true,
             },
             Protocol::Postgres => matches!(answer, b"S" | b"N"),
@@ -180,6 +187,7 @@ pub fn unasked(question: &Question, heard: &[u8], end: End) -> Reply {
         end,
         head: None,
         met: question.met(heard),
+        fits: None,
         sent: 0,
         first_byte: None,
         elapsed: Duration::ZERO,
@@ -190,7 +198,9 @@ pub fn unasked(question: &Question, heard: &[u8], end: End) -> Reply {
 /// The record of a login to MySQL that has not been answered yet.
 pub fn of_mysql(login: &[u8], greeting: &[u8]) -> Reply {
     let request = login.to_vec();
-    let question = Question { protocol: Protocol::Mysql, request, expect: None, listens: false };
+    let statuses = Vec::new();
+    let question =
+        Question { protocol: Protocol::Mysql, request, statuses, expect: None, listens: false };
     let late = End::Ended(connect::End::Late);
     Reply { from: greeting.len(), ..unasked(&question, greeting, late) }
 }
@@ -246,6 +256,10 @@ pub fn ask(
         let mut http = http::Reader::strict();
         let _ = http.read(reply.answer());
         reply.head = http.into_head();
+        let status = reply.head.as_ref().map_or(0, |head| head.status);
+        let fits = |(first, last): &(u16, u16)| (*first..=*last).contains(&status);
+        let wanted = &question.statuses;
+        reply.fits = (!wanted.is_empty()).then(|| wanted.iter().any(fits));
     }
     reply.elapsed = deadline.elapsed();
     reply
@@ -396,8 +410,28 @@ fn get(target: &Target, path: &str) -> Vec<u8> {
     let usual = if target.tls == TlsMode::Never { 80 } else { 443 };
     let port = if target.port == usual { String::new() } else { format!(":{}", target.port) };
     let path = retype::encode(path);
-    let fields = format!("User-Agent: {AGENT}\r\nAccept: */*\r\nConnection: close");
-    format!("GET {path} HTTP/1.1\r\nHost: {host}{port}\r\n{fields}\r\n\r\n").into_bytes()
+    let own = &target.http;
+    let method = if own.method.is_empty() { "GET" } else { &own.method };
+    let mut request = [method, " ", &path, " HTTP/1.1\r\n"].concat();
+    let given = own.fields.to_ascii_lowercase();
+    // A method with a body has an empty one (RFC 9110 section 8.6).
+    let empty = if BODIES.contains(&method) { "0" } else { "" };
+    let place = [host, port].concat();
+    let fields = [
+        ("Host: ", &*place),
+        ("User-Agent: ", AGENT),
+        ("Accept: ", "*/*"),
+        ("Connection: ", "close"),
+        ("Content-Length: ", empty),
+    ];
+    for (name, value) in fields {
+        let replaced =
+            given.lines().any(|line| line.starts_with(name.to_ascii_lowercase().trim_end()));
+        if !replaced && !value.is_empty() {
+            request += &[name, value, "\r\n"].concat();
+        }
+    }
+    [&request, &own.fields, "\r\n"].concat().into_bytes()
 }
 
 /// Where a redirect leads, to be typed behind `reach`; `None`: reach cannot go there.
@@ -431,6 +465,9 @@ const KEPT: usize = 16 << 10;
 
 /// Bytes shown of the body of a refusal.
 const BODY_LINE: usize = 160;
+
+/// Methods whose request has a body.
+const BODIES: [&str; 3] = ["POST", "PUT", "PATCH"];
 
 /// Bytes shown of a binary answer.
 const GLIMPSE: usize = 16;

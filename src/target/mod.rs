@@ -46,6 +46,8 @@ pub struct Target {
     pub ambient: Option<(String, String)>,
     /// The path of an http(s) URL or of `--http`, to be asked for.
     pub path: Option<String>,
+    /// What `--method`, `--header` and `--status` say of that request.
+    pub http: Http,
     /// What another URL names behind its first slash: a service, a database, a realm.
     pub resource: String,
     /// `--ask`; without it the scheme says what is asked.
@@ -84,6 +86,17 @@ pub enum TlsMode {
     Implicit,
     /// In the clear first, then upgraded by this STARTTLS protocol.
     Upgrade(&'static str),
+}
+
+/// A request of HTTP that differs from a plain GET, and what may answer it.
+#[derive(Clone, Default)]
+pub struct Http {
+    /// Empty: GET.
+    pub method: String,
+    /// Fields as they are sent, each with its CR LF; they replace our own of the same name.
+    pub fields: String,
+    /// First and last of each run of status codes that is right; empty: all below 500 are.
+    pub statuses: Vec<(u16, u16)>,
 }
 
 /// The server name that the ClientHello carries.
@@ -140,8 +153,7 @@ impl Target {
         let implicit = secure || service.map_or(TLS_PORTS.contains(&port), |s| s.tls);
         let tls = if implicit { TlsMode::Implicit } else { TlsMode::Never };
         let asked = service.is_some_and(|s| s.name.starts_with("http"));
-        let resource = path.trim_start_matches('/').split(['?', '#']).next();
-        let resource = resource.filter(|_| service.is_some() && !asked).unwrap_or("").to_string();
+        let resource = if service.is_some() && !asked { resource(path) } else { "" }.to_string();
         let path = asked.then(|| request_path(path));
         Ok(Self {
             host,
@@ -155,6 +167,7 @@ impl Target {
             send_proxy: None,
             ambient: None,
             path,
+            http: Http::default(),
             resource,
             ask: None,
             send: None,
@@ -344,6 +357,11 @@ fn parse_scoped(text: &str) -> Result<Option<Host>, Note> {
         Some(scope) => Ok(Some(Host::Ip(IpAddr::V6(ip), scope))),
         None => Err(note!("usage.scope").with("zone", text::typed(zone))),
     }
+}
+
+/// What stands behind the first slash of a URL.
+fn resource(path: &str) -> &str {
+    path.trim_start_matches('/').split(['?', '#']).next().unwrap_or_default()
 }
 
 /// The request target of an http(s) URL: never empty, without the fragment.

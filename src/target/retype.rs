@@ -48,7 +48,10 @@ impl Given {
     /// Whether both say the same, as options, in other words.
     fn replaces(&self, before: &Self) -> bool {
         let typed = |given: &Self| given.words.starts_with('-');
-        self.option == before.option && typed(self) && typed(before) && self.option != "--dns"
+        self.option == before.option
+            && typed(self)
+            && typed(before)
+            && !REPEATED.contains(&self.option)
     }
 
     /// Whether this cannot be typed beside an option that an advice adds, or says the same.
@@ -139,9 +142,12 @@ pub fn encode(path: &str) -> String {
     })
 }
 
+/// Options of which each that is given counts.
+const REPEATED: [&str; 2] = ["--dns", "--header"];
+
 /// Options that bear on what comes of a check. What a target can say is not here: the path of
 /// `--http`, and the proxy, whose login must not be shown.
-const KEPT: [(&str, About); 26] = [
+const KEPT: [(&str, About); 29] = [
     ("-4", About::Way),
     ("-6", About::Way),
     ("--interface", About::Way),
@@ -163,6 +169,9 @@ const KEPT: [(&str, About); 26] = [
     ("--tls-version", About::TlsDetail),
     ("--no-verify", About::TlsDetail),
     ("--ask", About::Question),
+    ("--method", About::Question),
+    ("--header", About::Question),
+    ("--status", About::Question),
     ("--send", About::Question),
     ("--expect", About::Question),
     ("--send-proxy", About::Question),

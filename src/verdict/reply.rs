@@ -40,8 +40,9 @@ pub fn reply_failure(reply: &Reply) -> Option<Keyword> {
         _ => match (reply.protocol, reply.answer()) {
             (Protocol::Http, _) if other.is_some() => other,
             (Protocol::Http, _) => {
-                let status = reply.head.as_ref().map(|h| h.status);
-                status.is_some_and(|s| (500..600).contains(&s)).then_some(Keyword::ReplyStatus)
+                let status = reply.head.as_ref().map_or(0, |h| h.status);
+                let wrong = reply.fits.map_or((500..600).contains(&status), |fits| !fits);
+                wrong.then_some(Keyword::ReplyStatus)
             }
             // It is refused anyway; but these are refused whatever their name is.
             (Protocol::Mysql, a) => {
@@ -139,6 +140,7 @@ fn variant(keyword: Keyword, reply: &Reply, path: &Path, tls: bool) -> &'static 
     let old = handshake.is_some_and(|h| h.version == Some("TLS 1.2") && unasked(h));
     match (keyword, reply.end) {
         (Keyword::ReplyTimeout, _) if reply.delivery.waits() => WINDOW,
+        (Keyword::ReplyStatus, _) if reply.fits == Some(false) => "unwanted",
         (Keyword::ReplyProtocol, _) if tls || reply.other_protocol() == Some("tls") => "tls",
         (Keyword::ReplyProtocol, _) if reply.other_protocol() == Some("HTTP/2") => "h2c",
         (Keyword::ReplyClosed, End::Alert(code)) if old && blames_client(code) => "renegotiation",

@@ -75,6 +75,73 @@ fn nginx_answers_with_its_status_and_its_name() {
 }
 
 #[test]
+fn the_user_says_which_status_is_right() {
+    let nginx = shared::nginx();
+    for (path, statuses, right) in [
+        ("/", "200", true),
+        ("/", "204,301-399", false),
+        ("/404", "404", true),
+        ("/404", "200-299", false),
+        ("/500", "500-599", true),
+        ("/302", "200,302", true),
+        ("/302", "200", false),
+    ] {
+        let outcome = ask(nginx, "https", "https", path, &["--status", statuses]);
+        let (status, word) = if right { (0, "ok") } else { (60, "reply.status") };
+        outcome.status(status).verdict(word);
+        if !right {
+            outcome.tells("not with a status that was asked for: HTTP/1.1");
+        }
+    }
+    let lists = ["", "99", "600", "200-100", "ok", "200,,204", "-200"];
+    for list in lists {
+        let option = format!("--status={list}");
+        Run::new(["http://127.0.0.1:1/", &option]).run().status(2).complains("200,204,301-399");
+    }
+}
+
+#[test]
+fn the_request_is_the_one_that_was_asked_for() {
+    let answer = "HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n";
+    let server = Script::new().recv_until("\r\n\r\n").send(answer).stall().serve();
+    let sent = |options: &[&str]| {
+        visit(&server, options).status(0);
+        server.visit(server.visits() - 1).text()
+    };
+    let plain = sent(&[]);
+    let host = format!("Host: {server}\r\n");
+    assert!(plain.starts_with("GET / HTTP/1.1\r\nHost: ") && plain.contains(&host), "{plain}");
+    let head = sent(&["--method", "head"]);
+    assert_eq!(head, plain.replace("GET", "HEAD"));
+    let post = sent(&["--method=POST", "--header=host: Other.test", "--header", "X-A:  b "]);
+    assert!(post.starts_with("POST / HTTP/1.1\r\nUser-Agent: "), "{post}");
+    assert!(post.ends_with("Content-Length: 0\r\nhost: Other.test\r\nX-A: b\r\n\r\n"), "{post}");
+    for bad in
+        ["--method=A B", "--method=", "--header=X", "--header=A B: c", "--header=A: b\r\nC: d"]
+    {
+        Run::new(["http://127.0.0.1:1/", bad]).run().status(2);
+    }
+    let needs = Run::new(["127.0.0.1:1", "--status", "200"]).run();
+    needs.status(2).complains("--status needs --http");
+    // Only the name of a field is typed again, unless its value is known to be no secret.
+    let refused =
+        Run::new(["http://127.0.0.1:1/", "--header=X-Own: word", "--header=Host: a.test"]);
+    let refused = refused.args(["--wait", "1ms", "--status=200", "--method=PUT"]).run();
+    assert!(!refused.stdout.contains("word"), "{refused}");
+}
+
+/// A refusal of HEAD has no body, whatever its length says; nobody waits for one.
+#[test]
+fn a_refusal_of_head_is_complete_without_a_body() {
+    let answer = "HTTP/1.1 404 Not Found\r\nContent-Length: 9999\r\n\r\n";
+    let server = Script::new().recv_until("\r\n\r\n").send(answer).stall().serve();
+    let outcome = visit(&server, &["--method=HEAD", "--json", "--timeout=20s"]);
+    let told = reply(outcome.status(0));
+    assert_eq!((&told["status"], &told["end"]), (&404.into(), &"complete".into()));
+    assert!(told["ms"].as_f64().unwrap() < 150.0, "{told}");
+}
+
+#[test]
 fn a_host_and_port_are_asked_over_http_when_that_is_wanted() {
     let nginx = shared::nginx();
     let addr = nginx.addr("http");

@@ -12,6 +12,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
 /// What nobody may see. No part of a sentence of ours, and of no address.
 const SECRET: &str = "hunter2Zq";
+const SECRET_FIELD: &str = "X-Own: hunter2Zq";
 
 /// Command lines with the secret for `S`, and for `{}` a service that answers whatever it is sent
 /// by repeating it. Blanks part the words; `_` is a blank in one.
@@ -77,6 +78,10 @@ const LINES: &[&str] = &[
     "{} --send S\\r\\n --expect WELCOME",
     "{} --send LOGIN_user_S\\r\\n --expect WELCOME -z",
     "{} --send GET_/_HTTP/1.0\\r\\nAuthorization:_Basic_S\\r\\n\\r\\n --expect WELCOME",
+    "http://{}/ --header Authorization:_Bearer_S --expect WELCOME",
+    "http://{}/ --header=X-Own:_S",
+    "http://{}/ --header X-S --method S:x --status 2,S",
+    "{} --http --method PUT --header Cookie:_S --status 404",
     "127.0.0.1:1 --send AUTH_S\\r\\n",
     "127.0.0.1:1 --send=AUTH_S\\r\\n",
     "watch --once user:S@127.0.0.1:1",
@@ -250,6 +255,7 @@ fn a_list_of_processes_does_not_show_what_was_typed() {
     for args in [
         vec!["127.0.0.1:1", "--proxy", &proxy, "--timeout", "20s"],
         vec!["127.0.0.1:1", &joined, "--send", SECRET, "--timeout", "20s"],
+        vec!["127.0.0.1:1", &joined, "--http", "--header", SECRET_FIELD, "--timeout", "20s"],
     ] {
         let running = Run::new(args).start();
         let (mut stream, _) = listener.accept().unwrap();
