@@ -30,7 +30,7 @@ mod report;
 mod cli;
 mod command;
 
-use base::deadline::{Deadline, Stopwatch, Timeouts, unix_now};
+use base::deadline::{Deadline, Stopwatch, Timeouts, given_up, seconds, unix_now};
 use base::files;
 use base::parallel::side_by_side;
 use base::sys;
@@ -66,6 +66,9 @@ const LIMITS: Timeouts = Timeouts {
     reply: Duration::from_secs(3),
 };
 
+/// Ended by Ctrl-C: 128 and SIGINT, as a shell has it.
+const EXIT_GIVEN_UP: u8 = 130;
+
 /// What is said where no verdict can be: see `base::sys::start`.
 const LAST_WORDS: [Key; 3] = [key!("fault.memory"), key!("fault.call"), key!("fault.other")];
 
@@ -93,7 +96,7 @@ fn run(args: Vec<OsString>, lang: Lang) -> Result<u8, Stop> {
         Command::Check(draft) => {
             let job = draft.prepare(lang)?;
             Ok(match job.kind() {
-                Kind::One => check(&job)?,
+                Kind::One => check(job)?,
                 Kind::Many => many::run(job, walk_all)?,
                 Kind::Names => names::run(&job, walk_all)?,
             })
@@ -114,16 +117,21 @@ fn run(args: Vec<OsString>, lang: Lang) -> Result<u8, Stop> {
 }
 
 /// The main command. `Err` is a full or broken output file.
-fn check(job: &Check) -> io::Result<u8> {
+fn check(mut job: Check) -> io::Result<u8> {
+    if job.form == Form::Steps {
+        job.options.sign = report::sign(job.style.lang);
+        job.options.resolver.sign = job.options.sign;
+    }
+    sys::give_up_on_interrupt();
     let out = Mutex::new(Output::new());
     let mut exit = 0;
     for target in &job.targets {
-        exit = exit.max(check_one(target, job, &out)?.exit);
+        exit = exit.max(check_one(target, &job, &out)?.exit);
     }
     let out = out.into_inner().unwrap_or_else(|broken| broken.into_inner());
     out.error().map_or(Ok(()), Err)?;
     if job.trace && trace::STATUSES.contains(&exit) {
-        trace::follow(job)?;
+        trace::follow(&job)?;
     }
     Ok(exit)
 }
@@ -142,6 +150,11 @@ fn check_one(target: &Target, job: &Check, out: &Mutex<Output>) -> io::Result<Ve
     };
     let probe = walk_all(target, &job.options, &watch);
     let mut verdict = verdict::infer(&probe, target, job.policy);
+    if given_up() {
+        let seconds = seconds(probe.elapsed, 1);
+        verdict.found.why.push(note!("why.givenup").with("seconds", seconds));
+        verdict.exit = EXIT_GIVEN_UP;
+    }
     if job.asks_port && verdict.exit == 0 {
         verdict.exit = cli::EXIT_USAGE;
         report::aside(&report::which_port(target, job.style));
@@ -277,7 +290,7 @@ impl Walk<'_> {
 
     /// The first leg: TCP, and through the proxy if there is one. The Wire ends at the target.
     fn reach_out(&self) -> (Path, Option<Wire>) {
-        let limit = self.limit(self.target.timeouts.connect);
+        let limit = self.limit("tcp", self.target.timeouts.connect);
         let (attempt, wire) = connect::connect(self.addr, &self.options.socket, limit);
         (self.watch)(Step::Attempt(&attempt));
         let mut path = Path::new(attempt);
@@ -287,7 +300,7 @@ impl Walk<'_> {
         let mut wire = match (wire, &self.target.proxy) {
             (Some(wire), Some(proxy)) => {
                 let (host, port) = self.target.wanted();
-                let limit = self.limit(self.target.timeouts.reply);
+                let limit = self.limit("proxy", self.target.timeouts.reply);
                 let (tunnel, wire) = tunnel::open(wire, proxy, host, self.beyond, port, limit);
                 (self.watch)(Step::Tunnel(&tunnel));
                 path.tunnel = Some(tunnel);
@@ -304,7 +317,7 @@ impl Walk<'_> {
 
     /// In the clear up to the point where TLS begins.
     fn upgrade(&self, wire: Wire, protocol: &'static str, path: &mut Path) -> Option<Wire> {
-        let limit = self.limit(self.target.timeouts.reply);
+        let limit = self.limit("starttls", self.target.timeouts.reply);
         let name = self.target.certificate_name();
         let (upgrade, wire) = starttls::upgrade(wire, protocol, &name, limit);
         (self.watch)(Step::Upgrade(self.addr, &upgrade));
@@ -314,7 +327,7 @@ impl Walk<'_> {
 
     /// The handshake, and the session if it was completed for good.
     fn secure(&self, wire: Wire, path: &mut Path) -> Option<Opened> {
-        let limit = self.limit(self.target.timeouts.tls);
+        let limit = self.limit("tls", self.target.timeouts.tls);
         self.options.trust.prepare();
         let (handshake, session) = tls::handshake(wire, &self.options.tls(self.target), limit);
         let now = unix_now();
@@ -340,11 +353,11 @@ impl Walk<'_> {
             true => Some(wire),
             false => self.greet(wire, path),
         };
-        let Some(question) = question.filter(|_| path.greeted(target)) else {
+        let Some(question) = question.filter(|_| path.greeted(target) && !given_up()) else {
             return self.take_leave(wire, path);
         };
         let heard = path.greeting.as_ref().map_or(&[][..], |g| g.banner.bytes());
-        let limit = self.limit(target.timeouts.reply);
+        let limit = self.limit("reply", target.timeouts.reply);
         let reply = match &mut wire {
             Some(wire) => reply::ask(wire, &question, heard, limit),
             None => reply::unasked(&question, heard, End::Ended(connect::End::Fin)),
@@ -362,7 +375,7 @@ impl Walk<'_> {
 
     /// What the service says first, and the connection if it is still open.
     fn greet(&self, wire: Wire, path: &mut Path) -> Option<Wire> {
-        let limit = self.limit(self.options.greeting_limit(self.target));
+        let limit = self.limit("greet", self.options.greeting_limit(self.target));
         // What the bytes leave open, the service that was named settles.
         let port = self.target.service.map_or(self.target.port, |s| s.port);
         let (greeting, wire) = greet::greet(wire, port, self.target.service, limit);
@@ -375,7 +388,7 @@ impl Walk<'_> {
     fn take_leave(&self, wire: Option<Wire>, path: &mut Path) {
         let Some(greeting) = path.greeting.as_ref().filter(|g| g.is_mysql()) else { return };
         let Some(mut wire) = wire else { return };
-        let limit = self.limit(mysql::PATIENCE);
+        let limit = self.limit("reply", mysql::PATIENCE);
         let reply = mysql::log_in(&mut wire, greeting.banner.bytes(), limit);
         if reply.end == End::Complete {
             (self.watch)(Step::Reply(self.addr, &reply));
@@ -387,14 +400,14 @@ impl Walk<'_> {
     fn ask_inside(&self, session: Sealed<Wire>, path: &Path) -> Option<Reply> {
         let Some(question) = &reply::question(self.target) else {
             if self.options.large {
-                session.close(self.limit(tls::GOODBYE));
+                session.close(self.limit("tls", tls::GOODBYE));
             }
             return None;
         };
         let handshake = path.handshake.as_deref()?;
         let other = |alpn: &Untrusted| !alpn.bytes().starts_with(b"http/1.");
         let http = question.protocol == Protocol::Http;
-        let limit = self.limit(self.target.timeouts.reply);
+        let limit = self.limit("reply", self.target.timeouts.reply);
         let reply = match handshake.leave(self.options.no_verify) {
             None => reply::unasked(question, &[], End::Unverified),
             Some(_) if http && handshake.alpn.as_ref().is_some_and(other) => {
@@ -414,6 +427,10 @@ impl Walk<'_> {
         let again = |until| self.again(until);
         let (extra, unnamed) = self.inquiry(&again).of_handshake(handshake, path);
         let unnamed = unnamed.map(|unnamed| self.judged(unnamed, unix_now()));
+        if given_up() {
+            // What was not waited for says nothing.
+            return;
+        }
         (path.extra, path.unnamed) = (extra, unnamed);
         (self.watch)(Step::Extra(&path.extra));
     }
@@ -446,8 +463,8 @@ impl Walk<'_> {
     }
 
     /// The end of a step that begins now.
-    fn limit(&self, limit: Duration) -> Deadline {
-        let own = self.options.limit(limit);
+    fn limit(&self, step: &'static str, limit: Duration) -> Deadline {
+        let own = self.options.limit(step, limit);
         self.until.map_or(own, |until| own.no_later_than(until))
     }
 }

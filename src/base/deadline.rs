@@ -1,6 +1,7 @@
 //! In: durations from the command line. Out: points in time that steps must not outlive. The
 //! clocks are read here and nowhere else.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 /// When a step began and when it must have ended.
@@ -8,19 +9,41 @@ use std::time::{Duration, Instant, SystemTime};
 pub struct Deadline {
     began: Instant,
     ends: Instant,
+    sign: Option<(&'static str, Sign)>,
 }
+
+/// Shows that a step waits: its name, since when, and the SYNs sent, where it is they that wait.
+pub type Sign = fn(&'static str, Duration, u32);
 
 impl Deadline {
     /// Ends after `limit`, which `parse_duration` has kept below `LONGEST`.
     pub fn after(limit: Duration) -> Self {
         let began = Instant::now();
         let ends = began.checked_add(limit.min(LONGEST)).unwrap_or(began);
-        Self { began, ends }
+        Self { began, ends, sign: None }
     }
 
-    /// What is left, never zero; `None` when the time is over.
+    /// What is left, never zero; `None` when the time is over, or the user has given up.
     pub fn remaining(&self) -> Option<Duration> {
-        self.ends.checked_duration_since(Instant::now()).filter(|d| !d.is_zero())
+        let left = self.ends.checked_duration_since(Instant::now());
+        left.filter(|d| !d.is_zero() && !given_up())
+    }
+
+    /// The same for a step whose wait is shown.
+    pub fn shown(mut self, step: &'static str, sign: Option<Sign>) -> Self {
+        self.sign = sign.map(|sign| (step, sign));
+        self
+    }
+
+    pub fn is_shown(&self) -> bool {
+        self.sign.is_some()
+    }
+
+    /// Shows that the step still waits.
+    pub fn show(&self, syns: u32) {
+        if let Some((step, sign)) = self.sign {
+            sign(step, self.elapsed(), syns);
+        }
     }
 
     pub fn elapsed(&self) -> Duration {
@@ -38,6 +61,20 @@ impl Deadline {
         self
     }
 }
+
+/// Every deadline is over from now on: the user waits no longer. A handler of signals may call it.
+pub fn give_up() {
+    GIVEN_UP.store(true, Ordering::Relaxed);
+}
+
+pub fn given_up() -> bool {
+    GIVEN_UP.load(Ordering::Relaxed)
+}
+
+static GIVEN_UP: AtomicBool = AtomicBool::new(false);
+
+/// How often a wait is looked after, and shown.
+pub const TICK: Duration = Duration::from_millis(500);
 
 /// How long something has taken so far.
 #[derive(Clone, Copy)]

@@ -147,6 +147,7 @@ impl Draft {
             trust: sources.trust,
             greet_limit_given: self.limits.greet.is_some(),
             until: None,
+            sign: None,
         }
     }
 

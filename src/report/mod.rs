@@ -6,7 +6,7 @@
 //!   table      a list as a table, and what its rows add up to
 //!   json       one JSON object on each line
 //!   csv        a list for spreadsheets
-//!   progress   how far a list is, on a terminal
+//!   progress   how far a list is, and that a step waits, on a terminal
 
 mod handshake;
 mod steps;
@@ -19,7 +19,7 @@ mod progress;
 pub use csv::{csv_head, csv_row};
 pub use handshake::name_row;
 pub use json::{Object, array, json, json_row, json_tally};
-pub use progress::Progress;
+pub use progress::{Progress, sign};
 pub use steps::{heading, not_reached, step};
 pub use table::{
     Columns, Line, brief_row, change, row_heading, summary, table_head, table_row, tally,
@@ -63,7 +63,9 @@ impl Output {
             return;
         }
         let mut stdout = io::stdout().lock();
-        let done = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+        let undrawn = stdout.write_all(progress::undrawn().as_bytes());
+        let done = undrawn.and_then(|()| stdout.write_all(text.as_bytes()));
+        let done = done.and_then(|()| stdout.flush());
         self.failed = done.err();
     }
 

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream, UdpSocket};
 use std::time::Duration;
 
 use crate::base::address::canonical;
-use crate::base::deadline::Deadline;
+use crate::base::deadline::{Deadline, TICK};
 use crate::base::sys::{self, Call, Connecting, Fault, Icmp, Progress, SocketOptions, TcpInfo};
 use crate::step::counters::{self, Fate};
 use crate::step::tables;
@@ -223,7 +223,9 @@ impl Wire {
             match call(&self.stream) {
                 Err(e) if e.kind() == ErrorKind::Interrupted => {}
                 Err(e) if e.kind() == ErrorKind::WouldBlock => {
-                    sys::await_one(&self.stream, event, left);
+                    if sys::await_one(&self.stream, event, left.min(TICK)) == 0 {
+                        self.deadline.show(0);
+                    }
                 }
                 Err(e) => return Err(self.broken(e)),
                 Ok(0) => return self.ended.map_or(Ok(0), |end| Err(end.into())),

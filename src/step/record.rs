@@ -1,6 +1,6 @@
 //! What every step may know, and what the steps leave behind. Plain data: nothing is judged here.
 
-use crate::base::deadline::Deadline;
+use crate::base::deadline::{Deadline, Sign, given_up};
 use crate::base::sys::SocketOptions;
 use crate::cert::identity::ClientIdentity;
 use crate::cert::proof::NoVerify;
@@ -47,18 +47,20 @@ pub struct Options {
     /// The end of all steps, whatever their own limits: that of `--wait`. Lookups know it from
     /// their cache.
     pub until: Option<Deadline>,
+    /// Shows that a step waits.
+    pub sign: Option<Sign>,
 }
 
 impl Options {
     /// The limit of one step.
-    pub fn limit(&self, limit: Duration) -> Deadline {
-        let own = Deadline::after(limit);
+    pub fn limit(&self, step: &'static str, limit: Duration) -> Deadline {
+        let own = Deadline::after(limit).shown(step, self.sign);
         self.until.map_or(own, |until| own.no_later_than(until))
     }
 
     /// Whether no step may run any more.
     pub fn is_over(&self) -> bool {
-        self.until.is_some_and(|until| until.remaining().is_none())
+        given_up() || self.until.is_some_and(|until| until.remaining().is_none())
     }
 
     /// What the TLS step needs to know of the target.

@@ -4,7 +4,7 @@
 //! "Try again" after 5 s. Like libc's it asks without EDNS, so that it sees what the programs
 //! of this box see; an answer of more than 512 bytes comes over TCP.
 
-use crate::base::deadline::{Deadline, Stopwatch};
+use crate::base::deadline::{Deadline, Sign, Stopwatch, TICK};
 use crate::base::sys;
 use crate::base::text::Untrusted;
 use crate::format::dns::{self, RECORDS_MAX};
@@ -76,6 +76,8 @@ pub struct Config {
     root: PathBuf,
     /// Those of `--dns`; then the hosts file does not answer for them.
     given: Vec<SocketAddr>,
+    /// Shows that a lookup waits.
+    pub sign: Option<Sign>,
     /// Where targets with the same host share one lookup.
     pub shared: Option<Cache>,
 }
@@ -99,7 +101,7 @@ struct Entry {
 
 impl Config {
     pub fn new(root: &Path, given: &[SocketAddr]) -> Self {
-        Self { root: root.to_path_buf(), given: given.to_vec(), shared: None }
+        Self { root: root.to_path_buf(), given: given.to_vec(), sign: None, shared: None }
     }
 
     pub fn settings(&self) -> Settings {
@@ -166,7 +168,7 @@ impl Cache {
 /// is shared, the one who asked first measured the time.
 pub fn resolve(host: &str, family: Family, config: &Config, limit: Duration) -> Lookup {
     let ask = |until: Option<Deadline>| {
-        let own = Deadline::after(limit);
+        let own = Deadline::after(limit).shown("dns", config.sign);
         let end = until.map_or(own, |until| own.no_later_than(until));
         resolve_alone(host, family, config, end)
     };
@@ -278,8 +280,15 @@ fn ask_all(
         send_off(Question { answer, query, clock, socket, index, wanted });
     }
     let mut until = clock;
+    let next = |until: Deadline| loop {
+        let limit = left(until) + SLACK;
+        match reports.next(limit.min(TICK)) {
+            None if limit > TICK => deadline.show(0),
+            come => break come,
+        }
+    };
     for _ in 0..answers.len() {
-        let Some((index, answer)) = reports.next(left(until) + SLACK) else { break };
+        let Some((index, answer)) = next(until) else { break };
         let server = answer.server;
         if let Some(slot) = answers.get_mut(index) {
             *slot = answer;

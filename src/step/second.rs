@@ -81,7 +81,7 @@ impl Inquiry<'_> {
     fn of_size(&self, round: &Round<'_>, path: &Path) -> Vec<HelloAnswer> {
         let mut answers = self.ask_all(&[Offer::Padded], round, self.patience(path, true));
         if answers.iter().any(|a| a.is_refusal() && !a.is_tls()) {
-            let limit = self.options.limit(FREE_AGAIN.min(self.target.timeouts.tls));
+            let limit = self.options.limit("extra", FREE_AGAIN.min(self.target.timeouts.tls));
             answers.extend(self.ask_all(&[Offer::Full], round, limit));
             answers.extend(self.ask_all(&[Offer::Padded], round, self.patience(path, true)));
         }
@@ -104,7 +104,7 @@ impl Inquiry<'_> {
     pub fn of_hang_up(&self, path: &Path) -> Vec<HelloAnswer> {
         let waited = path.greeting.as_ref().map_or(Duration::ZERO, |g| g.elapsed);
         let waited = waited + path.reply.as_ref().map_or(Duration::ZERO, |r| r.elapsed);
-        let limit = self.options.limit(self.target.timeouts.reply);
+        let limit = self.options.limit("extra", self.target.timeouts.reply);
         let idle = self.idle_limit(waited, limit);
         let questions = [Offer::Idle, Offer::Named];
         let questions = if idle.is_some() { &questions[..] } else { &questions[1..] };
@@ -119,7 +119,7 @@ impl Inquiry<'_> {
     fn patience(&self, path: &Path, silence: bool) -> Deadline {
         let whole = self.target.timeouts.tls;
         let some = SILENCE_MIN + path.attempt.elapsed * SILENCE_TRIPS + path.way();
-        self.options.limit(if silence { some.min(whole) } else { whole })
+        self.options.limit("extra", if silence { some.min(whole) } else { whole })
     }
 
     /// Asks these questions side by side.
@@ -140,7 +140,8 @@ impl Inquiry<'_> {
         let mut quick = answers.iter().filter(|a| a.question == works);
         let quick = quick.next().map_or(Duration::ZERO, |a| a.elapsed) * 2 + REPEAT_MIN;
         for question in [fails, works] {
-            let limit = if round.silence { self.options.limit(quick) } else { round.limit };
+            let limit =
+                if round.silence { self.options.limit("extra", quick) } else { round.limit };
             if limit.remaining().is_some() {
                 answers.extend(self.ask_all(&[question; 2], round, limit));
             }
@@ -265,7 +266,7 @@ pub fn shadowed(probe: &Probe, target: &Target, options: &Options) -> Option<Loo
     let Host::Name(name) = target.dialled().0 else { return None };
     let by_file = by_file && !name.eq_ignore_ascii_case("localhost");
     (by_file && probe.paths.iter().all(astray)).then(|| {
-        let limit = options.limit(target.timeouts.dns);
+        let limit = options.limit("extra", target.timeouts.dns);
         resolve::beside_hosts(name, options.family, &options.resolver, limit)
     })
 }

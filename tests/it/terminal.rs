@@ -2,9 +2,11 @@
 
 use crate::support::pki::{Ca, Leaf};
 use crate::support::run::{Outcome, Run, each};
-use crate::support::zoo::{self, Server, Tls};
+use crate::support::zoo::{Server, Tls};
+use crate::support::{dns, zoo};
 use std::collections::BTreeSet;
 use std::net::TcpStream;
+use std::time::Duration;
 use tempfile::TempDir;
 
 const COLUMNS: [u16; 5] = [40, 60, 80, 120, 200];
@@ -173,6 +175,70 @@ fn listen(lang: &str, columns: u16) {
     run.says_soon("#1 127.0.0.1:");
     run.signal(libc::SIGINT);
     fits(&run.finish(), columns.into());
+}
+
+#[test]
+fn a_step_that_waits_shows_itself_until_its_row_comes() {
+    let (full, mute) = (zoo::full_backlog(), zoo::hello_then_mute().serve());
+    let cases = [
+        (vec![full.addr().to_string()], "tcp", " s  SYN sent 2", "tcp.timeout"),
+        (
+            vec![mute.addr().to_string(), "--tls".into(), "--no-extra".into()],
+            "tls",
+            " s",
+            "tls.timeout",
+        ),
+    ];
+    for (args, step, sign, keyword) in cases {
+        let run = || Run::new(&args).args(["--timeout", "2500ms"]);
+        let outcome = run().on_terminal(80).run();
+        outcome.verdict(keyword);
+        let signs: Vec<&str> = outcome.stdout.split("\r\u{1b}[K").skip(1).collect();
+        let is_sign =
+            |part: &&&str| part.starts_with(&format!("  {step:<8} ...")) && !part.contains('\n');
+        assert!(signs.iter().filter(is_sign).count() >= 3, "{outcome}");
+        assert!(signs.iter().any(|part| part.ends_with(sign)), "{outcome}");
+        // Nothing of it stays, and a pipe or another form has nothing of it.
+        assert!(drawn(&outcome).iter().all(|line| !line.contains("...")), "{outcome}");
+        assert!(!run().run().stdout.contains(['\r', '\u{1b}']), "{outcome}");
+        let json = run().arg("--json").on_terminal(80).run();
+        assert!(!json.stdout.contains('\r'), "{json}");
+        let dumb = run().on_terminal(80).env("TERM", "dumb").run();
+        assert!(!dumb.stdout.contains('\r'), "{dumb}");
+    }
+}
+
+#[test]
+fn ctrl_c_in_a_check_tells_what_is_known_by_then() {
+    let (full, mute) = (zoo::full_backlog(), zoo::hello_then_mute().serve());
+    let names = dns::Server::zoo();
+    let dns = format!("--dns={}", names.addr());
+    let cases = [
+        (vec![full.addr().to_string()], "", "tcp.timeout"),
+        (vec![mute.addr().to_string(), "--tls".into()], "CONNECTED", "tls.timeout"),
+        (vec!["drop.test:1".to_owned(), dns], "drop.test:1", "dns.timeout"),
+    ];
+    for (args, before, keyword) in cases {
+        for (lang, sentence) in
+            [("en", "given up by hand (Ctrl-C) after "), ("ja", "秒後に手動(Ctrl-C)で打ち切り")]
+        {
+            let run = Run::new(&args).args(["--timeout", "20s", "--lang", lang]).start();
+            run.says_soon(before);
+            if before.is_empty() {
+                run.says_soon(&args[0]);
+            }
+            run.signal(libc::SIGINT);
+            let outcome = run.finish();
+            outcome.status(130).verdict(keyword).says(sentence).silent_on_stderr();
+            outcome.within(Duration::from_secs(4));
+            assert_eq!(outcome.stdout.lines().last(), Some("exit 130"), "{outcome}");
+        }
+    }
+    let json = Run::new([&*mute.addr().to_string(), "--tls", "--json", "--timeout", "20s"]).start();
+    mute.soon("a third visit", |visits| visits.len() == 3);
+    json.signal(libc::SIGINT);
+    let json = json.finish();
+    assert_eq!(json.status(130).object()["verdict"]["exit"], 130, "{json}");
 }
 
 /// No line is wider than the terminal, but for a command and for what has no blank; and nothing

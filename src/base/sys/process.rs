@@ -1,5 +1,6 @@
 //! In: what this process wants of its box. Out: threads, signals, limits, namespaces.
 
+use crate::base::deadline::{self, TICK};
 use std::cell::Cell;
 use std::ffi::{CString, c_int};
 use std::fs::{self, File, OpenOptions};
@@ -13,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use crate::base::sys::{checked, errno};
 
@@ -64,6 +66,30 @@ pub fn catch_interrupt() {
         libc::sigaction(libc::SIGINT, &action, std::ptr::null_mut());
         libc::sigaction(libc::SIGTERM, &action, std::ptr::null_mut());
     }
+}
+
+/// Makes SIGINT end what waits instead of the process, so that what is known can be told: every
+/// `Deadline` is over then. A second one ends the process as usual; one that is ignored stays so.
+pub fn give_up_on_interrupt() {
+    extern "C" fn note(_: c_int) {
+        deadline::give_up();
+    }
+    GIVES_UP.store(true, Ordering::Relaxed);
+    // SAFETY: zero is a value of sigaction; `note` does nothing but store to an atomic.
+    unsafe {
+        let (mut action, mut before): (libc::sigaction, libc::sigaction) = mem::zeroed();
+        action.sa_sigaction = note as extern "C" fn(c_int) as usize;
+        action.sa_flags = libc::SA_RESETHAND;
+        libc::sigaction(libc::SIGINT, &action, &raw mut before);
+        if before.sa_sigaction == libc::SIG_IGN {
+            libc::sigaction(libc::SIGINT, &before, std::ptr::null_mut());
+        }
+    }
+}
+
+/// How long a thread may sleep before it looks whether it is to give up: a signal wakes one only.
+pub(super) fn slice(limit: Duration) -> Duration {
+    if GIVES_UP.load(Ordering::Relaxed) { limit.min(TICK) } else { limit }
 }
 
 /// Whether one of these signals has come since `catch_interrupt`.
@@ -193,6 +219,8 @@ pub fn beneath(root: &Path, path: &Path) -> io::Result<PathBuf> {
 }
 
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+static GIVES_UP: AtomicBool = AtomicBool::new(false);
 
 thread_local! {
     /// The lowest address of this thread's stack that is safe to give back; 0: none is lent.

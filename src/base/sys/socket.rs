@@ -8,8 +8,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, U
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::time::Duration;
 
-use crate::base::deadline::Deadline;
-use crate::base::sys::process::trim_stack;
+use crate::base::deadline::{Deadline, TICK};
+use crate::base::sys::process::{slice, trim_stack};
 use crate::base::sys::{checked, errno};
 
 /// What a socket is told before it connects.
@@ -154,7 +154,10 @@ impl Connecting {
                 Err(errno) => return Progress::Failed { errno, icmp: error_queue(&self.stream) },
             }
             let Some(left) = deadline.remaining() else { return Progress::Pending };
-            let events = await_one(&self.stream, libc::POLLOUT, left);
+            let events = await_one(&self.stream, libc::POLLOUT, left.min(TICK));
+            if events == 0 && deadline.is_shown() {
+                deadline.show(self.info().map_or(1, |info| info.total_retrans + 1));
+            }
             if let Some(progress) = Some(events).filter(|e| *e != 0).and_then(|e| self.answer(e)) {
                 return progress;
             }
@@ -279,8 +282,9 @@ pub fn poll(watched: &[(BorrowedFd<'_>, i16)], limit: Option<Duration>) -> io::R
         .map(|(fd, events)| libc::pollfd { fd: fd.as_raw_fd(), events: *events, revents: 0 })
         .collect();
     // Rounded up, so that nobody spins through the last millisecond.
-    let ms =
-        limit.map_or(-1, |d| c_int::try_from(d.as_micros().div_ceil(1000)).unwrap_or(c_int::MAX));
+    let ms = limit
+        .map(slice)
+        .map_or(-1, |d| c_int::try_from(d.as_micros().div_ceil(1000)).unwrap_or(c_int::MAX));
     let count = fds.len().try_into().map_err(|_| ErrorKind::InvalidInput)?;
     trim_stack();
     // SAFETY: `fds` holds `count` entries, and the borrows keep the descriptors open.
