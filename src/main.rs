@@ -37,7 +37,7 @@ use base::sys;
 use base::text::{Key, Lang, Note, Untrusted};
 use cli::job::{Check, Form, Kind};
 use cli::{Command, Stop};
-use command::{box_view, compare, listen, many, names, selftest, talk, trace, watch};
+use command::{box_view, compare, listen, many, names, selftest, ship, talk, trace, watch};
 use format::secrets;
 use report::Output;
 use std::ffi::OsString;
@@ -110,6 +110,7 @@ fn run(args: Vec<OsString>, lang: Lang) -> Result<u8, Stop> {
         Command::Compare(parser) => compare::run(parser, lang),
         Command::Listen(parser) => listen::run(parser, lang),
         Command::Selftest(parser) => selftest::run(parser, lang, LIMITS, walk_all),
+        Command::Ship(parser) => ship::run(parser, lang),
         Command::Talk(parser) => talk::run(parser, lang, LIMITS, walk_first),
         Command::Trace(parser) => trace::run(parser, lang, LIMITS),
         Command::Watch(parser) => watch::run(parser, lang),

@@ -564,7 +564,8 @@ pub fn lookup(table: &'static str, key: &str) -> Option<&'static str> {
 }
 
 /// Values that are words of a shell already, perhaps several.
-const READY: [&str; 7] = ["target", "bare", "client", "tls", "url", "login", "way"];
+const READY: [&str; 10] =
+    ["target", "bare", "client", "tls", "url", "login", "way", "fits", "tail", "ship"];
 
 /// Values that a peer may have chosen.
 const OF_PEERS: [&str; 3] = ["detail", "by", "alias"];

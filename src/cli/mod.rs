@@ -1,9 +1,11 @@
 //! In: arguments and a few variables of the environment. Out: a `Command`, or the sentence
-//! that says what to type instead. Nothing here opens a file or a socket, but for `build`.
+//! that says what to type instead. Nothing here opens a file or a socket, but for `build` and
+//! `place`.
 //!
 //!   job      what a check is asked to do
 //!   habits   what people type for other programs
 //!   values   what the value of an option means
+//!   place    where to wait for others
 //!   foreign  files that are no list: another encoding, another format
 //!   list     targets: a word, a line of a list, `key=value`
 //!   options  options as typed, and which cannot be meant together
@@ -12,12 +14,14 @@
 pub mod job;
 pub mod habits;
 pub mod values;
+pub mod place;
 pub mod foreign;
 pub mod list;
 pub mod options;
 pub mod build;
 
 pub use options::Draft;
+pub use place::{open_listener, parse_place};
 pub use values::{bad_file, contradiction, limit, number, parse_text};
 
 use crate::base::deadline::Timeouts;
@@ -46,6 +50,7 @@ pub enum Command {
     Compare(Parser),
     Listen(Parser),
     Selftest(Parser),
+    Ship(Parser),
     Talk(Parser),
     Trace(Parser),
     Watch(Parser),
@@ -172,6 +177,7 @@ pub fn parse(args: Vec<OsString>, lang: Lang, limits: Timeouts) -> Result<Comman
         "compare" => Command::Compare,
         "listen" => Command::Listen,
         "selftest" => Command::Selftest,
+        "ship" => Command::Ship,
         "talk" => Command::Talk,
         "trace" => Command::Trace,
         "watch" => Command::Watch,
@@ -402,7 +408,7 @@ const VERSION: &str = concat!("reach ", env!("CARGO_PKG_VERSION"), "\n");
 /// Nothing could be done with what was typed.
 pub const EXIT_USAGE: u8 = 2;
 
-const COMMANDS: &str = "box compare listen selftest talk trace watch help version";
+const COMMANDS: &str = "box compare listen selftest ship talk trace watch help version";
 
 /// Topics of the help that stand on the page of another one.
 const ALIASES: [(&str, &str); 4] = [
@@ -414,7 +420,7 @@ const ALIASES: [(&str, &str); 4] = [
 
 /// The topics of the help, all that have a page and the best known others.
 const TOPICS: &str = "usage check ask starttls exit telnet nc curl wget openssl ssh netstat ss lsof dig \
-    nslookup ip ping traceroute nmap kubectl json watch listen talk trace box selftest compare many";
+    nslookup ip ping traceroute nmap kubectl json watch listen talk trace box selftest ship compare many";
 
 /// Columns where the terminal does not say, and what is never gone below.
 const COLUMNS: usize = 80;

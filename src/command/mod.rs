@@ -7,6 +7,7 @@
 //!   listen    the far end before the real service exists
 //!   selftest  throw-away services on loopback, and the verdict that the real
 //!             pipeline gives on each
+//!   ship      this file onto another box: commands to paste, HTTP, a script for a console
 //!   talk      stdin to the peer, the peer to stdout, through what the check's own
 //!             pipeline opened and judged
 //!   trace     at which hop the SYN dies
@@ -18,6 +19,7 @@ pub mod box_view;
 pub mod compare;
 pub mod listen;
 pub mod selftest;
+pub mod ship;
 pub mod talk;
 pub mod trace;
 pub mod watch;

@@ -203,7 +203,8 @@ impl Wire {
         &self.stream
     }
 
-    fn new(stream: TcpStream, local: SocketAddr, peer: SocketAddr, deadline: Deadline) -> Self {
+    /// A connection that does not block.
+    pub fn new(stream: TcpStream, local: SocketAddr, peer: SocketAddr, deadline: Deadline) -> Self {
         // A flight of TLS is several writes; Nagle (RFC 9293 3.7.4) would hold all but the
         // first back until the peer's delayed ACK: 40 ms and a round trip that are not its own.
         let _ = stream.set_nodelay(true);

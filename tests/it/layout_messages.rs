@@ -8,12 +8,13 @@ use crate::layout::{agree, read, sources};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What stands in front, and the file or folder below src/ that has the words behind it.
-const COMPOSED: [(&str, &str); 6] = [
+const COMPOSED: [(&str, &str); 7] = [
     ("counter.", "command/watch/counters.rs"),
     ("group.", "verdict/alike.rs"),
     ("group.open.", "verdict/alike.rs"),
     ("group.same.", "verdict/alike.rs"),
     ("ok.", "target/level.rs"),
+    ("ship.", "command/ship.rs"),
     ("watch.", "command/watch/trouble.rs"),
 ];
 

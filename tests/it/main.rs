@@ -65,6 +65,8 @@ mod resolve;
 mod schema;
 /// The proof that the file works on a box.
 mod selftest;
+/// How the file gets onto another box.
+mod ship;
 /// The real servers offer what the tests expect of them.
 mod servers_work;
 /// STARTTLS, each protocol against a real server and against every bad answer.

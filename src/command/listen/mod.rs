@@ -17,18 +17,16 @@ mod server;
 use crate::base::calendar::DAY;
 use crate::base::deadline::Deadline;
 use crate::base::deadline::unix_now;
-use crate::base::sys::{self, Fault};
-use crate::base::text::{self, Lang, Note, hex};
+use crate::base::sys;
+use crate::base::text::{Lang, Note, hex};
 use crate::cert::identity::{self, ClientIdentity};
 use crate::cert::mint::{has_random, mint};
 use crate::cli::{self, Stop, Typed, Wrong};
-use crate::step::near;
-use crate::verdict::{Keyword, os_error, show_listener};
 use lexopt::{Parser, ValueExt};
 use log::Log;
 use rustls::ServerConfig;
 use server::{CLIENTS_MAX, Server};
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -90,7 +88,7 @@ impl Draft {
         let name = match arg {
             Typed::Option(name) => name,
             Typed::Word(word) => {
-                self.places.push(parse_place(&word.to_string_lossy())?);
+                self.places.push(cli::parse_place(&word.to_string_lossy())?);
                 return Ok(());
             }
         };
@@ -120,20 +118,13 @@ impl Draft {
     }
 }
 
-/// `PORT`, for every address of this box, `ADDR:PORT` or `[v6]:PORT`; port 0 is any free one.
-fn parse_place(typed: &str) -> Result<SocketAddr, Note> {
-    let everywhere = typed.parse().ok().map(|port: u16| (Ipv6Addr::UNSPECIFIED, port).into());
-    let place = everywhere.or_else(|| typed.parse().ok());
-    place.ok_or_else(|| note!("usage.listen").with("typed", text::typed(typed)))
-}
-
 /// Opens every port, or none, and says which they are.
 fn open(draft: Draft, lang: Lang) -> Result<Server, Stop> {
     let identity = identity(&draft)?;
     let limit = usize::try_from(sys::raise_file_limit()).unwrap_or(CLIENTS_MAX);
     let mut listeners = Vec::new();
     for place in &draft.places {
-        listeners.push(open_listener(*place).map_err(|fault| refusal(*place, &fault))?);
+        listeners.push(cli::open_listener(*place)?);
     }
     let mut log = Log::new(lang, draft.json);
     let mut ports = Vec::new();
@@ -176,35 +167,6 @@ fn identity(draft: &Draft) -> Result<Option<ClientIdentity>, Note> {
         }
     }
 }
-
-/// `[::]` is for IPv4 as well; a box without IPv6 gets 0.0.0.0.
-fn open_listener(place: SocketAddr) -> Result<TcpListener, Fault> {
-    sys::listen(place).or_else(|fault| match (place.ip().is_unspecified(), fault.errno) {
-        (true, libc::EAFNOSUPPORT | libc::EADDRNOTAVAIL) => {
-            sys::listen((Ipv4Addr::UNSPECIFIED, place.port()).into())
-        }
-        _ => Err(fault),
-    })
-}
-
-/// Why this box does not let us listen there.
-fn refusal(place: SocketAddr, fault: &Fault) -> Stop {
-    let key = match fault.errno {
-        libc::EADDRINUSE => key!("listen.busy"),
-        libc::EACCES | libc::EPERM => key!("listen.permission"),
-        libc::EADDRNOTAVAIL => key!("listen.noaddress"),
-        libc::EMFILE | libc::ENFILE => key!("listen.files"),
-        _ => key!("listen.fault"),
-    };
-    let busy = near::listeners().into_iter().filter(|l| l.at.port() == place.port());
-    let busy: Vec<String> = busy.take(HOLDERS).map(|l| show_listener(&l)).collect();
-    let note = Note::new(key).with("addr", place).with("port", place.port());
-    let note = note.with("by", busy.join(", "));
-    Stop { note: note.with("error", os_error(fault.errno)), status: Keyword::LocalOther.exit() }
-}
-
-/// Listeners that are named where the place is taken.
-const HOLDERS: usize = 4;
 
 /// Descriptors that are left for everything else.
 const SPARE_FILES: usize = 16;
