@@ -41,6 +41,8 @@ pub enum Remark {
     OldTwin(usize),
     /// Too long a path, if a self-issued certificate counts.
     Long,
+    /// The path ends at what is no root, and whose own issuer is not known.
+    Partial,
 }
 
 /// Nothing between these: a chain without flaws is proven, or the handshake ended too soon.
@@ -164,7 +166,7 @@ impl Trust {
             let found = store.look(chain, now);
             opinions.push(store.opinion(&found));
             match found {
-                Found::Now(path, proof, long) => vouched = vouched.or(Some((path, proof, long))),
+                Found::Now(path, proof, odd) => vouched = vouched.or(Some((path, proof, odd))),
                 Found::Once(path, root) => dated = dated.or(Some((path, root))),
                 Found::Never(_, root) => old = old.or(root),
             }
@@ -174,9 +176,9 @@ impl Trust {
         let mut flaws = Vec::from_iter((!named).then_some(Flaw::Name));
         let (mut proof, mut remarks) = (None, Vec::new());
         match (vouched, dated) {
-            (Some((path, vouched, long)), _) => {
+            (Some((path, vouched, odd)), _) => {
                 remarks.extend(self.twins(chain, &path, now));
-                remarks.extend(long.then_some(Remark::Long));
+                remarks.extend(odd);
                 flaws.extend(weaknesses(&path));
                 let signed = signed.as_ref().ok();
                 proof = signed.and_then(|signed| Proof::new(vouched, signed, host));
@@ -230,6 +232,8 @@ impl Trust {
             return match self.unchecked(path, said(Trusts::Unchecked) && !dated) {
                 _ if weak.iter().any(stops_the_library) => Vec::new(),
                 Some(flaw) => vec![flaw],
+                // Only the dates, which are flaws of their own, or a rule besides.
+                None if dated && self.is_signed(path) => self.broken_rules(path, top),
                 None if dated => unknown(Unknown::NeverValid),
                 None if said(Trusts::Rule) => self.broken(path, top),
                 None => match self.loose(chain, path) {
@@ -255,10 +259,26 @@ impl Trust {
         })
     }
 
-    /// The rules that a path to a known root breaks, where the library only says that it does.
-    fn broken(&self, path: &[Link<'_>], top: &Certificate) -> Vec<Flaw> {
+    /// Whether each signature of a path was made by the key that follows, and the last by that of a
+    /// known root, as far as the library checks signatures: no look at dates, and no proof.
+    fn is_signed(&self, path: &[Link<'_>]) -> bool {
+        let made = |c: &Certificate, key: &[u8]| made_by(c, key) == Some(true);
+        let below = path.iter().zip(path.iter().skip(1));
+        let Some(&(_, top)) = path.last() else { return false };
+        let roots = self.makers(&[], top, &|name| name == top.raw_issuer);
+        below.into_iter().all(|((_, c), (_, issuer))| made(c, &issuer.raw_key))
+            && roots.iter().any(|root| root.fits && made(top, root.key))
+    }
+
+    /// The rules that a path to a known root breaks.
+    fn broken_rules(&self, path: &[Link<'_>], top: &Certificate) -> Vec<Flaw> {
         let anchor = self.stores().iter().find_map(|store| store.anchors(top).into_iter().next());
-        let mut flaws = rules(path, anchor.and_then(|anchor| anchor.certificate).as_ref());
+        rules(path, anchor.and_then(|anchor| anchor.certificate).as_ref())
+    }
+
+    /// The same where the library only says that it breaks one.
+    fn broken(&self, path: &[Link<'_>], top: &Certificate) -> Vec<Flaw> {
+        let mut flaws = self.broken_rules(path, top);
         if flaws.is_empty() {
             flaws.push(Flaw::Weak { cert: 0, why: Weak::Rule });
         }
@@ -388,7 +408,7 @@ impl Store {
         let Some(leaf) = chain.first() else { return Found::Never(Refusal::Rule, None) };
         let own = || vec![(0, leaf)];
         if let Some(vouched) = proof::pinned(leaf, &self.certificates, now) {
-            return Found::Now(own(), vouched, false);
+            return Found::Now(own(), vouched, Vec::new());
         }
         if proof::pinned(leaf, &self.certificates, leaf.not_before).is_some() {
             return Found::Once(own(), None);
@@ -400,8 +420,12 @@ impl Store {
         })
         .zip(found)
         .map(|((path, root), vouched)| {
-            let long = is_long(&path, root.certificate.as_ref());
-            Found::Now(path, vouched, long)
+            let own = root.certificate.as_ref();
+            let known = |name: &[u8]| self.roots.roots.iter().any(|r| r.subject.as_ref() == name);
+            let partial = own.is_some_and(|c| !c.self_issued() && !known(&c.raw_issuer));
+            let long = is_long(&path, own).then_some(Remark::Long);
+            let odd = long.into_iter().chain(partial.then_some(Remark::Partial)).collect();
+            Found::Now(path, vouched, odd)
         })
         .or_else(|| {
             let mut check = |path: &[&Certificate], anchor: &Anchor<'_>| {
@@ -504,8 +528,8 @@ enum Loose {
 
 /// What one store has to say about a chain.
 enum Found<'a> {
-    /// And whether the path is too long, if self-issued certificates count.
-    Now(Vec<Link<'a>>, Vouched<'a>, bool),
+    /// And what others may object to in the path.
+    Now(Vec<Link<'a>>, Vouched<'a>, Vec<Remark>),
     /// But for the dates; and for those of the root, where that is one of the reasons.
     Once(Vec<Link<'a>>, Option<Flaw>),
     /// And what the dates of the root say, which is evidence.

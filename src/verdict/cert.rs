@@ -1,7 +1,7 @@
 //! The certificate: its flaws, and what the trust stores said.
 
 use crate::base::calendar::DAY;
-use crate::base::text::{Key, Note, few, utc};
+use crate::base::text::{Key, Note, Untrusted, few, utc};
 use crate::cert::flaw::{Flaw, Unknown, Weak, is_root, path};
 use crate::cert::store::Source;
 use crate::cert::trust::{Judgement, Opinion, Remark, Trusts};
@@ -39,6 +39,7 @@ pub(super) fn of_certificate(
         (Flaw::Root { root, .. }, _) => (root.to_string(), "root"),
         (Flaw::Untrusted { why: Unknown::SentOtherKey, .. }, _) => (String::new(), "sentkey"),
         (Flaw::Name, _) if nameless => (String::new(), "nonames"),
+        (Flaw::Incomplete { sure: false, .. }, _) => (String::new(), "maybe"),
         (Flaw::Weak { why: Weak::Rule, .. }, _) => (String::new(), "norule"),
         (_, Some(issuer)) => (issuer.subject.to_string(), "issuer"),
         _ => (String::new(), ""),
@@ -49,7 +50,8 @@ pub(super) fn of_certificate(
     }
     // A certificate that is for no host says nothing about virtual hosts.
     let unnamed = path.unnamed.as_deref().and_then(|h| h.chain.first());
-    if let Some((other, leaf)) = unnamed.zip(leaf).filter(|_| !nameless) {
+    let own = nameless || leaf.is_some_and(|c| near_star(c, handshake).is_some());
+    if let Some((other, leaf)) = unnamed.zip(leaf).filter(|_| !own) {
         if other.sha256 == leaf.sha256 {
             finding = finding.why(note!("why.samewithoutname"));
             finding = finding.guess(note!("guess.novirtualhost"));
@@ -250,6 +252,7 @@ fn others(handshake: &Handshake, judgement: &Judgement) -> Vec<Note> {
             let name = leaf.common_name.as_ref().filter(|name| covers(name.bytes(), asked))?;
             Some((key!("why.commonname"), leaf, name.to_string()))
         }
+        Flaw::Name => near_star(leaf, handshake).map(|name| (key!("why.star"), leaf, name)),
         Flaw::Weak { why: Weak::Rule, .. } => {
             let mut above = chain.iter().skip(1);
             above
@@ -266,6 +269,7 @@ fn others(handshake: &Handshake, judgement: &Judgement) -> Vec<Note> {
             chain.get(at).map(|c| (key!("why.oldtwin"), c, c.issuer.to_string()))
         }
         Remark::Long => Some((key!("why.long"), leaf, String::new())),
+        Remark::Partial => Some((key!("why.partial"), leaf, String::new())),
     };
     // A star stands for a label with an underscore only to some.
     let label = asked.split('.').next().unwrap_or_default();
@@ -282,6 +286,18 @@ fn others(handshake: &Handshake, judgement: &Judgement) -> Vec<Note> {
         .chain(staple.then(|| (key!("why.muststaple"), leaf, String::new())))
         .map(|(key, c, value)| Note::new(key).with("subject", &c.subject).with("value", value))
         .collect()
+}
+
+/// A name with a star that is nearly for the name asked for: one label more or less, or for all
+/// of a top-level domain.
+fn near_star(leaf: &Certificate, handshake: &Handshake) -> Option<String> {
+    let asked = handshake.sni.as_deref()?.to_ascii_lowercase();
+    let near = |name: &&Untrusted| {
+        let name = name.bytes().to_ascii_lowercase();
+        let base = name.strip_prefix(b"*").filter(|base| base.len() > 1);
+        base.is_some_and(|base| [".", &asked].concat().as_bytes().ends_with(base))
+    };
+    leaf.extensions.names.iter().find(near).map(ToString::to_string)
 }
 
 /// What a program that can check it is given besides the address.
@@ -324,6 +340,10 @@ fn opinions(judgement: &Judgement) -> Vec<Note> {
             (false, true) => vec![note!("why.bundleonly").with("file", path)],
             _ => vec![],
         },
+        // They were found, and everything else was good.
+        (Some(_), Some(_)) if judgement.opinions.iter().any(|o| o.trusts == Trusts::NeverValid) => {
+            vec![]
+        }
         (Some(mozilla), Some((own, path))) => vec![
             note!("why.stores")
                 .with("mozilla", mozilla.roots)

@@ -240,6 +240,7 @@ fn replaced(keyword: Keyword) -> &'static [About] {
         Keyword::TlsClientCert => &[About::ClientCertificate],
         Keyword::CertSelfSigned
         | Keyword::CertUntrusted
+        | Keyword::CertIncomplete
         | Keyword::CertMalformed
         | Keyword::CertPolicy
         | Keyword::CertExpired

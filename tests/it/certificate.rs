@@ -284,6 +284,63 @@ fn a_leaf_alone_without_a_hint_may_be_either_sides_fault() {
 }
 
 #[test]
+fn what_is_not_known_of_an_issuer_is_not_claimed() {
+    let pki = pki();
+    // A file was named, and the issuer is not in it: that may be a root or an intermediate.
+    let server = serve(&Ca::root("Private Root").sign(Leaf::new(&[NAME])));
+    let outcome = reach(&server, NAME, &pki, &[]);
+    outcome.status(51).verdict("cert.incomplete").says("The server sends only its own certificate");
+    outcome.says_not("does not send its intermediate").says("unless that is a root");
+    outcome.says("--ca root.pem").says_not("ca.pem --ca");
+    let ja = reach(&server, NAME, &pki, &["--lang=ja"]);
+    ja.says("サーバーは自身の証明書だけを送り").says_not("中間証明書を送っていません");
+}
+
+#[test]
+fn a_star_that_is_nearly_right_is_a_flaw_of_the_certificate() {
+    let pki = pki();
+    for (name, asked) in [
+        ("*.good.test", "good.test"),
+        ("*.good.test", "a.b.good.test"),
+        ("*.GOOD.test", "good.test"),
+        ("*.test", "good.test"),
+    ] {
+        let server = serve(&pki.good(&["other.example", name]));
+        let outcome = reach(&server, asked, &pki, &[]);
+        outcome
+            .status(51)
+            .verdict("cert.name")
+            .says(&format!("{name}: the star stands for exactly"));
+        outcome.says_not("virtual host").says_not("without SNI");
+    }
+    let server = serve(&pki.good(&["*.other.test", "*"]));
+    let outcome = reach(&server, "good.test", &pki, &[]);
+    outcome.verdict("cert.name").says_not("the star stands").says("virtual host");
+}
+
+#[test]
+fn an_intermediate_as_a_root_is_good_here_and_not_for_everybody() {
+    let pki = pki();
+    let server = serve(&pki.good(&[NAME]));
+    let own = vec![pki.intermediate.certificate().clone()];
+    let own = pki.good(&[NAME]).with_chain(own).chain_pem();
+    let one = pki.file("one.pem", &own);
+    let both = pki.file("both.pem", own + &pki.root.root_pem());
+    let outcome = bare(&server, NAME).arg("--ca").arg(&one).run();
+    outcome.status(0).says("OpenSSL alone refuses without -partial_chain");
+    let outcome = bare(&server, NAME).arg("--ca").arg(&both).run();
+    outcome.status(0).says_not("partial_chain");
+    // That is what it does.
+    for (file, good) in [(one, false), (both, true)] {
+        let port = server.port().to_string();
+        let place = format!("127.0.0.1:{port}");
+        let args = ["s_client", "-connect", &place, "-servername", NAME, "-verify_return_error"];
+        let run = Run::program("openssl", args).arg("-CAfile").arg(file).stdin("").run();
+        assert_eq!(run.status == 0, good, "{run}");
+    }
+}
+
+#[test]
 fn a_root_of_the_right_name_with_another_key_is_named_so() {
     let (pki, twin) = (pki(), Pki::new());
     let server = serve(&twin.good(&[NAME]));
@@ -328,14 +385,18 @@ fn a_root_of_this_side_that_is_over_is_no_root() {
 }
 
 #[test]
-fn dates_that_never_met_prove_nothing_about_signatures() {
+fn dates_that_never_met_are_only_dates_if_every_signature_is_good() {
     let pki = pki();
     let old = Ca::root_until("Old Root", days(-5));
-    let server = serve(&old.sign(Leaf::new(&[NAME])));
     let file = pki.file("old.pem", old.root_pem());
-    let outcome = bare(&server, NAME).arg("--ca").arg(&file).run();
-    outcome.status(51).verdict("cert.untrusted").says("at no time were all certificates");
-    outcome.says("CN=Old Root, O=Test expired on").says_not("renew it").says_not("another key");
+    let good = serve(&old.sign(Leaf::new(&[NAME])));
+    let outcome = bare(&good, NAME).arg("--ca").arg(&file).run();
+    outcome.status(51).verdict("cert.expired").says("root certificate on this side expired");
+    outcome.says_not("could be checked").says_not("renew it");
+    let forged = serve(&Ca::root_until("Old Root", days(-5)).sign(Leaf::new(&[NAME])));
+    let outcome = bare(&forged, NAME).arg("--ca").arg(&file).run();
+    outcome.status(51).verdict("cert.untrusted").says("is known here, but with another key");
+    outcome.says_not("cert.expired");
 }
 
 #[test]

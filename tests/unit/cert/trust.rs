@@ -169,8 +169,24 @@ fn dates_are_told_apart_from_trust() {
     // Younger than its issuer's end: at no moment were both valid.
     let leaf = old.leaf(|p| p.not_before = rcgen::date_time_ymd(2024, 1, 1));
     let chain = [leaf, old.certificate.clone()];
-    assert_eq!(judged(&chain, Some(r)), "untrusted CN=Root nevervalid; expired 1");
+    assert_eq!(judged(&chain, Some(r)), "expired 1");
     assert_eq!(judged(&chain, None), "untrusted CN=Root rootnotsent; expired 1");
+    // But no such chain with a signature that nobody known made, at its beginning or its end.
+    let mut params = ca_params("Old Int");
+    past(&mut params);
+    let young = |p: &mut CertificateParams| p.not_before = rcgen::date_time_ymd(2024, 1, 1);
+    let forged = self::root("Root").sub(params.clone());
+    for above in [&old.certificate, &forged.certificate] {
+        let verdict = judged(&[forged.leaf(young), above.clone()], Some(r));
+        assert!(verdict.starts_with("untrusted CN="), "{verdict}");
+    }
+    // And no such chain that breaks a rule besides.
+    let mut short = ca_params("Short");
+    short.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    let short = root.sub(short);
+    let deep = short.sub(params);
+    let chain = [deep.leaf(young), deep.certificate.clone(), short.certificate.clone()];
+    assert_eq!(judged(&chain, Some(r)), "weak 2 pathlength; expired 1");
     // A clock that stands in 1970.
     let verdict = trust(None).judge(
         &[root.leaf(|p| {

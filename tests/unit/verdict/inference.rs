@@ -366,7 +366,7 @@ fn of_certificates() -> Vec<Seen> {
         of(Keyword::CertUntrusted, &["rootsent"], with_root(leaf.clone())),
         of(
             Keyword::CertIncomplete,
-            &["incomplete"],
+            &["incompleteorunknown"],
             vec![int.leaf(|_| {}), other.certificate.clone()],
         ),
         of(Keyword::CertSelfSigned, &["selfsigned"], vec![alone]),
