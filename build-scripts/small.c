@@ -93,3 +93,36 @@ void reach_sc_muladd(uint8_t s[32], const uint8_t a[32], const uint8_t b[32], co
     reach_sc_reduce(wide);
     for (int i = 0; i < 32; i++) s[i] = wide[i];
 }
+
+// RSA on x86_64, from the two functions of ring that remain. r and a may be the same.
+#if defined(__x86_64__) && defined(RING)
+#define JOINED(a, b) a##b
+#define NAME(a, b) JOINED(a, b)
+#define MULTIPLY NAME(RING, bn_mul_mont_nohw)
+#define GATHER NAME(RING, bn_gather5)
+#define LIMBS_MAX 128 // MAX_LIMBS of ring's src/arithmetic.rs, which it has checked
+
+void MULTIPLY(uint64_t *r, const uint64_t *a, const uint64_t *b, const uint64_t *n, const uint64_t *n0, size_t limbs);
+void GATHER(uint64_t *out, size_t limbs, const uint64_t *table, size_t power);
+
+// r = a * a / R modulo n.
+void reach_sqr_mont(uint64_t *r, const uint64_t *a, uint64_t unused, const uint64_t *n, const uint64_t *n0, size_t limbs) {
+    (void)unused;
+    MULTIPLY(r, a, a, n, n0, limbs);
+}
+
+// r = a * table[power] / R modulo n.
+void reach_mul_mont_gather5(uint64_t *r, const uint64_t *a, const uint64_t *table, const uint64_t *n, const uint64_t *n0,
+                            size_t limbs, size_t power) {
+    uint64_t b[LIMBS_MAX];
+    GATHER(b, limbs, table, power);
+    MULTIPLY(r, a, b, n, n0, limbs);
+}
+
+// r = a^32 * table[power], each product / R, modulo n.
+void reach_power5(uint64_t *r, const uint64_t *a, const uint64_t *table, const uint64_t *n, const uint64_t *n0,
+                  size_t limbs, size_t power) {
+    for (int i = 0; i < 5; i++, a = r) MULTIPLY(r, a, a, n, n0, limbs);
+    reach_mul_mont_gather5(r, r, table, n, n0, limbs, power);
+}
+#endif

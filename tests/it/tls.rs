@@ -421,15 +421,17 @@ fn gnutls_wants_a_client_certificate_and_signs_with_a_small_key() {
     }
 }
 
-/// Both ends sign with Ed25519, and GnuTLS checks what reach signed. The static file has a part of
-/// that from build-scripts/small.c.
+/// Both ends sign with such a key, and GnuTLS checks what reach signed. The static file has a part
+/// of that from build-scripts/small.c.
 #[test]
-fn gnutls_takes_a_client_certificate_of_ed25519() {
+fn gnutls_takes_a_client_certificate_of_each_kind() {
     let pki = Pki::new();
-    let own = pki.openssl("ed25519", "", &["good.test"]).unwrap();
-    let (cert, key) = pki.files("ed25519", &own);
-    let (cert, key) = (cert.to_str().unwrap(), key.to_str().unwrap());
-    for version in ["1.2", "1.3"] {
+    let kinds = ["ed25519", "rsa:2048", "rsa:3072", "rsa:4096"];
+    for (kind, version) in kinds.into_iter().flat_map(|kind| [(kind, "1.2"), (kind, "1.3")]) {
+        let digest = if kind == "ed25519" { "" } else { "sha256" };
+        let own = pki.openssl(kind, digest, &["good.test"]).unwrap();
+        let (cert, key) = pki.files(kind, &own);
+        let (cert, key) = (cert.to_str().unwrap(), key.to_str().unwrap());
         let priority = format!("NORMAL:-VERS-ALL:+VERS-TLS{version}");
         let server = servers::gnutls_serv(cert, key, &priority, &["--require-client-cert"]);
         let target = format!("good.test:{}", server.port("tls"));
