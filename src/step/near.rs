@@ -5,7 +5,7 @@ use crate::format::netlink::{Route, Tables, UNICAST};
 use crate::format::socket_table::{self, LISTEN, Row};
 use crate::step::connect::{Attempt, Outcome};
 use crate::step::counters::Fate;
-use crate::step::sockets::{Sockets, owner};
+use crate::step::sockets::{each_known, owner};
 use crate::step::tables;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
@@ -87,8 +87,7 @@ fn routes(ip: IpAddr) -> Vec<String> {
 /// Who listens on this box, by port; whose the first of them are, as far as this user may know.
 pub fn listeners() -> Vec<Listener> {
     let mut rows: Vec<Row> = Vec::new();
-    let Ok(mut sockets) = Sockets::open() else { return Vec::new() };
-    let _ = sockets.each(1 << LISTEN, &[], &mut |row| {
+    each_known(1 << LISTEN, &[], &mut |row| {
         if rows.len() < LISTENERS_MAX {
             rows.push(row);
         }
