@@ -8,6 +8,7 @@ use crate::base::{errno, sys};
 use crate::cli::job::{Check, Form};
 use crate::cli::{self, Stop, Wrong};
 use crate::format::framing::IAC;
+use crate::format::telnet::Telnet;
 use crate::format::tls::alert_name;
 use crate::report::{self, Style};
 use crate::step::connect::Wire;
@@ -204,7 +205,7 @@ impl<'a> Talk<'a> {
             stdout: Sink::new()?,
             escaped: !manner.raw && !manner.hex && io::stdout().is_terminal(),
             manner,
-            telnet: is_telnet.then_some(Telnet::Data),
+            telnet: is_telnet.then(Telnet::default),
             to_peer: Pending::default(),
             to_user: Pending::default(),
             held: Vec::new(),
@@ -618,51 +619,6 @@ impl Pending {
     }
 }
 
-/// Where a stream of telnet stands (RFC 854).
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Telnet {
-    Data,
-    /// Behind a CR: a NUL there only says that no LF follows.
-    Cr,
-    Iac,
-    /// Behind WILL, WONT, DO or DONT.
-    Option(u8),
-    Sub,
-    SubIac,
-}
-
-impl Telnet {
-    /// What is data in these bytes, and the answer: offers and requests are declined.
-    fn filter(&mut self, bytes: &[u8]) -> (Vec<u8>, Vec<u8>) {
-        let (mut data, mut reply) = (Vec::new(), Vec::new());
-        for &byte in bytes {
-            *self = match (*self, byte) {
-                (Self::Data | Self::Cr, IAC) => Self::Iac,
-                (Self::Cr, 0) => Self::Data,
-                (Self::Data | Self::Cr, _) | (Self::Iac, IAC) => {
-                    data.push(byte);
-                    if byte == b'\r' { Self::Cr } else { Self::Data }
-                }
-                (Self::Iac, WILL..=DONT) => Self::Option(byte),
-                (Self::Iac, SB) => Self::Sub,
-                // WONT and DONT are not answered: that would never end.
-                (Self::Option(verb), option) => {
-                    match verb {
-                        WILL => reply.extend([IAC, DONT, option]),
-                        DO => reply.extend([IAC, WONT, option]),
-                        _ => {}
-                    }
-                    Self::Data
-                }
-                (Self::Sub, IAC) => Self::SubIac,
-                (Self::SubIac, SE) | (Self::Iac, _) => Self::Data,
-                (Self::Sub | Self::SubIac, _) => Self::Sub,
-            };
-        }
-        (data, reply)
-    }
-}
-
 /// Lines as of hexdump -C, with the direction in front.
 fn dump(direction: char, offset: u64, bytes: &[u8]) -> String {
     let mut out = String::new();
@@ -724,11 +680,4 @@ const PIPE_BUF: usize = 4096;
 /// TCP_CLOSE (include/net/tcp_states.h): the connection is gone, whatever the reason.
 const TCP_CLOSE: u8 = 7;
 
-/// The port of telnet, and its bytes (RFC 854).
 const TELNET: u16 = 23;
-const SE: u8 = 240;
-const SB: u8 = 250;
-const WILL: u8 = 251;
-const WONT: u8 = 252;
-const DO: u8 = 253;
-const DONT: u8 = 254;

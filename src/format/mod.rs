@@ -6,6 +6,7 @@
 //!   inet_diag     the same rows in messages of netlink
 //!   der           elements of BER and DER, numbers, times, OIDs
 //!   framing       where a line or message of the other protocols ends
+//!   telnet        what is data in a stream of telnet
 //!   mysql         packets of MySQL: greetings and errors
 //!   tls           records, alerts, ServerHellos and the names of their numbers
 //!   banner        which protocol a service speaks, by what it says first
@@ -20,6 +21,7 @@ pub mod socket_table;
 pub mod inet_diag;
 pub mod der;
 pub mod framing;
+pub mod telnet;
 pub mod mysql;
 pub mod tls;
 pub mod banner;

@@ -13,6 +13,7 @@ use super::parts::command::compare::Json;
 use super::parts::format::client_hello::{Hello, Offer, client_hello};
 use super::parts::format::der::{self, Der};
 use super::parts::format::query::{Heard, Place, QUERIES};
+use super::parts::format::telnet::Telnet;
 use super::parts::format::{
     banner, dns, framing, http, inet_diag, mysql, netlink, secrets, socket_table, tls,
 };
@@ -26,7 +27,7 @@ use std::net::SocketAddr;
 pub type Check = fn(&[u8]);
 
 /// A target for each file of src/format/, by its name, then others.
-pub const TARGETS: [(&str, Check); 25] = [
+pub const TARGETS: [(&str, Check); 26] = [
     ("banner", banner_says_one_line),
     ("client_hello", client_hello_is_read_as_it_was_made),
     ("der", der_elements_stand_where_they_are),
@@ -39,6 +40,7 @@ pub const TARGETS: [(&str, Check); 25] = [
     ("query", query_answers_say_no_more_than_came),
     ("secrets", secrets_are_masked_once_and_for_all),
     ("socket_table", socket_rows_are_read_as_they_are_written),
+    ("telnet", telnet_in_pieces_is_telnet_at_once),
     ("tls", tls_answers_stay_when_more_comes),
     ("chain", a_chain_without_a_flaw_is_proven),
     ("duration", durations_are_bounded),
@@ -92,6 +94,20 @@ fn banner_says_one_line(bytes: &[u8]) {
         assert_eq!(banner::version_line(&bytes[..end]), Some(end));
         assert!(end == 1 || banner::version_line(&bytes[..end - 1]).is_none());
     }
+}
+
+/// Cut at the place that the first byte names.
+fn telnet_in_pieces_is_telnet_at_once(bytes: &[u8]) {
+    let (at, bytes) = bytes.split_first().map_or((0, bytes), |(at, rest)| (usize::from(*at), rest));
+    let (head, tail) = bytes.split_at(at.min(bytes.len()));
+    let whole = Telnet::default().filter(bytes);
+    let mut stream = Telnet::default();
+    let (first, second) = (stream.filter(head), stream.filter(tail));
+    assert!(whole == ([first.0, second.0].concat(), [first.1, second.1].concat()));
+    let (data, reply) = whole;
+    assert!(data.len() + reply.len() <= bytes.len());
+    // Two that decline never talk for ever.
+    assert!(Telnet::default().filter(&reply) == (Vec::new(), Vec::new()));
 }
 
 fn client_hello_is_read_as_it_was_made(bytes: &[u8]) {

@@ -4,3 +4,4 @@ pub mod http;
 mod inet_diag;
 mod mysql;
 mod query;
+mod telnet;
