@@ -107,14 +107,18 @@ pub const TELNET: u16 = 23;
 /// match wins.
 type Signature = (&'static [u8], &'static [u8], &'static [u16], &'static str);
 
-const SIGNATURES: [Signature; 40] = [
+const SIGNATURES: [Signature; 44] = [
     (b"HTTP/", b"", &[], "http"),
     (b"Exceeded MaxStartups", b"", &[], "ssh"),
     (b"Not allowed at this time", b"", &[], "ssh"),
     (b"RFB 0", b"", &[], "vnc"),
     (b"+OK", b"", &[], "pop3"),
     (b"-ERR", b"", &[110, 995], "pop3"),
-    (b"-ERR", b"", &[], "redis"),
+    // Other words may be those of either.
+    (b"-ERR", b" command", &[], "redis"),
+    (b"-ERR", b"max number of clients", &[], "redis"),
+    (b"-ERR", b"", &[6379], "redis"),
+    (b"-ERR", b"", &[], "pop3/redis"),
     (b"-NOAUTH", b"", &[], "redis"),
     (b"-DENIED", b"", &[], "redis"),
     (b"-MISCONF", b"", &[], "redis"),
@@ -127,6 +131,7 @@ const SIGNATURES: [Signature; 40] = [
     (b"220", b"ftp", &[], "ftp"),
     (b"220", b"", &[21, 990], "ftp"),
     (b"421", b"", &[21, 990], "ftp"),
+    (b"530", b"", &[], "ftp"),
     (b"220", b"", &[24], "lmtp"),
     (b"421", b"", &[24], "lmtp"),
     (b"220", b"", &[], "smtp"),

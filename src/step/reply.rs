@@ -317,6 +317,12 @@ impl Reply {
                 }
                 _ => banner::headline(answer),
             },
+            (None, [b'E', 0, 0, rest @ ..]) if self.protocol == Protocol::Postgres => {
+                // ErrorResponse: its length, then fields that end in zero; M is for people.
+                let fields = rest.get(2..).unwrap_or_default().split(|byte| *byte == 0);
+                let words = fields.into_iter().find_map(|field| field.strip_prefix(b"M"));
+                Untrusted::new(words.unwrap_or(self.answer()))
+            }
             (None, answer) => match mysql::error(answer) {
                 Some((_, words)) if self.protocol == Protocol::Mysql => Untrusted::new(words),
                 _ => banner::headline(answer),

@@ -109,6 +109,9 @@ pub(super) fn of_reply(reply: &Reply, path: &Path, target: &Target) -> Option<Fi
         .arg("service", target.service.map_or("http", |s| s.name))
         .arg("seen", reply.other_protocol().unwrap_or_default());
     finding.why.extend(reply_evidence(reply));
+    if reply.sent > 0 && reply.answer().starts_with(reply.request.bytes()) {
+        finding.why.push(note!("why.echo"));
+    }
     if let Some(answer) = tls {
         finding.keyword = Keyword::ReplyProtocol;
         finding.why.push(note!("why.hello.tls").with("answer", answer_text(&answer.outcome)));
@@ -241,6 +244,9 @@ pub(super) fn with_reply(
     let follow = |url: String| note!("next.redirect").with("url", url);
     let status = reply.head.as_ref().map_or(0, |h| h.status);
     let location = reply.head.as_ref().and_then(|h| h.field("location"));
+    if status == 511 {
+        finding.guess.push(note!("guess.portal"));
+    }
     let key = match (reply.protocol, status) {
         _ if reply.end == End::Unverified => key!("why.unverified"),
         _ if reply.end == End::OtherAlpn => key!("why.otheralpn"),
@@ -254,6 +260,7 @@ pub(super) fn with_reply(
             key!("why.wantstls")
         }
         _ if !ok => return with_body(finding, reply),
+        (_, 407) => key!("why.isproxy"),
         (_, 401 | 403) => key!("why.noright"),
         (_, 400..500) => key!("why.requestrefused"),
         (_, 500..600) => key!("why.said"),

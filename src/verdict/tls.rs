@@ -97,6 +97,10 @@ fn of_outcome(handshake: &Handshake, path: &Path, target: &Target) -> Option<Fin
             let note = note!("why.unusualkey").with("rule", key.text());
             Finding { variant: "unfinished", ..finding.why(note) }
         }
+        // A ClientHello, in a record of its own.
+        Outcome::Protocol(_) if matches!(handshake.first.as_slice(), [0x16, 3, _, _, _, 1, ..]) => {
+            Finding::new(Keyword::TlsPlaintext).arg("detail", "ClientHello").why(note!("why.echo"))
+        }
         Outcome::Protocol(why) => {
             let (alert, key) = broken(why);
             Finding::new(Keyword::TlsProtocol).arg("detail", alert).why(Note::new(key))
@@ -109,14 +113,19 @@ fn unusual_key(handshake: &Handshake) -> Option<&Key> {
     handshake.chain.first().map(|leaf| &leaf.key).filter(|key| !checkable(key))
 }
 
-/// How far the handshake had come when it ended; `None`: not to a ServerHello.
+/// How far the handshake had come when it ended; `None`: nothing of TLS had come.
 fn stage(handshake: &Handshake) -> Option<text::Key> {
     match handshake.outcome {
         tls::Outcome::AlertAfter(_) | tls::Outcome::EndedAfter(_) => {
             Some(key!("why.stage.finished"))
         }
         _ if handshake.sent > 0 => Some(key!("why.stage.certificate")),
-        _ => handshake.version.map(|_| key!("why.stage.hello")),
+        _ if handshake.version.is_some() => Some(key!("why.stage.hello")),
+        // A record of a handshake or an alert: it is TLS, and answers.
+        tls::Outcome::Ended(_) if matches!(handshake.first.as_slice(), [0x15 | 0x16, 3, ..]) => {
+            Some(key!("why.stage.record"))
+        }
+        _ => None,
     }
 }
 

@@ -399,3 +399,15 @@ fn a_greeting_that_refuses_is_no_ok_anywhere() {
     let server = Script::new().send(b"\x00\x00\x08\x07hello\r\n").stall().serve();
     Run::new([server.addr().to_string()]).run().status(0);
 }
+
+#[test]
+fn a_refusal_that_several_services_have_is_nobodys() {
+    let server = says("-ERR busy\r\n").serve();
+    let outcome = reach(&server, &[]);
+    outcome.status(60).verdict("reply.rejected").says("pop3/redis: -ERR busy");
+    let server = says("-ERR max number of clients reached\r\n").serve();
+    reach(&server, &[]).verdict("reply.rejected").says("redis: -ERR max number");
+    let server = says("530 Sorry, no more clients\r\n").serve();
+    let outcome = named("ftp", &server, &[]);
+    outcome.status(60).verdict("reply.rejected").says("turns this box away: 530 Sorry");
+}

@@ -885,3 +885,41 @@ fn a_path_that_may_be_a_secret_leaves_the_head_of_the_answer_readable() {
     let answer = reply["answer"].as_str().unwrap();
     assert!(answer.contains("Connection: close"), "{answer}");
 }
+
+#[test]
+fn who_answers_instead_of_the_service_is_said() {
+    let http = |text: &str| Script::new().recv_until("\r\n\r\n").send(text).serve();
+    let ask = |server: &zoo::Server| Run::new([format!("http://{}/", server.addr())]).run();
+    let portal = http("HTTP/1.1 511 Network Authentication Required\r\nContent-Length: 0\r\n\r\n");
+    let outcome = ask(&portal);
+    outcome.verdict("reply.status").says("a captive portal on the way").says_not("network is fine");
+    let login = "Proxy-Authenticate: NTLM\r\nContent-Length: 0\r\n\r\n";
+    let proxy = http(&format!("HTTP/1.1 407 Proxy Authentication Required\r\n{login}"));
+    ask(&proxy).status(0).verdict("ok").tells("a proxy answers here, and wants a login");
+    let http = |peer: &mut zoo::Conversation| {
+        let request = peer.recv_until(b"\r\n\r\n")?;
+        peer.send(&request)
+    };
+    ask(&Script::new().then(http).serve())
+        .verdict("reply.malformed")
+        .tells("what was sent came back unchanged");
+    let tls = |peer: &mut zoo::Conversation| {
+        let hello = peer.recv_record()?;
+        peer.send(&hello)
+    };
+    let echo = Script::new().then(tls).serve();
+    let outcome = Run::new([&*echo.addr().to_string(), "--tls"]).run();
+    outcome.verdict("tls.plaintext").tells("what was sent came back unchanged");
+    outcome.says_not("faulty TLS");
+}
+
+#[test]
+fn the_words_of_postgres_are_shown_and_not_its_bytes() {
+    let fields = b"SFATAL\0C53300\0Msorry, too many clients already\0\0";
+    let length = u32::try_from(fields.len() + 4).unwrap().to_be_bytes();
+    let error = [&b"E"[..], &length, fields].concat();
+    let server = Script::new().recv(8).send(error).serve();
+    let outcome = Run::new([format!("postgres://{}", server.addr())]).run();
+    outcome.status(60).verdict("reply.rejected");
+    outcome.says("turns this box away: sorry, too many clients already").says_not("SFATAL");
+}

@@ -363,6 +363,26 @@ fn a_handshake_that_ends_in_the_middle_does_not_end_after_the_client_hello() {
 }
 
 #[test]
+fn the_beginning_of_an_answer_in_tls_is_no_dislike_of_the_client_hello() {
+    let begun = b"\x16\x03\x03\0\x7a\x02\0\0\x76\x03";
+    let farewell = b"\x15\x03\x03\0\x02\x01\0";
+    for (script, keyword, more) in [
+        (zoo::Script::new().record().send(begun).wait(50).reset(), "tls.reset", "1s"),
+        (zoo::Script::new().record().send(begun), "tls.closed", "1s"),
+        (zoo::Script::new().record().send(begun).stall(), "tls.timeout", "700ms"),
+        (zoo::Script::new().record().send(farewell), "tls.closed", "1s"),
+    ] {
+        let server = script.serve();
+        let args = ["--tls", "--servername", "good.test", "--tls-timeout", more];
+        let outcome = Run::new([server.addr().to_string()]).args(args).run();
+        outcome.status(50).verdict(keyword).says("the beginning of an answer in TLS had come");
+        for untrue in ["filters by SNI", "PROXY header", "--starttls", "another protocol"] {
+            outcome.says_not(untrue);
+        }
+    }
+}
+
+#[test]
 fn a_hang_up_on_who_was_asked_for_a_certificate_is_probably_about_that() {
     let pki = Pki::new();
     pki.ca_file();

@@ -255,7 +255,7 @@ const ANIMALS: [Animal; 182] = {
         one("telnet_negotiates", "", Says(b"\xff\xfd\x18\xff\xfd\x20"), "ok"),
         one("ssh_old", "", Says(b"SSH-1.5-1.2.27\r\n"), "ok"),
         one("mysql_blocked", "", Says(b"\x2a\0\0\0\xff\x69\x04Host is blocked because of many errors"), "reply.rejected"),
-        one("ftp_530", "", Says(b"530 Not allowed\r\n"), "ok"),
+        one("ftp_530", "", Says(b"530 Not allowed\r\n"), "reply.rejected"),
         one("redis_loading", "", Says(b"-LOADING Redis is loading the dataset\r\n"), "ok"),
         one("http_408_at_once", "", Says(b"HTTP/1.1 408 Request Timeout\r\n\r\n"), "ok"),
         one("amqp_at_once", "", Says(b"AMQP\0\0\x09\x01"), "ok"),
