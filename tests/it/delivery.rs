@@ -1,7 +1,9 @@
-//! What leaves the build: the image and the manual page; and what goes into the file beside Rust.
+//! What leaves the build: the image, the manual page, completion; and what goes into the file beside Rust.
 
+use crate::layout::{options, sources};
 use crate::support::run::Run;
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use tempfile::TempDir;
@@ -124,4 +126,66 @@ fn without_overstrike(text: &str) -> String {
         }
     }
     out
+}
+
+/// What a shell would complete behind these words, by the function that was made for it.
+fn completed(dir: &TempDir, shell: &str, words: &[&str]) -> Vec<String> {
+    let made = dir.path().join(shell);
+    if !made.exists() {
+        let text = Run::program("build-scripts/completion", [shell]).run();
+        fs::write(&made, &text.status(0).stdout).unwrap();
+    }
+    let (list, last) = (words.join("' '"), words.len() - 1);
+    let script = match shell {
+        "bash" => format!(
+            "source {} && complete -p reach >&2 && COMP_WORDS=('{list}') COMP_CWORD={last} && \
+             _reach && printf '%s\\n' \"${{COMPREPLY[@]}}\"",
+            made.display()
+        ),
+        // Without a terminal these functions only say what they were given.
+        _ => format!(
+            "compadd() {{ shift; print -l -- $@ }}; _files() {{ print -l -- * }}; \
+             _describe() {{ print -l -- ${{${{(P)3}}%%:*}} }}; \
+             words=('{list}'); CURRENT={}; source {}",
+            last + 1,
+            made.display()
+        ),
+    };
+    let run =
+        Run::program(shell, ["-c", &format!("cd {} && {script}", dir.path().display())]).run();
+    if shell == "bash" {
+        run.complains("complete -F _reach reach");
+    } else {
+        run.silent_on_stderr();
+    }
+    let begins = |line: &&str| !line.is_empty() && line.starts_with(words[last]);
+    run.status(0).stdout.lines().filter(begins).map(str::to_owned).collect()
+}
+
+#[test]
+fn shells_complete_the_options_that_the_parsers_take() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("roots.pem"), "").unwrap();
+    let code: String = sources().into_values().collect();
+    let every = options(&code);
+    assert!(every.len() > 30, "{every:?}");
+    for shell in ["bash", "zsh"] {
+        let complete = |words: &[&str]| completed(&dir, shell, words);
+        let mut offered = BTreeSet::new();
+        for call in ["db", "box", "compare", "listen", "selftest", "ship", "talk", "trace", "watch"]
+        {
+            offered.extend(complete(&["reach", call, "-"]));
+        }
+        let missing: Vec<_> = every.iter().filter(|name| !offered.contains(*name)).collect();
+        assert!(missing.is_empty(), "{shell} lacks {missing:?}");
+        assert_eq!(complete(&["reach", "sh"]), ["ship"], "{shell}");
+        assert_eq!(complete(&["reach", "ship", "--ser"]), ["--serve"], "{shell}");
+        assert_eq!(complete(&["reach", "db", "--ser"]), ["--servername"], "{shell}");
+        assert_eq!(complete(&["reach", "compare", "--j"]), Vec::<String>::new(), "{shell}");
+        assert_eq!(complete(&["reach", "ship", "kub"]), ["kubectl"], "{shell}");
+        assert_eq!(complete(&["reach", "help", "star"]), ["starttls"], "{shell}");
+        assert_eq!(complete(&["reach", "db", "--tls-version", "1"]), ["1.2", "1.3"], "{shell}");
+        assert_eq!(complete(&["reach", "db", "--ca", "ro"]), ["roots.pem"], "{shell}");
+        assert_eq!(complete(&["reach", "db", "--proxy", ""]), Vec::<String>::new(), "{shell}");
+    }
 }

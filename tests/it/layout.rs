@@ -549,7 +549,7 @@ fn option_complaints(source: &str, page: &str) -> Vec<String> {
 }
 
 /// The strings with dashes in front of `=>` or `if`.
-fn options(source: &str) -> BTreeSet<String> {
+pub fn options(source: &str) -> BTreeSet<String> {
     let code = without_comments(source);
     let patterns = code.lines().filter_map(|line| line.trim().split_once(" =>"));
     let quoted = patterns.flat_map(|(pattern, _)| pattern.split('"').skip(1).step_by(2));

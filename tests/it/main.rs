@@ -22,7 +22,7 @@ mod connect;
 mod cost;
 /// Every step ends at its limit, whatever the peer does.
 mod deadlines;
-/// What leaves the build: the image and the manual page.
+/// What leaves the build: the image, the manual page, completion.
 mod delivery;
 /// A FIN, a RST or an ICMP error is the same in every step.
 mod ends;
