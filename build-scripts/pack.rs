@@ -7,9 +7,10 @@
 //! read by itself, and the reader is a few lines (a compressed block would have to be unpacked as a whole).
 //!
 //! Written to OUT_DIR/texts.rs: SYMBOLS by use, a symbol being two others or a character; COUNTS, how many of them have
-//! codes of 1, 2, 3 ... bits; HASHES in ascending order; STARTS, where in TEXTS the entry of each key begins: the key itself
-//! if JSON may show it, English, Japanese, each with a NUL behind it. Codes are canonical: those of one length are
-//! consecutive numbers, and less than any longer one.
+//! codes of 1, 2, 3 ... bits; ALL, the hash of each key, and HASHES, those of the first of them, in ascending order: the keys
+//! that the program puts together; STARTS, where in TEXTS the entry of each key begins: the key itself if JSON may show it,
+//! English, Japanese, each with a NUL behind it. Codes are canonical: those of one length are consecutive numbers, and less
+//! than any longer one.
 
 #![allow(
     clippy::expect_used,
@@ -140,6 +141,17 @@ fn text((key, [english, japanese]): (&String, &[String; 2])) -> String {
 
 /// Kinds of keys that JSON may show.
 const SHOWN: [&str; 5] = ["box.", "guess.", "listen.", "trace.", "why."];
+
+/// Whether the program has no such key as a whole: those of verdicts, mostly.
+fn is_put_together(key: &str) -> bool {
+    let kind = key.split(['.', ' ']).next().unwrap_or_default();
+    PUT_TOGETHER.contains(&kind)
+}
+
+const PUT_TOGETHER: [&str; 16] = [
+    "cert", "counter", "dns", "end", "group", "help", "local", "ok", "partial", "proxy", "reply",
+    "ship", "starttls", "tcp", "tls", "watch",
+];
 
 /// What stands under each `[key]`, without blank lines around it.
 fn sections(text: &str) -> Vec<(String, String)> {
@@ -339,17 +351,16 @@ fn source(
     symbols: &[Symbol],
     packed: &[Vec<u16>],
 ) -> String {
-    let mut index: Vec<(u32, &str, usize)> =
-        entries.keys().enumerate().map(|(at, key)| (hash(key), key.as_str(), at)).collect();
+    let mut index: Vec<(bool, u32, usize)> = entries
+        .keys()
+        .enumerate()
+        .map(|(at, key)| (!is_put_together(key), hash(key), at))
+        .collect();
     index.sort_unstable();
-    for pair in index.windows(2) {
-        assert!(
-            pair[0].0 != pair[1].0,
-            "{} and {} have the same hash: rename one",
-            pair[0].1,
-            pair[1].1
-        );
-    }
+    let hashes: Vec<u32> = index.iter().map(|(_, hash, _)| *hash).collect();
+    let different = hashes.iter().collect::<HashSet<_>>().len();
+    assert!(different == hashes.len(), "two keys have the same hash: rename one of the new ones");
+    let put_together = &hashes[..index.partition_point(|(whole, ..)| !whole)];
     let counts = lengths(packed);
     let codes = codes(&counts);
     let (mut starts, mut texts) = (Vec::new(), Vec::new());
@@ -358,14 +369,14 @@ fn source(
         texts.extend(bytes(&packed[*at], &codes));
     }
     assert!(texts.len() < 1 << 16, "STARTS needs larger numbers");
-    let hashes: Vec<u32> = index.iter().map(|(hash, ..)| *hash).collect();
     let symbols: Vec<[u8; 3]> = symbols.iter().map(entry).collect();
     let mut out = format!("pub const CHARACTER: u32 = {CHARACTER} << 12;\n");
-    let _ = writeln!(out, "pub static SYMBOLS: [[u8; 3]; {}] = {symbols:?};", symbols.len());
-    let _ = writeln!(out, "pub static COUNTS: [u16; {}] = {counts:?};", counts.len());
-    let _ = writeln!(out, "pub static HASHES: [u32; {}] = {hashes:?};", hashes.len());
-    let _ = writeln!(out, "pub static STARTS: [u16; {}] = {starts:?};", starts.len());
-    let _ = writeln!(out, "pub static TEXTS: [u8; {}] = {texts:?};", texts.len());
+    let _ = writeln!(out, "static SYMBOLS: [[u8; 3]; {}] = {symbols:?};", symbols.len());
+    let _ = writeln!(out, "static COUNTS: [u16; {}] = {counts:?};", counts.len());
+    let _ = writeln!(out, "const ALL: [u32; {}] = {hashes:?};", hashes.len());
+    let _ = writeln!(out, "static HASHES: [u32; {}] = {put_together:?};", put_together.len());
+    let _ = writeln!(out, "static STARTS: [u16; {}] = {starts:?};", starts.len());
+    let _ = writeln!(out, "static TEXTS: [u8; {}] = {texts:?};", texts.len());
     out
 }
 

@@ -32,6 +32,7 @@ mod command;
 
 use base::deadline::{Deadline, Stopwatch, Timeouts, given_up, seconds, unix_now};
 use base::files;
+use base::list::List;
 use base::parallel::side_by_side;
 use base::sys;
 use base::text::{Key, Lang, Note, Untrusted};
@@ -73,7 +74,7 @@ const EXIT_GIVEN_UP: u8 = 130;
 const LAST_WORDS: [Key; 3] = [key!("fault.memory"), key!("fault.call"), key!("fault.other")];
 
 fn main() -> ExitCode {
-    let args: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let args: Vec<OsString> = std::env::args_os().skip(1).list();
     // Where that cannot be done a list of processes shows them, as it does for other programs.
     let _ = sys::overwrite_arguments(secrets::in_argument);
     let (lang, why) = cli::language(&args);
@@ -227,7 +228,7 @@ fn find(
     watch(Step::Lookup(&lookup));
     let (host, port) = target.dialled();
     let place = |ip: &IpAddr| places::socket_addr(*ip, port, host);
-    let mut addrs: Vec<SocketAddr> = lookup.addrs.iter().map(place).collect();
+    let mut addrs: Vec<SocketAddr> = lookup.addrs.iter().map(place).list();
     let beyond = places::beyond(target, options);
     if let Some(lookup) = &beyond {
         watch(Step::Lookup(lookup));

@@ -1,6 +1,7 @@
 //! What every folder uses: text, time, system calls; nothing of ours is below it.
 //!
 //!   calendar  seconds since 1970 <-> a date
+//!   list      an iterator's items
 //!   address   one form for IPv4 and IPv6
 //!   errno     the name of an error of the system
 //!   shell     what a shell takes for one word; what a terminal would obey
@@ -11,6 +12,7 @@
 //!   files     the bytes of a file, with a limit in size and in time
 
 pub mod calendar;
+pub mod list;
 pub mod address;
 pub mod errno;
 pub mod shell;

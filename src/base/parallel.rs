@@ -1,5 +1,6 @@
 //! Several things at the same time, each bounded by deadlines of its own.
 
+use crate::base::list::List;
 use crate::base::sys;
 use std::sync::OnceLock;
 
@@ -11,13 +12,13 @@ pub fn side_by_side<T: Sync, R: Send + Sync>(
     if let [item] = items {
         return vec![work(item)];
     }
-    let done: Vec<OnceLock<R>> = items.iter().map(|_| OnceLock::new()).collect();
+    let done: Vec<OnceLock<R>> = items.iter().map(|_| OnceLock::new()).list();
     at_once(items.len(), &|at| {
         if let (Some(item), Some(slot)) = (items.get(at), done.get(at)) {
             let _ = slot.set(work(item));
         }
     });
-    done.into_iter().filter_map(OnceLock::into_inner).collect()
+    done.into_iter().filter_map(OnceLock::into_inner).list()
 }
 
 /// Runs `work` for each number below `count`: 0 here, each other in a thread of its own. Each
@@ -33,7 +34,7 @@ fn at_once(count: usize, work: &(dyn Fn(usize) + Sync)) {
             };
             thread.spawn_scoped(scope, run).err().map(|_| at)
         };
-        let left: Vec<usize> = (1..count).filter_map(start).collect();
+        let left: Vec<usize> = (1..count).filter_map(start).list();
         if count > 0 {
             work(0);
         }

@@ -3,6 +3,7 @@
 pub use crate::base::calendar::{utc, utc_millis};
 pub use crate::base::shell::{is_unsafe, quoted};
 
+use crate::base::list::List;
 use crate::base::shell::{MARKS_MAX, in_quotes, inert, is_mark};
 use std::fmt::{self, Display, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -135,18 +136,41 @@ pub fn typed(text: &str) -> Untrusted {
     }
 }
 
-/// The name of a message, as its hash (FNV-1a, 32 bits): the program holds no key as text but
-/// those that JSON shows.
+/// Which message: the program holds no key as text but those that JSON shows.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Key(u32);
+pub struct Key(u16);
 
 impl Key {
-    /// Any text, also the beginning of a key. Those that the code has whole are made by `key!`.
+    /// The message with this key. The hashes of all keys are there only while the program is
+    /// built (and in tests): so this is for `key!`.
+    pub const fn of(text: &str) -> Option<Self> {
+        let Stem(wanted) = Stem::of(text);
+        let (mut rest, mut at): (&[u32], _) = (&ALL, 0);
+        while let [hash, tail @ ..] = rest {
+            if *hash == wanted {
+                return Some(Self(at));
+            }
+            (rest, at) = (tail, at + 1);
+        }
+        None
+    }
+
+    /// The key as text, for JSON; empty for one of a kind that JSON does not show.
+    pub fn name(self) -> String {
+        unpack(self, 0).unwrap_or_default()
+    }
+}
+
+/// The beginning of a key that goes on with words which are known only when the program runs, or
+/// the whole of it: its hash (FNV-1a, 32 bits).
+#[derive(Clone, Copy)]
+pub struct Stem(u32);
+
+impl Stem {
     pub const fn of(text: &str) -> Self {
         Self(0x811c_9dc5).then(text)
     }
 
-    /// The key that goes on with this.
     pub const fn then(self, text: &str) -> Self {
         let Self(mut hash) = self;
         let mut rest = text.as_bytes();
@@ -157,42 +181,28 @@ impl Key {
         Self(hash)
     }
 
-    /// The key as text, for JSON; empty for one of a kind that JSON does not show.
-    pub fn name(self) -> String {
-        unpack(self, 0).unwrap_or_default()
-    }
-
-    /// The message with this key, or `None`.
-    pub fn is_known(self) -> bool {
-        self.index().is_some()
-    }
-
-    /// Which of `HASHES` it is.
-    const fn index(self) -> Option<usize> {
-        let (mut from, mut to) = (0, HASHES.len());
-        while from < to {
-            let middle = from.midpoint(to);
-            let Some((_, tail)) = HASHES.split_at_checked(middle) else { return None };
-            match tail {
-                [hash, ..] if *hash < self.0 => from = middle + 1,
-                [hash, ..] if *hash == self.0 => return Some(middle),
-                _ => to = middle,
-            }
-        }
-        None
-    }
-
-    /// For `key!`: the same key, if it has a text; else the program cannot be built.
-    pub const fn checked(self) -> Self {
-        assert!(self.index().is_some(), "src/text has no such message");
-        self
+    /// The message with this key; one of those that build-scripts/pack.rs calls put together.
+    pub fn key(self) -> Option<Key> {
+        u16::try_from(HASHES.binary_search(&self.0).ok()?).ok().map(Key)
     }
 }
 
-/// The key of a message, made when the program is built; there must be such a message.
+/// The key of a message. If there is no such message the program cannot be built.
 macro_rules! key {
     ($text:literal) => {
-        const { $crate::base::text::Key::of($text).checked() }
+        const {
+            match $crate::base::text::Key::of($text) {
+                Some(key) => key,
+                None => panic!("src/text has no such message"),
+            }
+        }
+    };
+}
+
+/// The beginning of a key, made when the program is built.
+macro_rules! stem {
+    ($text:literal) => {
+        const { $crate::base::text::Stem::of($text) }
     };
 }
 
@@ -244,7 +254,7 @@ impl Note {
             };
             (kind, self.fill(rest, lang, kind, word))
         };
-        let mut parts: Vec<(Kind, String)> = self.text(lang).split(" | ").map(part).collect();
+        let mut parts: Vec<(Kind, String)> = self.text(lang).split(" | ").map(part).list();
         if let Some((_, typed)) = self.args.iter().find(|(name, _)| *name == TYPED) {
             without_what_was_typed(&mut parts, typed);
         }
@@ -252,7 +262,7 @@ impl Note {
     }
 
     fn text(&self, lang: Lang) -> String {
-        message(lang, self.key).unwrap_or_default()
+        message(lang, self.key)
     }
 
     fn fill(
@@ -312,7 +322,7 @@ fn without_what_was_typed(parts: &mut Vec<(Kind, String)>, typed: &str) {
 
 /// The words of a command: options have no order.
 fn sorted(command: &str) -> Vec<&str> {
-    let mut words: Vec<&str> = command.split(' ').collect();
+    let mut words: Vec<&str> = command.split(' ').list();
     words.sort_unstable();
     words
 }
@@ -327,18 +337,18 @@ fn word(lang: Lang, name: &str) -> String {
         "by" => key!("word.somebody"),
         _ => key!("word.none"),
     };
-    message(lang, key).unwrap_or_default()
+    message(lang, key)
 }
 
-/// Looks a message up; `None` is a key that no file has.
-pub fn message(lang: Lang, key: Key) -> Option<String> {
-    unpack(key, if lang == Lang::En { 1 } else { 2 })
+/// The text of a message, with its placeholders.
+pub fn message(lang: Lang, key: Key) -> String {
+    unpack(key, if lang == Lang::En { 1 } else { 2 }).unwrap_or_default()
 }
 
 /// One of the texts of an entry, of which each ends in a NUL: the key, English, Japanese. They
 /// are in Huffman codes of symbols, which build-scripts/pack.rs made.
 fn unpack(key: Key, mut which: usize) -> Option<String> {
-    let packed = TEXTS.get(usize::from(*STARTS.get(key.index()?)?)..)?;
+    let packed = TEXTS.get(usize::from(*STARTS.get(usize::from(key.0))?)..)?;
     let mut text = String::new();
     // How far the bits read so far are behind the first code of their length, and its symbol.
     let (mut behind, mut symbol, mut counts) = (0, 0, COUNTS.iter());
@@ -531,7 +541,7 @@ fn quad(v4: &Ipv4Addr) -> Short {
 
 /// `a, b, … (+n)`: the first few of them.
 pub fn few<T: ToString>(items: impl IntoIterator<Item = T>, most: usize) -> String {
-    let mut shown: Vec<String> = items.into_iter().map(|item| item.to_string()).collect();
+    let mut shown: Vec<String> = items.into_iter().map(|item| item.to_string()).list();
     let more = shown.len().saturating_sub(most);
     shown.truncate(most);
     if more > 0 {

@@ -1,6 +1,7 @@
 //! In: a distinguished name as it stands in DER. Out: its text as RFC 4514 writes it, and whether
 //! two of them are the same name to a lenient reader.
 
+use crate::base::list::List;
 use crate::base::text::{Untrusted, is_unsafe};
 use crate::format::der::{BIT_STRING, Der, SEQUENCE, SET, named};
 use std::borrow::Cow;
@@ -53,7 +54,7 @@ impl Name {
     /// `CN=..., O=...`, most specific part first, with the escapes of RFC 4514 section 2.4.
     pub fn written(&self) -> Untrusted {
         let mut out = Vec::new();
-        let mut parts: Vec<&[Attribute]> = self.0.chunk_by(|_, next| !next.first).collect();
+        let mut parts: Vec<&[Attribute]> = self.0.chunk_by(|_, next| !next.first).list();
         parts.reverse();
         for (at, part) in parts.into_iter().enumerate() {
             for attribute in part {
@@ -78,7 +79,7 @@ impl Name {
         let plain = |value: &Result<Vec<u8>, Vec<u8>>| match value {
             Ok(text) => {
                 let words = text.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
-                words.collect::<Vec<_>>().join(&b' ').to_ascii_lowercase()
+                words.list().join(&b' ').to_ascii_lowercase()
             }
             Err(der) => der.clone(),
         };

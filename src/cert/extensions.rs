@@ -1,5 +1,6 @@
 //! In: the extensions of a certificate. Out: what those say that matter to a TLS client.
 
+use crate::base::list::List;
 use crate::base::text::Untrusted;
 use crate::format::der::{
     BIT_STRING, Der, INTEGER, OCTET_STRING, SEQUENCE, dotted, named, number_text,
@@ -195,10 +196,10 @@ impl Constraints {
         if let Some(tree) = excluded {
             return Some(format!("excluded {}", tree.text()));
         }
-        let permitted: Vec<_> = self.permitted.iter().filter(kind).collect();
+        let permitted: Vec<_> = self.permitted.iter().filter(kind).list();
         let outside = !permitted.is_empty() && !permitted.iter().any(|t| t.covers(host, address));
         let few = permitted.iter().take(TREES_SHOWN).map(|tree| tree.text());
-        outside.then(|| format!("permitted {}", few.collect::<Vec<_>>().join(", ")))
+        outside.then(|| format!("permitted {}", few.list().join(", ")))
     }
 }
 

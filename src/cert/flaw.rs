@@ -1,6 +1,7 @@
 //! In: a path of certificates. Out: what is wrong with it. None of this makes a chain good: it
 //! explains a refusal, or adds to it.
 
+use crate::base::list::List;
 use crate::base::text::Untrusted;
 use crate::cert::key::Key;
 use crate::cert::proof::{RSA_MIN, checkable, made_by};
@@ -133,7 +134,7 @@ pub type Link<'a> = (usize, &'a Certificate);
 
 /// From the leaf upwards, by names and key identifiers, in whatever order they were sent.
 pub fn path(chain: &[Certificate]) -> Vec<Link<'_>> {
-    let mut path: Vec<Link<'_>> = chain.iter().enumerate().take(1).collect();
+    let mut path: Vec<Link<'_>> = chain.iter().enumerate().take(1).list();
     while let Some(&(_, last)) = path.last().filter(|(_, last)| !is_root(last)) {
         let unused = |link: &Link<'_>| path.iter().all(|(used, _)| *used != link.0);
         let mut issuers = chain.iter().enumerate().filter(|(_, c)| c.may_issue(last));
@@ -162,7 +163,7 @@ pub fn dates(path: &[Link<'_>], now: i64) -> Vec<Flaw> {
             }
             () => None,
         })
-        .collect()
+        .list()
 }
 
 /// Behind a clock that cannot be right, which explains them, if it is.

@@ -1,6 +1,7 @@
 //! In: a name and dates. Out: a throw-away self-signed certificate and its key, for the
 //! services that reach plays itself (`selftest`, `listen --tls`).
 
+use crate::base::list::List;
 use crate::base::text::utc;
 use ring::rand::{SecureRandom, SystemRandom};
 use ring::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair};
@@ -68,7 +69,7 @@ fn time(seconds: i64) -> Vec<u8> {
 fn der(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
     let value = parts.concat();
     let length = value.len().to_be_bytes();
-    let significant = length.iter().skip_while(|b| **b == 0).copied().collect::<Vec<u8>>();
+    let significant = length.iter().skip_while(|b| **b == 0).copied().list();
     let mut out = vec![tag];
     if value.len() >= 0x80 {
         out.push(0x80 | significant.len() as u8);

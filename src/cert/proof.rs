@@ -2,6 +2,7 @@
 //! none. Nothing else makes a `Proof`, and without one no certificate is good and nothing is
 //! sent: whatever else is known about a chain can only explain a refusal.
 
+use crate::base::list::List;
 use crate::cert::key::{self, Key};
 use crate::cert::x509::{self, Certificate};
 use rustls::CertificateError;
@@ -143,7 +144,7 @@ fn ask_library(
 ) -> Result<(), Refusal> {
     let mut ders = path.iter().map(|c| CertificateDer::from(c.der.as_slice()));
     let leaf = ders.next().ok_or(Refusal::Rule)?;
-    let issuers: Vec<_> = ders.collect();
+    let issuers: Vec<_> = ders.list();
     let roots = RootCertStore { roots: vec![anchor.clone()] };
     // It has no time before 1970.
     let seconds = u64::try_from(at).map_err(|_| Refusal::Dates)?;

@@ -1,5 +1,6 @@
 //! In: files and directories of certificates. Out: the stores of roots that a chain may lead to.
 
+use crate::base::list::List;
 use crate::base::{files, sys};
 use crate::cert::proof::Anchor;
 use crate::cert::x509::Certificate;
@@ -54,7 +55,7 @@ impl Store {
             .filter(|(_, root)| root.subject.as_ref() == top.raw_issuer)
             .filter_map(|(at, root)| Anchor::new(root, self.certificates.get(at)))
             .filter(|anchor| anchor.may_issue(top))
-            .collect()
+            .list()
     }
 }
 
@@ -119,7 +120,7 @@ pub fn read_file(path: &Path) -> Result<Vec<u8>, BadFile> {
 
 /// Every certificate in a PEM file; damaged ones are left out.
 pub fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, BadFile> {
-    let list: Vec<_> = CertificateDer::pem_slice_iter(pem).flatten().collect();
+    let list: Vec<_> = CertificateDer::pem_slice_iter(pem).flatten().list();
     if list.is_empty() { Err(BadFile::NoCertificate) } else { Ok(list) }
 }
 

@@ -1,6 +1,7 @@
 //! In: a chain as it was sent, a name, the time. Out: a proof that it is good, or what is wrong
 //! with it, from the stores that this box has.
 
+use crate::base::list::List;
 use crate::base::sys::in_background;
 use crate::cert::dn::{self, same_name};
 use crate::cert::flaw::{
@@ -185,7 +186,7 @@ impl Trust {
             }
             (None, Some((path, root))) => {
                 let graver = dates(&path, now).into_iter().chain(root);
-                flaws.splice(0..0, with_clock(graver.collect(), now));
+                flaws.splice(0..0, with_clock(graver.list(), now));
                 flaws.extend(weaknesses(&path));
             }
             (None, None) => {
@@ -195,7 +196,7 @@ impl Trust {
                 flaws.extend(weak);
                 // Evidence and no more: nothing vouches for the rest of the chain.
                 let dates = dates(&path, now).into_iter().chain(old);
-                flaws.extend(with_clock(dates.collect(), now));
+                flaws.extend(with_clock(dates.list(), now));
             }
         }
         add_unsigned(&mut flaws, signed);
@@ -344,7 +345,7 @@ impl Trust {
                 }
             })
         });
-        sent.chain(roots).collect()
+        sent.chain(roots).list()
     }
 
     /// The first certificate of a path to which several issuers fit, with different keys or out of
@@ -352,7 +353,7 @@ impl Trust {
     fn twins(&self, chain: &[Certificate], path: &[Link<'_>], now: i64) -> Option<Remark> {
         path.iter().find_map(|&(at, c)| {
             let makers = self.makers(chain, c, &|name| name == c.raw_issuer);
-            let fit: Vec<_> = makers.iter().filter(|maker| maker.fits).collect();
+            let fit: Vec<_> = makers.iter().filter(|maker| maker.fits).list();
             let first = fit.first()?;
             let over = |dates: (i64, i64)| !(dates.0..dates.1).contains(&now);
             match () {
@@ -424,7 +425,7 @@ impl Store {
             let known = |name: &[u8]| self.roots.roots.iter().any(|r| r.subject.as_ref() == name);
             let partial = own.is_some_and(|c| !c.self_issued() && !known(&c.raw_issuer));
             let long = is_long(&path, own).then_some(Remark::Long);
-            let odd = long.into_iter().chain(partial.then_some(Remark::Partial)).collect();
+            let odd = long.into_iter().chain(partial.then_some(Remark::Partial)).list();
             Found::Now(path, vouched, odd)
         })
         .or_else(|| {
@@ -453,7 +454,7 @@ impl Store {
     ) -> Option<Way<'a, '_>> {
         let &(_, top) = path.last()?;
         *left = left.checked_sub(1)?;
-        let plain: Vec<&Certificate> = path.iter().map(|link| link.1).collect();
+        let plain: Vec<&Certificate> = path.iter().map(|link| link.1).list();
         for anchor in self.anchors(top) {
             if good(&plain, &anchor) {
                 return Some((path.clone(), anchor));
@@ -485,7 +486,7 @@ impl Store {
         let (Some(&(_, leaf)), Some(&(_, top))) = (path.first(), path.last()) else {
             return Found::Never(Refusal::Rule, None);
         };
-        let plain: Vec<_> = path.iter().map(|link| link.1).collect();
+        let plain: Vec<_> = path.iter().map(|link| link.1).list();
         let refused =
             |anchor: &Anchor<'_>| proof::check(&plain, anchor, Moment::Nearest(now)).err();
         match self.anchors(top).first() {
@@ -605,7 +606,7 @@ const PLACES_MAX: usize = 64;
 fn own_stores(root: &Path) -> Vec<Store> {
     let roots = RootCertStore { roots: roots::mozilla() };
     let mozilla = Store { source: Source::Mozilla, roots, certificates: Vec::new() };
-    std::iter::once(mozilla).chain(bundle(root)).collect()
+    std::iter::once(mozilla).chain(bundle(root)).list()
 }
 
 /// Bytes of stack for the thread that reads the stores: a certificate is taken apart on it.

@@ -1,6 +1,7 @@
 //! In: a draft, and the files that it names. Out: the targets and how to check them.
 
 use crate::base::deadline::Timeouts;
+use crate::base::list::List;
 use crate::base::sys::{self, SocketOptions};
 use crate::base::text::{self, Lang, Note};
 use crate::base::{errno, files};
@@ -185,7 +186,7 @@ impl Sources {
         let ca = draft.ca.as_deref();
         let bad = |e| bad_file(&e, "--ca", ca.unwrap_or(&root));
         Ok(Self {
-            lists: draft.lists.iter().map(|list| read_list(list)).collect(),
+            lists: draft.lists.iter().map(|list| read_list(list)).list(),
             client,
             trust: Trust::load(ca, &root).map_err(bad)?,
             proxy: draft.proxy.as_deref().map(read_proxy).transpose()?,
@@ -269,7 +270,7 @@ impl<'a> Common<'a> {
                 ports.push(port);
             }
             let keys: Vec<&str> =
-                std::iter::from_fn(|| rest.next_if(|next| list::is_key(next))).collect();
+                std::iter::from_fn(|| rest.next_if(|next| list::is_key(next))).list();
             let rows = Keys::of(keys.into_iter()).and_then(|keys| match ports.as_slice() {
                 [] => list::rows(word, None, names, keys),
                 ports => list::rows(word, Some(&ports.join(",")), false, keys),

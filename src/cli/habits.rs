@@ -1,6 +1,7 @@
 //! In: arguments as fingers know them from nc, curl, openssl, ssh and others. Out: the same for
 //! reach, or the sentence that says what to type.
 
+use crate::base::list::List;
 use crate::base::text::{self, Key, Note};
 use crate::target::parse_port;
 use crate::target::pasted::{DASHES, folded};
@@ -235,7 +236,7 @@ fn ours(name: &str) -> Option<bool> {
 fn is_long(name: &str) -> bool {
     let word =
         || name.len() > 4 && name.bytes().skip(1).all(|b| b.is_ascii_alphabetic() || b == b'-');
-    let names = || OURS.split(' ').map(|option| option.trim_end_matches('=')).collect();
+    let names = || OURS.split(' ').map(|option| option.trim_end_matches('=')).list();
     name.starts_with("--") || word() && near(&["-", name].concat(), &names).is_some()
 }
 

@@ -1,6 +1,7 @@
 //! In: words and lines that name targets. Out: rows, or what is wrong with a line.
 
 use crate::base::deadline::parse_duration;
+use crate::base::list::List;
 use crate::base::text::{self, Key, Note, quoted};
 use crate::cli::values::{parse_ask, parse_need, parse_sni, parse_starttls, parse_within};
 use crate::format::query::Query;
@@ -234,10 +235,10 @@ impl Reader {
         let words = split(text, ' ')?;
         // A blank of another script or page may have joined two words.
         let parted = words.iter().flat_map(|word| match word.split_once('=') {
-            None if !word.is_ascii() => folded(word).split(' ').map(str::to_owned).collect(),
+            None if !word.is_ascii() => folded(word).split(' ').map(str::to_owned).list(),
             _ => vec![word.clone()],
         });
-        let words: Vec<String> = parted.collect();
+        let words: Vec<String> = parted.list();
         let mut words = words.iter().map(String::as_str).filter(|word| !word.is_empty()).peekable();
         let target = words.next().unwrap_or_default();
         let port = words.next_if(|word| !word.contains('='));
@@ -305,7 +306,7 @@ fn separator(text: &str) -> Option<char> {
 /// Splits at `separator` outside of double quotes, which go; two of them mean one (RFC 4180).
 fn split(text: &str, separator: char) -> Result<Vec<String>, Note> {
     if !text.contains('"') {
-        return Ok(text.split(separator).map(str::to_string).collect());
+        return Ok(text.split(separator).map(str::to_string).list());
     }
     let mut cells = vec![String::new()];
     let (mut quoted, mut before) = (false, ' ');
@@ -341,7 +342,7 @@ fn columns(cells: &[String]) -> Option<Vec<&'static str>> {
     if cells.iter().any(|cell| cell.trim().starts_with(|c: char| c.is_ascii_digit())) {
         return None;
     }
-    let found: Vec<_> = cells.iter().map(|cell| column(cell.trim())).collect();
+    let found: Vec<_> = cells.iter().map(|cell| column(cell.trim())).list();
     let mut columns = vec![""; cells.len()];
     for name in COLUMNS.iter().chain(&KEYS) {
         let named = found.iter().enumerate().filter(|(_, (column, _))| column == name);

@@ -25,8 +25,9 @@ pub use place::{open_listener, parse_place};
 pub use values::{bad_file, contradiction, limit, number, parse_text};
 
 use crate::base::deadline::Timeouts;
+use crate::base::list::List;
 use crate::base::sys;
-use crate::base::text::{self, Key, Lang, Note};
+use crate::base::text::{self, Lang, Note};
 use crate::cli::job::Check;
 use crate::report::{self, Style};
 use crate::target::Target;
@@ -145,7 +146,7 @@ pub fn take_language(parser: &mut Parser) -> Result<(), Wrong> {
 /// Those of the usual variables that name a proxy and are set, read once for all targets.
 pub fn proxy_variables() -> Vec<(&'static str, String)> {
     let get = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
-    VARIABLES.iter().filter_map(|name| Some((*name, get(name)?))).collect()
+    VARIABLES.iter().filter_map(|name| Some((*name, get(name)?))).list()
 }
 
 /// Language, terminal and colour; NO_COLOR (no-color.org) and pipes mean none.
@@ -208,7 +209,7 @@ fn mistyped(args: &[OsString]) -> Result<(), Note> {
     let word = |at: usize| args.get(at).and_then(|word| word.to_str()).unwrap_or_default();
     let port = word(1).bytes().next().is_some_and(|b| b.is_ascii_digit());
     let plain = word(0).bytes().all(|b| b.is_ascii_lowercase());
-    match habits::near(word(0), &|| COMMANDS.split(' ').collect()).filter(|_| plain && !port) {
+    match habits::near(word(0), &|| COMMANDS.split(' ').list()).filter(|_| plain && !port) {
         Some(near) => Err(note!("usage.command").with("typed", word(0)).with("near", near)),
         None => Ok(()),
     }
@@ -314,15 +315,20 @@ impl From<Arg<'_>> for Typed {
 pub fn help(topic: &str, lang: Lang) -> Result<String, Note> {
     let alias = ALIASES.iter().find(|(names, _)| names.split(' ').any(|name| name == topic));
     let topic = alias.map_or(topic, |(_, page)| page);
-    match text::message(lang, Key::of("help ").then(topic)) {
+    match page(lang, topic) {
         Some(page) => Ok(page + "\n"),
         None => {
-            let near = habits::near(topic, &|| TOPICS.split(' ').collect());
+            let near = habits::near(topic, &|| TOPICS.split(' ').list());
             let key = if near.is_some() { key!("usage.neartopic") } else { key!("usage.topic") };
             let note = Note::new(key).with("topic", text::typed(topic)).with("known", TOPICS);
             Err(note.with("near", near.unwrap_or_default()))
         }
     }
+}
+
+/// A page with exactly this name.
+fn page(lang: Lang, topic: &str) -> Option<String> {
+    Some(text::message(lang, stem!("help ").then(topic).key()?))
 }
 
 /// What is wrong with an argument: the parser's words, or a sentence of ours.
@@ -378,7 +384,7 @@ fn unknown(error: &lexopt::Error, command: &str, args: &[OsString]) -> Note {
             let name = word.split('=').next().unwrap_or(word);
             let plain = |b: u8| b.is_ascii_alphabetic() || b == b'-';
             let name = if name.bytes().all(plain) { name } else { option };
-            let page = text::message(Lang::En, Key::of("help ").then(command)).unwrap_or_default();
+            let page = page(Lang::En, command).unwrap_or_default();
             let known = || {
                 let words = page.split(|c: char| !c.is_ascii_alphanumeric() && c != '-');
                 let check = if matches!(command, "talk" | "trace") { habits::OURS } else { "" };
@@ -387,7 +393,7 @@ fn unknown(error: &lexopt::Error, command: &str, args: &[OsString]) -> Note {
                     .filter(|word| word.len() > 3)
                     .map(|word| word.trim_end_matches('='))
                     .filter(|word| word.starts_with("--"))
-                    .collect::<Vec<_>>()
+                    .list()
             };
             let long = ["-", name].concat();
             let typed = if name.starts_with("--") { name } else { &long };

@@ -1,5 +1,6 @@
 //! In: where to wait for others. Out: the listener there, or why this box has none.
 
+use crate::base::list::List;
 use crate::base::sys::{self, Fault};
 use crate::base::text::{self, Note};
 use crate::cli::Stop;
@@ -36,7 +37,7 @@ fn refusal(place: SocketAddr, fault: &Fault) -> Stop {
         _ => key!("listen.fault"),
     };
     let busy = near::listeners().into_iter().filter(|l| l.at.port() == place.port());
-    let busy: Vec<String> = busy.take(HOLDERS).map(|l| show_listener(&l)).collect();
+    let busy: Vec<String> = busy.take(HOLDERS).map(|l| show_listener(&l)).list();
     let note = Note::new(key).with("addr", place).with("port", place.port());
     let note = note.with("by", busy.join(", "));
     Stop { note: note.with("error", os_error(fault.errno)), status: Keyword::LocalOther.exit() }

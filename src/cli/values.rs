@@ -2,6 +2,7 @@
 
 use crate::base::calendar::DAY;
 use crate::base::deadline::parse_duration;
+use crate::base::list::List;
 use crate::base::text::{self, Note};
 use crate::cert::store::BadFile;
 use crate::format::query::{QUERIES, Query, query};
@@ -65,7 +66,7 @@ pub fn parse_names(text: &str) -> Result<Vec<Sni>, Note> {
 
 /// Protocol names of 1 to 255 bytes, separated by commas (RFC 7301 section 3.1).
 pub fn parse_alpn(text: &str) -> Result<Vec<Vec<u8>>, Note> {
-    let names: Vec<Vec<u8>> = text.split(',').map(|n| n.as_bytes().to_vec()).collect();
+    let names: Vec<Vec<u8>> = text.split(',').map(|n| n.as_bytes().to_vec()).list();
     match names.iter().all(|n| (1..=255).contains(&n.len())) {
         true => Ok(names),
         false => Err(note!("usage.alpn").with("typed", text::typed(text))),
@@ -113,7 +114,7 @@ pub fn parse_versions(text: &str) -> Result<Versions, Note> {
 }
 
 pub fn parse_starttls(text: &str) -> Result<&'static str, Note> {
-    let known = || dialogues::protocols().collect::<Vec<_>>().join(" ");
+    let known = || dialogues::protocols().list().join(" ");
     let bad = || note!("usage.starttls").with("typed", text::typed(text)).with("known", known());
     dialogues::protocol(text).ok_or_else(bad)
 }
@@ -121,7 +122,7 @@ pub fn parse_starttls(text: &str) -> Result<&'static str, Note> {
 /// The name of a query; each stands in the help.
 pub fn parse_ask(text: &str) -> Result<&'static Query, Note> {
     query(text).ok_or_else(|| {
-        let known: Vec<&str> = QUERIES.iter().map(|query| query.name).collect();
+        let known: Vec<&str> = QUERIES.iter().map(|query| query.name).list();
         let note = note!("usage.ask").with("typed", text::typed(text));
         note.with("known", known.join(" "))
     })

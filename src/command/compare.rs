@@ -1,6 +1,7 @@
 //! `reach compare A.jsonl B.jsonl...`: which box sees a target differently, and from which step
 //! on. Reads what `--json` wrote there; the name of a file is the name of its box.
 
+use crate::base::list::List;
 use crate::base::text::{Key, Lang, Note, shown, typed, width};
 use crate::base::{errno, files};
 use crate::cli::{self, Stop, Typed, Wrong};
@@ -30,7 +31,7 @@ struct Texts(Box<[u8]>);
 
 impl Texts {
     fn of(texts: &[String]) -> Self {
-        Self(texts.iter().map(String::as_bytes).collect::<Vec<_>>().join(&BETWEEN).into())
+        Self(texts.iter().map(String::as_bytes).list().join(&BETWEEN).into())
     }
 
     /// As bytes, which have the order of the texts.
@@ -141,7 +142,7 @@ impl Check {
 
     fn of(json: &Json, at: u32) -> Option<Self> {
         let keyword = shown(json.get("verdict").text("keyword")).to_string();
-        let row: Vec<String> = KEYS.iter().map(|(_, m)| json.get(m).to_text()).collect();
+        let row: Vec<String> = KEYS.iter().map(|(_, m)| json.get(m).to_text()).list();
         let known = !keyword.is_empty() && row.first().is_some_and(|target| !target.is_empty());
         let verdict = keyword.clone() + &missed(json);
         let mut told = vec![keyword, verdict];
@@ -165,7 +166,7 @@ impl Check {
     fn title(&self) -> String {
         let part = |((key, _), value): (&(&str, &str), &str)| format!("{key}{}", shown(value));
         let parts = KEYS.iter().zip(self.row.iter()).filter(|(_, value)| !value.is_empty());
-        parts.map(part).collect::<Vec<_>>().join("  ")
+        parts.map(part).list().join("  ")
     }
 }
 
@@ -187,7 +188,7 @@ fn tell_apart(checks: &mut Vec<Check>) {
         for check in group {
             let own = check.row.iter().zip(apart).enumerate();
             let own = own.map(|(at, (key, apart))| if apart || at < TITLE { key } else { "" });
-            check.row = Texts::of(&own.map(str::to_owned).collect::<Vec<_>>());
+            check.row = Texts::of(&own.map(str::to_owned).list());
         }
     }
     sort(checks, KEYS.len());
@@ -204,10 +205,10 @@ fn sort(checks: &mut [Check], parts: usize) {
 
 /// The grid of rows and boxes; below a row that differs, the first step that does.
 fn compare(columns: &[Column], checks: &[Check], style: Style) -> (String, bool) {
-    let rows: Vec<&[Check]> = checks.chunk_by(|a, b| a.row == b.row).collect();
+    let rows: Vec<&[Check]> = checks.chunk_by(|a, b| a.row == b.row).list();
     let title = |row: &[Check]| row.first().map(Check::title).unwrap_or_default();
     let first = rows.iter().map(|row| width(&title(row))).max().unwrap_or(0).min(TITLE_MAX);
-    let mut widths: Vec<usize> = columns.iter().map(|c| width(&c.name).max(KEYWORD)).collect();
+    let mut widths: Vec<usize> = columns.iter().map(|c| width(&c.name).max(KEYWORD)).list();
     for check in checks {
         if let Some(columns) = widths.get_mut(check.at as usize) {
             *columns = width(check.keyword()).max(*columns);
@@ -222,7 +223,7 @@ fn compare(columns: &[Column], checks: &[Check], style: Style) -> (String, bool)
     let mut differ = 0;
     for row in &rows {
         let of = |at| row.iter().find(|check| check.at as usize == at);
-        let cells: Vec<Option<&Check>> = (0..columns.len()).map(of).collect();
+        let cells: Vec<Option<&Check>> = (0..columns.len()).map(of).list();
         let other = has_other(columns, &cells);
         differ += usize::from(other);
         let why = difference(columns, &cells, other, style);
@@ -239,7 +240,7 @@ fn compare(columns: &[Column], checks: &[Check], style: Style) -> (String, bool)
     let note = Note::new(key).with("count", differ).with("total", rows.len());
     out += &format!("\n{}\n", note.render(style.lang));
     let silent = columns.iter().filter(|column| column.checks == 0);
-    let silent = silent.map(|column| column.name.as_str()).collect::<Vec<_>>().join(", ");
+    let silent = silent.map(|column| column.name.as_str()).list().join(", ");
     if !silent.is_empty() {
         out += &(note!("compare.silent").with("boxes", &silent).render(style.lang) + "\n");
     }
@@ -287,7 +288,7 @@ fn difference(columns: &[Column], cells: &[Option<&Check>], other: bool, style: 
             }
             let same =
                 columns.iter().zip(cells).filter(|(_, c)| c.is_some_and(|c| c.fact(at) == value));
-            let names: Vec<&str> = same.map(|(column, _)| column.name.as_str()).collect();
+            let names: Vec<&str> = same.map(|(column, _)| column.name.as_str()).list();
             let shown = match value.is_empty() {
                 true => Note::new(fact.nothing()).render(style.lang),
                 false => shown(value).to_string(),
@@ -364,7 +365,7 @@ fn paths(json: &Json, step: &str, fields: &[&str]) -> String {
     each(json.get("paths"), &|path| {
         let step = path.get(step);
         let values = fields.iter().map(|field| step.get(field).to_text());
-        match values.filter(|v| !v.is_empty()).collect::<Vec<_>>().join(" ") {
+        match values.filter(|v| !v.is_empty()).list().join(" ") {
             text if text.is_empty() && *step != Json::Null => "-".to_string(),
             text => text,
         }
@@ -437,7 +438,7 @@ fn missed(json: &Json) -> String {
 
 /// What is found in the items of a list.
 fn each(list: &Json, of: &dyn Fn(&Json) -> String) -> String {
-    joined(list.items().iter().map(of).collect())
+    joined(list.items().iter().map(of).list())
 }
 
 /// Sorted, each once.
@@ -495,10 +496,8 @@ impl Json {
             Self::Null => String::new(),
             Self::Bool(value) => value.to_string(),
             Self::Number(text) | Self::Text(text) => text.clone(),
-            Self::List(items) => joined(items.iter().map(Self::to_text).collect()),
-            Self::Object(fields) => {
-                joined(fields.iter().map(|(_, value)| value.to_text()).collect())
-            }
+            Self::List(items) => joined(items.iter().map(Self::to_text).list()),
+            Self::Object(fields) => joined(fields.iter().map(|(_, value)| value.to_text()).list()),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Many targets, or one again and again: who checks what when, and what is told of it.
 
 use crate::base::deadline::{Deadline, LONGEST, Stopwatch, unix_millis};
+use crate::base::list::List;
 use crate::base::sys;
 use crate::base::text::Note;
 use crate::cli::job::{Again, Check, Form};
@@ -138,7 +139,7 @@ impl Shared {
         let rows = check.targets.len();
         let columns = Columns::of(check.targets.iter().zip(&check.plan.tags), check.style);
         let repeats = matches!(check.plan.again, Again::Every(..));
-        let tallies = (0..rows).filter(|_| repeats).map(|_| Mutex::default()).collect();
+        let tallies = (0..rows).filter(|_| repeats).map(|_| Mutex::default()).list();
         Self {
             check,
             spine,
@@ -339,7 +340,7 @@ impl<'a> Board<'a> {
             shared,
             out: Output::new(),
             progress: Progress::new(),
-            latest: (0..rows).map(|_| None).collect(),
+            latest: (0..rows).map(|_| None).list(),
             next: 0,
             done: 0,
             bad: 0,
@@ -473,7 +474,7 @@ impl<'a> Board<'a> {
     /// All rows, with the latest of each.
     fn lines(&self) -> Vec<Line<'_>> {
         let rows = self.latest.iter().enumerate();
-        rows.filter_map(|(row, done)| self.line(row, done.as_ref())).collect()
+        rows.filter_map(|(row, done)| self.line(row, done.as_ref())).list()
     }
 
     /// What is said when all is over, and the exit status.

@@ -1,6 +1,7 @@
 //! `--sni-compare`: one target under several server names at each of its addresses, a row for each
 //! name, then the verdict on the first that fails.
 
+use crate::base::list::List;
 use crate::base::parallel::side_by_side;
 use crate::cli::job::{Check, Form};
 use crate::report::{self, Output};
@@ -50,7 +51,7 @@ fn compare_at(
     let style = job.style;
     // The certificate is all that is wanted: nothing is asked behind it.
     let named = |sni: &Sni| Target { sni: sni.clone(), path: None, ..place.clone() };
-    let targets: Vec<Target> = job.compare.iter().map(named).collect();
+    let targets: Vec<Target> = job.compare.iter().map(named).list();
     let probes = side_by_side(&targets, &|target| spine(target, &job.options, &|_| {}));
     if job.form == Form::Steps {
         out.write(&report::heading(place, style));
@@ -67,5 +68,5 @@ fn compare_at(
         }
         (target, verdict)
     };
-    targets.into_iter().zip(&probes).map(&mut row).collect()
+    targets.into_iter().zip(&probes).map(&mut row).list()
 }

@@ -3,6 +3,7 @@
 
 use crate::base::calendar::DAY;
 use crate::base::deadline::{Timeouts, unix_now};
+use crate::base::list::List;
 use crate::base::sys;
 use crate::base::text::{Key, Lang, Note};
 use crate::cert::flaw::BUILD_FLOOR;
@@ -124,17 +125,16 @@ fn examine(
     spine: Spine,
 ) -> Result<Outcome, Stop> {
     let started = start(case.service, place).map_err(|error| Stop {
-        note: Note::new(Key::of(Keyword::LocalOther.word()))
-            .with("detail", crate::base::errno::text(&error)),
+        note: note!("local.other").with("detail", crate::base::errno::text(&error)),
         status: Keyword::LocalOther.exit(),
     })?;
     let Started { addr, minted, .. } = &started;
     let fill = |arg: &&str| {
         arg.replace("{port}", &addr.port().to_string()).replace("{}", &addr.to_string())
     };
-    let args: Vec<String> = case.args.iter().map(fill).collect();
+    let args: Vec<String> = case.args.iter().map(fill).list();
     let command = format!("reach {}", args.join(" "));
-    let args: Vec<OsString> = args.into_iter().map(OsString::from).collect();
+    let args: Vec<OsString> = args.into_iter().map(OsString::from).list();
     let Command::Check(draft) = cli::parse(args, lang, limits)? else {
         return Err(note!("usage.selftest").into());
     };

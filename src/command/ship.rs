@@ -3,6 +3,7 @@
 
 use crate::base::address::canonical;
 use crate::base::deadline::{Deadline, seconds};
+use crate::base::list::List;
 use crate::base::sys;
 use crate::base::text::{self, Key, Kind, Lang, Note, base64, hex, quoted};
 use crate::base::{errno, files};
@@ -163,7 +164,9 @@ fn ways(parcel: &Parcel, way: Option<&str>, style: Style) -> String {
         page += "\n";
         page += name;
         page += ": ";
-        show(&parcel.note(Key::of("ship.").then(name)), style.lang, &mut page);
+        if let Some(key) = stem!("ship.").then(name).key() {
+            show(&parcel.note(key), style.lang, &mut page);
+        }
     }
     page
 }
@@ -248,7 +251,7 @@ fn addresses(asked: IpAddr) -> Vec<IpAddr> {
         IpAddr::V4(ip) => ip.is_loopback(),
         IpAddr::V6(ip) => ip.is_loopback() || ip.is_unicast_link_local(),
     };
-    let mut own: Vec<IpAddr> = tables::read().addresses.iter().map(|a| a.ip).collect();
+    let mut own: Vec<IpAddr> = tables::read().addresses.iter().map(|a| a.ip).list();
     own.retain(|ip| !local(ip));
     own.sort_by_key(IpAddr::is_ipv6);
     if own.is_empty() { vec![Ipv4Addr::LOCALHOST.into()] } else { own }

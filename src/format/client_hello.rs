@@ -1,5 +1,6 @@
 //! ClientHellos: made by hand, for what rustls cannot offer, and read.
 
+use crate::base::list::List;
 use crate::format::tls::{CLIENT_HELLO, HANDSHAKE, KEY_SHARE, SUPPORTED_VERSIONS, version_name};
 use ring::rand::{SecureRandom, SystemRandom};
 
@@ -54,13 +55,13 @@ pub fn client_hello(offer: Offer, name: Option<&str>, alpn: &[Vec<u8>]) -> Vec<u
     let name = name.filter(|_| offer != Offer::NoSni);
     let short = [Offer::Small, Offer::Large].contains(&offer);
     let suites = match offer {
-        Offer::Old => OLD_SUITES.iter().map(|(code, _)| *code).chain([SCSV]).collect(),
+        Offer::Old => OLD_SUITES.iter().map(|(code, _)| *code).chain([SCSV]).list(),
         Offer::Full | Offer::Padded => {
             let old = OLD_SUITES.iter().map(|(code, _)| *code);
-            EXTRA_SUITES.iter().map(|(code, _)| *code).chain(MODERN_SUITES).chain(old).collect()
+            EXTRA_SUITES.iter().map(|(code, _)| *code).chain(MODERN_SUITES).chain(old).list()
         }
-        Offer::Tls12 => MODERN_SUITES.into_iter().take(OF_TLS12).chain([SCSV]).collect(),
-        _ if short => MODERN_SUITES.into_iter().skip(OF_TLS12).collect(),
+        Offer::Tls12 => MODERN_SUITES.into_iter().take(OF_TLS12).chain([SCSV]).list(),
+        _ if short => MODERN_SUITES.into_iter().skip(OF_TLS12).list(),
         _ => [&MODERN_SUITES[..], &[SCSV]].concat(),
     };
     let mut extensions = offers(offer, name, alpn);
@@ -87,12 +88,12 @@ fn offers(offer: Offer, name: Option<&str>, alpn: &[Vec<u8>]) -> Vec<u8> {
         extension(SERVER_NAME, &counted(&entry))
     });
     let protocols: Vec<u8> =
-        alpn.iter().flat_map(|p| [&[p.len() as u8], p.as_slice()].concat()).collect();
+        alpn.iter().flat_map(|p| [&[p.len() as u8], p.as_slice()].concat()).list();
     let mut all = name.unwrap_or_default();
     all.extend(extension(EXTENDED_MASTER_SECRET, &[]));
     let every = [Offer::Full, Offer::Padded].contains(&offer);
     let groups: Vec<u16> = match every {
-        true => GROUP_NAMES.iter().map(|(code, _)| *code).collect(),
+        true => GROUP_NAMES.iter().map(|(code, _)| *code).list(),
         false => GROUPS.to_vec(),
     };
     all.extend(extension(SUPPORTED_GROUPS, &counted(&words(&groups))));
@@ -127,7 +128,7 @@ fn counted(bytes: &[u8]) -> Vec<u8> {
 }
 
 fn words(list: &[u16]) -> Vec<u8> {
-    list.iter().flat_map(|word| word.to_be_bytes()).collect()
+    list.iter().flat_map(|word| word.to_be_bytes()).list()
 }
 
 /// Random bytes; nothing here is kept secret by them.

@@ -1,6 +1,7 @@
 //! In: bytes of a stranger. Out: the BER or DER elements in them, and what the simple ones say.
 
 use crate::base::calendar::{DAY, days};
+use crate::base::list::List;
 use crate::base::text::{hex, lookup};
 use std::borrow::Cow;
 
@@ -109,7 +110,7 @@ pub fn number_text(bytes: &[u8]) -> Option<String> {
 
 /// The size of a negative number: two's complement, without a leading zero.
 fn negated(bytes: &[u8]) -> Vec<u8> {
-    let mut out: Vec<u8> = bytes.iter().map(|byte| !byte).collect();
+    let mut out: Vec<u8> = bytes.iter().map(|byte| !byte).list();
     for byte in out.iter_mut().rev() {
         let (sum, carry) = byte.overflowing_add(1);
         *byte = sum;

@@ -1,5 +1,6 @@
 //! In: messages of rtnetlink(7). Out: links, addresses, routes and neighbours.
 
+use crate::base::list::List;
 use crate::base::text;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -202,7 +203,7 @@ fn routes_of(message: &[u8]) -> Vec<Route> {
     if several.is_empty() {
         return vec![route];
     }
-    several.into_iter().map(|(via, link)| Route { via, link, ..route.clone() }).collect()
+    several.into_iter().map(|(via, link)| Route { via, link, ..route.clone() }).list()
 }
 
 /// A route, and its next hops where it has several.

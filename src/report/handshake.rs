@@ -2,6 +2,7 @@
 
 use super::{Mark, PLAIN, RED, Style, YELLOW, end_text, paint, row, say};
 use crate::base::calendar::DAY;
+use crate::base::list::List;
 use crate::base::text::{Note, hex, utc};
 use crate::cert::flaw::Weak;
 use crate::cert::x509::Certificate;
@@ -53,7 +54,7 @@ fn handshake_text(addr: &str, handshake: &Handshake, style: Style) -> String {
     let alpn = handshake.alpn.as_ref().map(|alpn| format!("ALPN {alpn}"));
     let parts = [known(handshake.version), alpn, Some(sni)].into_iter();
     let parts = parts.chain([known(handshake.suite), known(handshake.group)]);
-    let parts: Vec<String> = parts.flatten().collect();
+    let parts: Vec<String> = parts.flatten().list();
     let facts = parts.join(", ");
     let code = |c: u8| (alert_name(c), c);
     let note = match handshake.outcome {

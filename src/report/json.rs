@@ -3,6 +3,7 @@
 use super::Style;
 use super::table::Line;
 use crate::base::deadline::millis;
+use crate::base::list::List;
 use crate::base::sys::Icmp;
 use crate::base::text::{self, Kind, Note, Untrusted, hex, json_string, utc, utc_millis};
 use crate::cert::store;
@@ -85,7 +86,7 @@ fn json_verdict(verdict: &Verdict, style: Style) -> String {
         }))
     };
     let found = &verdict.found;
-    let guess: Vec<Note> = found.guesses().collect();
+    let guess: Vec<Note> = found.guesses().list();
     let next = found.advice(style.lang).into_iter().map(|(kind, text)| {
         let name = if kind == Kind::Command { "command" } else { "text" };
         Object::new().text(name, &text).end()
@@ -492,7 +493,7 @@ impl Object {
 
 /// A JSON array of values that already are JSON.
 pub fn array(items: impl Iterator<Item = String>) -> String {
-    format!("[{}]", items.collect::<Vec<_>>().join(","))
+    format!("[{}]", items.list().join(","))
 }
 
 /// The value, or `null`.

@@ -27,6 +27,7 @@ pub use table::{
 pub use verdict::{brief, verdict};
 
 use crate::base::deadline::millis;
+use crate::base::list::List;
 use crate::base::sys::Icmp;
 use crate::base::text::{self, Key, Lang, Note, width};
 use crate::step::connect;
@@ -116,7 +117,7 @@ fn row(step: &str, mark: Mark, detail: &str, took: Option<Duration>, style: Styl
         Mark::NotReached => (Some(key!("step.notreached")), PLAIN),
         Mark::Blank => (None, PLAIN),
     };
-    let word = key.and_then(|key| text::message(style.lang, key)).unwrap_or_default();
+    let word = key.map(|key| text::message(style.lang, key)).unwrap_or_default();
     let number = |took| match millis(took, 1) {
         short if took < Duration::from_secs(1) => short,
         _ => took.as_millis().to_string(),
@@ -188,7 +189,7 @@ fn say(key: Key, style: Style) -> String {
 }
 
 fn join(items: &[impl ToString]) -> String {
-    items.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+    items.iter().map(ToString::to_string).list().join(", ")
 }
 
 fn paint(word: &str, colour: &str, style: Style) -> String {

@@ -3,6 +3,7 @@
 use super::handshake::handshake_rows;
 use super::{Mark, Style, end_text, hang, icmp_text, join, row, say};
 use crate::base::deadline::millis;
+use crate::base::list::List;
 use crate::base::sys::Fault;
 use crate::base::text::{self, Note, Untrusted};
 use crate::format::tls::alert_name;
@@ -89,7 +90,7 @@ pub fn not_reached(target: &Target, probe: &Probe, options: &Options, style: Sty
 
 /// The dns rows: one for each server and name asked.
 fn lookup_rows(lookup: &Lookup, style: Style) -> String {
-    let addrs = few(&lookup.addrs.iter().collect::<Vec<_>>());
+    let addrs = few(&lookup.addrs.iter().list());
     let took = Some(lookup.elapsed);
     match lookup.source {
         Source::Literal => String::new(),
@@ -121,16 +122,16 @@ fn lookup_rows(lookup: &Lookup, style: Style) -> String {
 /// What one server said about one name, A and AAAA together.
 fn server_row(lookup: &Lookup, key: (SocketAddr, &str), style: Style) -> String {
     let mine: Vec<&Answer> =
-        lookup.answers.iter().filter(|a| (a.server, a.name.as_str()) == key).collect();
-    let addrs: Vec<_> = mine.iter().filter_map(|a| a.result.as_ref().ok()).flatten().collect();
+        lookup.answers.iter().filter(|a| (a.server, a.name.as_str()) == key).list();
+    let addrs: Vec<_> = mine.iter().filter_map(|a| a.result.as_ref().ok()).flatten().list();
     let took = mine.iter().map(|a| a.elapsed).max();
     let failures = || mine.iter().filter_map(|a| a.result.as_ref().err().map(|f| (a, *f)));
     let server = verdict::show_server(key.0);
     let base = |name| Note::new(name).with("by", &server).with("name", key.1);
     let mut detail = if addrs.is_empty() {
-        let said: Vec<String> = failures().map(|(a, f)| failure_text(a, f, style)).collect();
+        let said: Vec<String> = failures().map(|(a, f)| failure_text(a, f, style)).list();
         let same = said.windows(2).all(|w| w.first() == w.last());
-        let said = if same { said.into_iter().take(1).collect() } else { said };
+        let said = if same { said.into_iter().take(1).list() } else { said };
         base(key!("row.denied")).with("said", said.join(", ")).render(style.lang)
     } else {
         let mut detail = base(key!("row.answered")).with("addrs", few(&addrs)).render(style.lang);

@@ -6,6 +6,7 @@ use super::{
     BLANKS, GREEN, KEYWORD, LABEL, MS, RED, Style, blanks, fitted, hang, pad, paint, say, wrap,
 };
 use crate::base::deadline::{millis, seconds};
+use crate::base::list::List;
 use crate::base::text::{self, Note, utc, utc_millis, width};
 use crate::target::Target;
 use crate::verdict::expect::Tag;
@@ -132,7 +133,7 @@ pub fn table_row(row: &Line<'_>, columns: &Columns, style: Style) -> String {
 
 /// Below the table: how many, the others once more, and what they have in common.
 pub fn summary<'a>(rows: &[Line<'a>], columns: &Columns, style: Style) -> String {
-    let failed: Vec<&Line<'a>> = rows.iter().filter(|row| !row.met).collect();
+    let failed: Vec<&Line<'a>> = rows.iter().filter(|row| !row.met).list();
     let key = match (failed.is_empty(), rows.len()) {
         (true, 1) => key!("many.goodone"),
         (false, 1) => key!("many.badone"),
@@ -157,7 +158,7 @@ pub fn summary<'a>(rows: &[Line<'a>], columns: &Columns, style: Style) -> String
         let blocked = row.tag.expect.0.iter().any(|keyword| keyword.family() == Family::Tcp);
         Some(Case { digest: row.digest?, met: row.met, blocked })
     };
-    let cases: Vec<Case<'a>> = rows.iter().filter_map(case).collect();
+    let cases: Vec<Case<'a>> = rows.iter().filter_map(case).list();
     for note in verdict::alike(&cases) {
         out += &format!("  {}\n", wrap(&note.render(style.lang), 4, style.width));
     }

@@ -26,8 +26,8 @@ pub fn verdict(verdict: &Verdict, style: Style) -> String {
             out += &[blanks(LABEL + 5), &text, "\n"].concat();
             continue;
         };
-        let word = text::message(style.lang, key).filter(|_| label != last);
-        out += &format!("  {} ", pad(&word.unwrap_or_default(), LABEL));
+        let word = if label == last { String::new() } else { text::message(style.lang, key) };
+        out += &format!("  {} ", pad(&word, LABEL));
         out += &wrap(&text, LABEL + 3, style.width);
         out.push('\n');
         last = label;

@@ -1,5 +1,6 @@
 //! What the kernel counts for the whole network of a box, whoever's packets they are.
 
+use crate::base::list::List;
 use std::fs;
 use std::path::Path;
 
@@ -25,7 +26,7 @@ pub fn count(folder: &Path, counters: &[Counter]) -> Vec<u64> {
         words.find(|(n, _)| *n == name).and_then(|(_, value)| value.trim().parse().ok())
     };
     let all = counters.iter().map(|(group, name)| value(group, name).or_else(|| value6(name)));
-    all.map(Option::unwrap_or_default).collect()
+    all.map(Option::unwrap_or_default).list()
 }
 
 /// What may become of an answer to a SYN that ends no connect.

@@ -1,5 +1,6 @@
 //! In: a connect that failed. Out: what this box's own tables have to do with it. No packet leaves.
 
+use crate::base::list::List;
 use crate::base::text::Untrusted;
 use crate::format::netlink::{Route, Tables, UNICAST};
 use crate::format::socket_table::{self, LISTEN, Row};
@@ -81,7 +82,7 @@ fn routes(ip: IpAddr) -> Vec<String> {
             Some(link) => [&route.target(), " dev ", &link.name].concat(),
             None => route.target(),
         })
-        .collect()
+        .list()
 }
 
 /// Who listens on this box, by port; whose the first of them are, as far as this user may know.
@@ -94,9 +95,9 @@ pub fn listeners() -> Vec<Listener> {
     });
     rows.sort_by_key(|row| (row.local.port, row.local.ip));
     rows.dedup_by_key(|row| (row.local.port, row.local.ip));
-    let inodes: Vec<u64> = rows.iter().map(|row| row.inode).collect();
+    let inodes: Vec<u64> = rows.iter().map(|row| row.inode).list();
     let owners = owner(&inodes);
-    rows.iter().zip(owners).map(|(row, owner)| Listener { at: place(row.local), owner }).collect()
+    rows.iter().zip(owners).map(|(row, owner)| Listener { at: place(row.local), owner }).list()
 }
 
 fn place(end: socket_table::End) -> SocketAddr {

@@ -1,5 +1,6 @@
 //! In: a target. Out: the addresses to dial, each a place of its own.
 
+use crate::base::list::List;
 use crate::step::record::Options;
 use crate::step::resolve::{self, Lookup, Source};
 use crate::target::{Dial, Host, ProxyKind, Target};
@@ -41,7 +42,7 @@ pub fn places(target: &Target, options: &Options) -> Vec<Target> {
     };
     match look_up(target, options).addrs.as_slice() {
         [] => vec![target.clone()],
-        addrs => addrs.iter().map(at).collect(),
+        addrs => addrs.iter().map(at).list(),
     }
 }
 

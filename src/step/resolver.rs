@@ -1,5 +1,6 @@
 //! In: where the resolver's files are. Out: whom this box asks, and what it knows without asking.
 
+use crate::base::list::List;
 use crate::base::{files, sys, text};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV6};
 use std::path::Path;
@@ -128,7 +129,7 @@ impl Settings {
             "options" => self.read_options(at, words),
             _ => {
                 let suffixes = words.map(|w| w.trim_end_matches('.').to_owned());
-                self.search = suffixes.filter(|s| !s.is_empty()).take(SEARCH_MAX).collect();
+                self.search = suffixes.filter(|s| !s.is_empty()).take(SEARCH_MAX).list();
                 if cr && self.glibc {
                     // "corp.test\r" is no name that anybody has.
                     self.search.pop();
@@ -164,7 +165,7 @@ impl Settings {
         if !sources().any(|w| w == "dns" || w == "resolve") {
             self.odd.push(Odd { kind: OddKind::NoDns, line: 0, word: order.to_owned() });
         }
-        let others: Vec<&str> = sources().filter(|w| *w != "files" && *w != "dns").collect();
+        let others: Vec<&str> = sources().filter(|w| *w != "files" && *w != "dns").list();
         if !others.is_empty() {
             self.odd.push(Odd { kind: OddKind::AlsoAsks, line: 0, word: others.join(" ") });
         }
@@ -175,7 +176,7 @@ impl Settings {
         if host.ends_with('.') {
             return vec![host.to_owned()];
         }
-        let mut names: Vec<_> = self.search.iter().map(|s| format!("{host}.{s}.")).collect();
+        let mut names: Vec<_> = self.search.iter().map(|s| format!("{host}.{s}.")).list();
         let plain_first = host.matches('.').count() >= self.ndots;
         names.insert(if plain_first { 0 } else { names.len() }, format!("{host}."));
         names

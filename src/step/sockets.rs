@@ -3,6 +3,7 @@
 
 use crate::base::deadline::Deadline;
 use crate::base::files;
+use crate::base::list::List;
 use crate::base::sys;
 use crate::base::text::Untrusted;
 use crate::format::inet_diag::{Answer, Place, request, rows};
@@ -110,7 +111,7 @@ pub fn process_name(pid: u32) -> Untrusted {
 
 pub fn processes() -> Vec<u32> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).list()
 }
 
 /// For a search of /proc: some 10,000 processes.

@@ -1,6 +1,7 @@
 //! In: a Wire to a service in the clear. Out: the Wire at the point where TLS begins.
 
 use crate::base::deadline::Deadline;
+use crate::base::list::List;
 use crate::base::text::{self, Untrusted};
 use crate::format::banner;
 use crate::format::framing::IAC;
@@ -260,7 +261,7 @@ fn shown(bytes: &[u8]) -> Untrusted {
     }
     let printable = |b: &u8| (b' '..=b'~').contains(b);
     let parts = bytes.split(|b| !printable(b)).filter(|part| part.len() >= READABLE);
-    match parts.collect::<Vec<_>>().join(&b' ') {
+    match parts.list().join(&b' ') {
         text if text.is_empty() => Untrusted::new(text::hex(bytes)),
         text => Untrusted::new(text),
     }

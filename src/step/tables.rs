@@ -2,6 +2,7 @@
 //! who asks.
 
 use crate::base::deadline::Deadline;
+use crate::base::list::List;
 use crate::base::sys;
 use crate::format::netlink::{self, HEADER, Link, ROUTE_HEADER, Route, Tables};
 use std::io::{self, Read, Write};
@@ -59,7 +60,7 @@ pub fn zones() -> Vec<String> {
     let mut tables = Tables::default();
     let _ = ask(&mut tables, libc::RTM_GETLINK);
     let real = |link: &Link| link.is_up() && link.flags & libc::IFF_LOOPBACK as u32 == 0;
-    tables.links.into_iter().filter(real).map(|link| link.name).collect()
+    tables.links.into_iter().filter(real).map(|link| link.name).list()
 }
 
 /// Asks for one table, and takes what comes.
@@ -85,7 +86,7 @@ fn exchange(
     // A length, what is wanted, number 1, from whom the kernel likes.
     let length = (HEADER + body.len()) as u16;
     let words = [length, 0, kind, flags | libc::NLM_F_REQUEST as u16, 1];
-    let mut request: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
+    let mut request: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).list();
     request.resize(HEADER, 0);
     request.extend(body);
     socket.write_all(&request)?;

@@ -1,6 +1,7 @@
 //! In: an open Wire to a proxy. Out: the same Wire, reaching the target.
 
 use crate::base::deadline::Deadline;
+use crate::base::list::List;
 use crate::base::text::{self, Untrusted};
 use crate::format::http::{self, AGENT, Head, first_line};
 use crate::step::connect::{End, Wire};
@@ -175,7 +176,7 @@ fn judge(head: &Head, bytes: &[u8]) -> Answer {
 /// The kinds of login that a proxy takes (RFC 9110 section 11.7.1).
 fn schemes(head: &Head) -> Vec<&str> {
     let values = head.fields("proxy-authenticate").map(Untrusted::bytes);
-    values.flat_map(unquoted).filter_map(scheme).collect()
+    values.flat_map(unquoted).filter_map(scheme).list()
 }
 
 /// What stands between the commas of a list that are in no quoted string.

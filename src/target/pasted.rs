@@ -1,6 +1,7 @@
 //! In: a target as it was pasted from a page, a table or a configuration. Out: a word for each
 //! place in it, as people type them.
 
+use crate::base::list::List;
 use crate::target::service::service;
 use std::borrow::Cow;
 
@@ -44,7 +45,7 @@ pub fn places(word: &str) -> Vec<Cow<'_, str>> {
     let own = |host: &str| host.contains(':') || host.contains('.');
     let several = if scheme.is_empty() { hosts.split(',').skip(1).all(own) } else { true };
     match several && hosts.contains(',') {
-        true => hosts.split(',').map(|host| [scheme, host.trim()].concat().into()).collect(),
+        true => hosts.split(',').map(|host| [scheme, host.trim()].concat().into()).list(),
         false => vec![word],
     }
 }

@@ -1,5 +1,6 @@
 //! The services that reach knows by their schemes, and the ports where they usually are.
 
+use crate::base::list::List;
 use crate::base::text::{self, Note};
 use crate::format::query::{Query, query};
 
@@ -58,7 +59,7 @@ pub fn usual_service(port: u16) -> Option<&'static Service> {
 /// most common ones.
 pub fn likely_ports(name: &str) -> Vec<u16> {
     let called = |s: &&Service| name.split(['.', '-']).any(|label| label.starts_with(s.name));
-    let mut ports: Vec<u16> = SERVICES.iter().filter(called).map(|s| s.port).collect();
+    let mut ports: Vec<u16> = SERVICES.iter().filter(called).map(|s| s.port).list();
     ports.extend([443, 80, 22]);
     let mut seen = Vec::new();
     ports.retain(|port| {

@@ -1,7 +1,8 @@
 //! Rows of a list: what is kept of each, and what those that fail have in common.
 
 use crate::base::address::mapped;
-use crate::base::text::{Key, Note};
+use crate::base::list::List;
+use crate::base::text::{Note, Stem};
 use crate::step::record::Probe;
 use crate::step::resolve::{self, Lookup};
 use crate::target::level::Level;
@@ -71,7 +72,7 @@ impl Verdict {
             took: path.map_or(probe.lookup.elapsed, |p| p.attempt.elapsed),
             addr,
             ip: ip.map(mapped),
-            others: if target.proxy.is_none() { others.collect() } else { Vec::new() },
+            others: if target.proxy.is_none() { others.list() } else { Vec::new() },
             port: target.wanted().1,
             by: if by == arg("local") { String::new() } else { by },
             servers: spokesmen(probe.beyond.as_ref().unwrap_or(&probe.lookup), self.found.keyword),
@@ -93,7 +94,7 @@ fn certificate_flaws(probe: &Probe) -> String {
             keywords.push(keyword);
         }
     }
-    keywords.iter().map(|keyword| keyword.word()).collect::<Vec<_>>().join(" ")
+    keywords.iter().map(|keyword| keyword.word()).list().join(" ")
 }
 
 /// The name servers that gave the addresses, or failed in just the way that decided.
@@ -102,7 +103,7 @@ fn spokesmen(lookup: &Lookup, keyword: Keyword) -> String {
         Ok(_) => Some(answer.server) == lookup.server,
         Err(failure) => lookup.server.is_none() && dns_keyword(*failure) == keyword,
     };
-    named(lookup.answers.iter().filter(said).map(|a| show_server(a.server)).collect())
+    named(lookup.answers.iter().filter(said).map(|a| show_server(a.server)).list())
 }
 
 /// A row of a list, for what rows have in common.
@@ -130,7 +131,7 @@ struct Sight<'a> {
 /// What rows that are not as expected have in common, the largest group first. An address, a
 /// network or a port explains a group only if nothing else that was seen there ends otherwise.
 pub fn alike(cases: &[Case<'_>]) -> Vec<Note> {
-    let mut sights: Vec<Sight<'_>> = cases.iter().flat_map(sights).collect();
+    let mut sights: Vec<Sight<'_>> = cases.iter().flat_map(sights).list();
     sights.sort_unstable_by_key(|sight| sight.ip.map(Ipv6Addr::to_bits));
     let total = cases.iter().filter(|case| !case.met).count();
     let mut notes = Vec::new();
@@ -142,7 +143,8 @@ pub fn alike(cases: &[Case<'_>]) -> Vec<Note> {
             count += 1;
             blocked &= sight.blocked;
         }
-        let note = Note::new(group.sentence(blocked)).with("count", count);
+        let Some(key) = group.sentence(blocked).key() else { break };
+        let note = Note::new(key).with("count", count);
         let note = note.with("total", total).with("keyword", group.keyword);
         notes.push(note.with("value", shown_trait(group.kind, group.value)));
     }
@@ -179,7 +181,7 @@ impl Group<'_> {
     /// The key of what there is to say. A rule or a route decides about TCP only, and who
     /// answers with a RST may just not listen; a name server or a proxy that serves other rows
     /// well is not what is broken.
-    fn sentence(&self, blocked: bool) -> Key {
+    fn sentence(&self, blocked: bool) -> Stem {
         use Keyword::{CertIncomplete, CertUntrusted, DnsNoData, DnsNxDomain, DnsTimeout};
         use Keyword::{Ok, ProxyDenied, ProxyRefused, ProxyUnreachable};
         let word = self.kind.word();
@@ -190,13 +192,13 @@ impl Group<'_> {
             (Kind::Proxy, ProxyUnreachable | ProxyDenied | ProxyRefused) => "beyond",
             (Kind::Proxy, _) if !self.pure => "beyond",
             (Kind::Issuer, CertUntrusted | CertIncomplete) => "unknownissuer",
-            (_, Ok) if blocked => return Key::of("group.open.").then(word),
+            (_, Ok) if blocked => return stem!("group.open.").then(word),
             (place, keyword) if place.is_place() && !decided_by_rule(keyword) => {
-                return Key::of("group.same.").then(word);
+                return stem!("group.same.").then(word);
             }
             _ => word,
         };
-        Key::of("group.").then(key)
+        stem!("group.").then(key)
     }
 }
 
@@ -209,7 +211,7 @@ fn largest<'a>(sights: &[Sight<'a>]) -> Option<Group<'a>> {
     }
     for kind in Kind::ALL {
         let seen = |s: &Sight<'a>| Some((trait_of(s, kind)?, s.keyword, s.open));
-        let mut shared: Vec<_> = sights.iter().filter_map(seen).collect();
+        let mut shared: Vec<_> = sights.iter().filter_map(seen).list();
         // A place explains only what ends alike, so there the keywords need no order.
         let order = |row: &((u128, &'a str), Keyword, bool)| {
             (row.0, if kind.is_place() { Keyword::Ok } else { row.1 })

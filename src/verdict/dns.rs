@@ -1,5 +1,6 @@
 //! What the name servers said.
 
+use crate::base::list::List;
 use crate::base::sys::Icmp;
 use crate::base::text::{Note, Untrusted};
 use crate::step::resolve::{self, Failure, Lookup, Odd, OddKind};
@@ -125,7 +126,7 @@ pub(super) fn unlike_libc(lookup: &Lookup, host: &str) -> Vec<Note> {
         _ => true,
     };
     let odd = lookup.odd.iter().filter(|_| lookup.listed).filter(told);
-    let mut notes: Vec<Note> = odd.map(odd_note).collect();
+    let mut notes: Vec<Note> = odd.map(odd_note).list();
     let Some(name) = suffixed(lookup, host) else { return notes };
     let note = note!("why.suffix").with("name", &name).with("host", host);
     notes.extend(Some(note).filter(|_| host.contains('.')));
@@ -190,7 +191,7 @@ pub(super) fn disagreements(lookup: &Lookup) -> Vec<Note> {
             Err(Failure::NoData) => continue,
             Ok(addrs) if answer.server == good.server || same(addrs, answer.kind) => continue,
             Ok(addrs) => {
-                let addrs: Vec<String> = addrs.iter().map(ToString::to_string).collect();
+                let addrs: Vec<String> = addrs.iter().map(ToString::to_string).list();
                 note!("why.otheraddress").with("addrs", addrs.join(", "))
             }
             Err(failure) if answer.server == good.server => {

@@ -1,7 +1,8 @@
 //! What one address or the lookup came to, before it becomes the verdict of the target.
 
+use crate::base::list::List;
 use crate::base::sys::Icmp;
-use crate::base::text::{self, Key, Kind, Lang, Note};
+use crate::base::text::{self, Key, Kind, Lang, Note, Stem};
 use crate::step::connect::End;
 use crate::target::level::Level;
 use crate::verdict::keyword::{Family, Keyword};
@@ -82,29 +83,29 @@ impl Finding {
 
     /// The sentence of the keyword.
     pub fn sentence(&self) -> Note {
-        let key = self.text_key("").unwrap_or(Key::of(self.keyword.word()));
+        let key = self.text_key("").unwrap_or(key!("word.none"));
         Note { key, args: self.args.clone() }
     }
 
     /// The key of a text for the keyword: that of the variant, if there is one.
     fn text_key(&self, part: &str) -> Option<Key> {
-        let keyword = Key::of(self.keyword.word());
+        let keyword = Stem::of(self.keyword.word());
         let own = match self.variant {
-            ICMP => key!("end.icmp"),
-            ICMP_LOST => key!("end.icmplost"),
-            WINDOW => key!("end.window"),
-            FAILED => key!("end.failed"),
-            REJECTED => key!("end.rejected"),
-            UNSPOKEN_KEY if part.is_empty() => key!("tls.unspokenkey"),
-            UNSPOKEN | UNSPOKEN_KEY => key!("tls.unspoken"),
+            ICMP => stem!("end.icmp"),
+            ICMP_LOST => stem!("end.icmplost"),
+            WINDOW => stem!("end.window"),
+            FAILED => stem!("end.failed"),
+            REJECTED => stem!("end.rejected"),
+            UNSPOKEN_KEY if part.is_empty() => stem!("tls.unspokenkey"),
+            UNSPOKEN | UNSPOKEN_KEY => stem!("tls.unspoken"),
             variant => keyword.then(".").then(variant),
         };
-        [own, keyword].map(|key| key.then(part)).into_iter().find(|key| key.is_known())
+        own.then(part).key().or_else(|| keyword.then(part).key())
     }
 
     /// The text of a part, with its placeholders: the options in it are the same in every language.
     pub(super) fn template(&self, part: &str) -> String {
-        self.text_key(part).and_then(|key| text::message(Lang::En, key)).unwrap_or_default()
+        self.text_key(part).map(|key| text::message(Lang::En, key)).unwrap_or_default()
     }
 
     /// All that follows and was not seen.
@@ -115,7 +116,7 @@ impl Finding {
     /// What to type, and last what to tell somebody, with the way and the time for a ticket.
     pub fn advice(&self, lang: Lang) -> Vec<(Kind, String)> {
         let next = self.next.iter().cloned().chain(self.about(".next"));
-        let mut parts: Vec<_> = next.flat_map(|note| note.advice(lang)).collect();
+        let mut parts: Vec<_> = next.flat_map(|note| note.advice(lang)).list();
         parts.sort_by_key(|(kind, _)| *kind == Kind::Tell);
         let key = match self.keyword.family() {
             Family::Dns => key!("tell.dns"),

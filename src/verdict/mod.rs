@@ -42,6 +42,7 @@ pub use reply::reply_failure;
 pub use service::is_rejecting;
 pub use tcp::shown as show_listener;
 
+use crate::base::list::List;
 use crate::base::text::{self, Key, Note, Untrusted, quoted};
 use crate::step::connect;
 use crate::step::record::{Path, Probe};
@@ -79,8 +80,8 @@ pub struct Policy {
 /// The verdict on a target: of its only address, or what its addresses have in common.
 pub fn infer(probe: &Probe, target: &Target, policy: Policy) -> Verdict {
     let paths: Vec<(&Path, Finding)> =
-        probe.paths.iter().map(|p| (p, of_path(p, target, probe.started, policy))).collect();
-    let each = paths.iter().map(|(p, f)| (p.attempt.addr, f.keyword)).collect();
+        probe.paths.iter().map(|p| (p, of_path(p, target, probe.started, policy))).list();
+    let each = paths.iter().map(|(p, f)| (p.attempt.addr, f.keyword)).list();
     let (good, mut bad): (Vec<_>, Vec<_>) =
         paths.into_iter().partition(|(_, f)| f.keyword == Keyword::Ok);
     let untried = untried(&good, &mut bad);
@@ -121,7 +122,7 @@ fn complete(mut finding: Finding, probe: &Probe, target: &Target) -> Finding {
     let (again, bare) = commands(&finding, target);
     // The proxy goes before a `by` of the finding: the texts of proxy.* name the proxy.
     let proxy = target.proxy.as_ref().filter(|_| finding.keyword.family() == Family::Proxy);
-    let mut args: Vec<_> = proxy.map(|proxy| ("by", proxy.place())).into_iter().collect();
+    let mut args: Vec<_> = proxy.map(|proxy| ("by", proxy.place())).into_iter().list();
     args.extend(proxy.map(|proxy| ("way", other_proxy(proxy, finding.keyword))));
     let common = [
         ("place", target.to_string()),
@@ -151,7 +152,7 @@ fn untried(good: &[(&Path, Finding)], bad: &mut Vec<(&Path, Finding)>) -> Vec<Ip
     if good.is_empty() && bad.iter().all(off) {
         return Vec::new();
     }
-    bad.extract_if(.., |path| off(path)).map(|(path, _)| path.attempt.addr.ip()).collect()
+    bad.extract_if(.., |path| off(path)).map(|(path, _)| path.attempt.addr.ip()).list()
 }
 
 /// What the resolver's files of this box have to do with it.
@@ -216,7 +217,7 @@ fn commands(finding: &Finding, target: &Target) -> (String, String) {
 /// The options that a text of advice has behind this place.
 fn added<'a>(template: &'a str, place: &str) -> Vec<&'a str> {
     let behind = template.split(" | ").filter_map(|line| Some(line.split_once(place)?.1));
-    behind.flat_map(|line| line.split(' ')).filter(|word| word.starts_with("-")).collect()
+    behind.flat_map(|line| line.split(' ')).filter(|word| word.starts_with("-")).list()
 }
 
 /// The proxy as another kind, or with a login: whichever may help.
@@ -298,7 +299,7 @@ fn worst(bad: Vec<(&Path, Finding)>) -> Finding {
     let furthest = bad.iter().enumerate().rev().max_by_key(|(_, (_, f))| f.keyword);
     let at = furthest.map_or(0, |(at, _)| at);
     let others = bad.iter().enumerate().filter(|(i, _)| *i != at).map(|(_, b)| b);
-    let others = told_together(&others.collect::<Vec<_>>());
+    let others = told_together(&others.list());
     let mut chosen = bad.into_iter().nth(at).map_or(Finding::new(Keyword::LocalOther), |(_, f)| f);
     chosen.why.extend(others);
     chosen
@@ -321,7 +322,7 @@ fn partial(good: Vec<(&Path, Finding)>, mut bad: Vec<(&Path, Finding)>) -> Findi
         .arg("addr", addrs(&bad))
         .why(note!("why.works").with("addrs", addrs(&good)));
     all.variant = if far.is_none() { "local" } else { "" };
-    all.why.extend(told_together(&bad.iter().collect::<Vec<_>>()));
+    all.why.extend(told_together(&bad.iter().list()));
     let (_, first) = bad.swap_remove(far.unwrap_or(0));
     all = all.arg("failure", first.keyword);
     all.at = first.at;
@@ -338,7 +339,7 @@ fn partial(good: Vec<(&Path, Finding)>, mut bad: Vec<(&Path, Finding)>) -> Findi
 /// more than anybody reads, those of a keyword together.
 fn told_together(all: &[&(&Path, Finding)]) -> Vec<Note> {
     if all.len() <= AT_A_GLANCE {
-        return all.iter().map(|bad| other(bad)).collect();
+        return all.iter().map(|bad| other(bad)).list();
     }
     let mut notes: Vec<Note> = Vec::new();
     let mut told: Vec<Keyword> = Vec::new();

@@ -1,5 +1,6 @@
 //! The answer of the application.
 
+use crate::base::list::List;
 use crate::base::text::{Note, Untrusted};
 use crate::format::client_hello::Offer;
 use crate::format::mysql;
@@ -192,7 +193,7 @@ fn reply_evidence(reply: &Reply) -> Vec<Note> {
     let (ms, bytes) = (reply.elapsed.as_millis(), reply.answer().len());
     let end = end.map(|note| note.with("ms", ms).with("bytes", bytes));
     let notes = [(!line.is_empty()).then_some(said), end];
-    notes.into_iter().flatten().collect()
+    notes.into_iter().flatten().list()
 }
 
 /// What became of a request that nobody answered in time, in numbers.

@@ -1,6 +1,7 @@
 //! The connect: who said no, or that nobody did.
 
 use crate::base::deadline::seconds;
+use crate::base::list::List;
 use crate::base::sys::Icmp;
 use crate::base::text::{self, Note};
 use crate::step::connect::{self, Attempt};
@@ -92,11 +93,10 @@ pub(super) fn with_near(finding: &mut Finding, path: &Path) {
                 Note::new(key).with("count", count)
             }
             Near::Listeners(all) => {
-                let here: Vec<&Listener> =
-                    all.iter().filter(|l| l.at.port() == addr.port()).collect();
+                let here: Vec<&Listener> = all.iter().filter(|l| l.at.port() == addr.port()).list();
                 let (key, those) = match here.iter().any(|l| l.takes(addr)) {
                     true => (key!("why.listensyet"), here),
-                    false if here.is_empty() => (key!("why.listening"), all.iter().collect()),
+                    false if here.is_empty() => (key!("why.listening"), all.iter().list()),
                     false => (key!("why.listenselse"), here),
                 };
                 if key != key!("why.listensyet") {

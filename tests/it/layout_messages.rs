@@ -42,8 +42,8 @@ fn a_key_that_is_wrong_anywhere_is_found() {
         let tree = [
             (KEYWORDS, "Refused \"tcp.refused\" 20 Tcp;"),
             ("verdict/tcp.rs", "const SLOW: &str = \"slow\";"),
-            (FINDING, "key!(\"end.icmp\")"),
-            ("verdict/alike.rs", "\"host\"; Key::of(\"group.\").then(word)"),
+            (FINDING, "stem!(\"end.icmp\")"),
+            ("verdict/alike.rs", "\"host\"; stem!(\"group.\").then(word)"),
             ("command/many.rs", "if a { \"many.more\" } else { \"many.more\" }"),
         ];
         let mut tree: BTreeMap<_, _> = tree.map(|(p, c)| (p.to_owned(), c.to_owned())).into();
@@ -64,7 +64,7 @@ fn a_key_that_is_wrong_anywhere_is_found() {
     let good = tree("a.rs", "\"a.test\"; \"1.2\"; \"many.more \"; '\"'; // \"many.less\"");
     assert!(missing(&good, &texts).is_empty(), "{:?}", missing(&good, &texts));
     assert!(unused(&good, &texts).is_empty(), "{:?}", unused(&good, &texts));
-    for code in ["\"many.mroe\"", "'\"'; \"tcp.rest\"", "r\"many.\"", "Key::of(\"many.\")"] {
+    for code in ["\"many.mroe\"", "'\"'; \"tcp.rest\"", "r\"many.\"", "stem!(\"many.\")"] {
         assert!(!missing(&tree("a.rs", code), &texts).is_empty(), "{code}");
     }
     let text = |key: &str| texts.iter().cloned().chain([key.to_owned()]).collect();

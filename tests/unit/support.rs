@@ -111,7 +111,7 @@ pub fn keys() -> impl Iterator<Item = &'static str> {
 
 /// The text of a key, which only some have in the program.
 pub fn written(key: Key) -> &'static str {
-    keys().find(|text| Key::of(text) == key).unwrap_or("a key without a text")
+    keys().find(|text| Key::of(text) == Some(key)).unwrap_or("a key without a text")
 }
 
 impl fmt::Debug for Key {
@@ -122,6 +122,6 @@ impl fmt::Debug for Key {
 
 impl PartialEq<&str> for Key {
     fn eq(&self, text: &&str) -> bool {
-        *self == Key::of(text)
+        Key::of(text) == Some(*self)
     }
 }

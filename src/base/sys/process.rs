@@ -1,6 +1,7 @@
 //! In: what this process wants of its box. Out: threads, signals, limits, namespaces.
 
 use crate::base::deadline::{self, TICK};
+use crate::base::list::List;
 use std::cell::Cell;
 use std::ffi::{CString, c_int};
 use std::fs::{self, File, OpenOptions};
@@ -191,7 +192,7 @@ pub fn handle_beneath(root: &Path, path: &Path) -> io::Result<File> {
 pub fn beneath(root: &Path, path: &Path) -> io::Result<PathBuf> {
     let below = path.strip_prefix(root).ok().filter(|_| root.as_os_str() != "/");
     let Some(below) = below.and_then(Path::to_str) else { return Ok(path.into()) };
-    let parts = |path: &str| path.rsplit('/').map(str::to_owned).collect::<Vec<_>>();
+    let parts = |path: &str| path.rsplit('/').map(str::to_owned).list();
     let (mut at, mut ahead, mut links) = (root.to_owned(), parts(below), 0);
     while let Some(part) = ahead.pop() {
         match part.as_str() {

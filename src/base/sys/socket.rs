@@ -1,5 +1,6 @@
 //! In: addresses and socket options. Out: open sockets, and what the kernel knows about them.
 
+use crate::base::list::List;
 use std::ffi::{CString, c_int};
 use std::fs::File;
 use std::io::{self, Error, ErrorKind};
@@ -280,7 +281,7 @@ pub fn poll(watched: &[(BorrowedFd<'_>, i16)], limit: Option<Duration>) -> io::R
     let mut fds: Vec<libc::pollfd> = watched
         .iter()
         .map(|(fd, events)| libc::pollfd { fd: fd.as_raw_fd(), events: *events, revents: 0 })
-        .collect();
+        .list();
     // Rounded up, so that nobody spins through the last millisecond.
     let ms = limit
         .map(slice)
@@ -291,7 +292,7 @@ pub fn poll(watched: &[(BorrowedFd<'_>, i16)], limit: Option<Duration>) -> io::R
     match checked(unsafe { libc::poll(fds.as_mut_ptr(), count, ms) }) {
         Err(e) if e.kind() != ErrorKind::Interrupted => Err(e),
         Err(_) => Ok(vec![0; watched.len()]),
-        Ok(_) => Ok(fds.iter().map(|entry| entry.revents).collect()),
+        Ok(_) => Ok(fds.iter().map(|entry| entry.revents).list()),
     }
 }
 
@@ -445,7 +446,7 @@ pub fn error_queue(socket: &impl AsFd) -> Option<Icmp> {
         if unsafe { libc::recvmsg(socket.as_fd().as_raw_fd(), &mut message, flags) } < 0 {
             break;
         }
-        let bytes: Vec<u8> = control.iter().flat_map(|word| word.to_ne_bytes()).collect();
+        let bytes: Vec<u8> = control.iter().flat_map(|word| word.to_ne_bytes()).list();
         first = first.or_else(|| icmp(&bytes));
     }
     first

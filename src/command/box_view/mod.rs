@@ -16,6 +16,7 @@ mod names;
 mod tcp;
 
 use crate::base::files;
+use crate::base::list::List;
 use crate::base::sys;
 use crate::base::text::{self, Lang, Note, Untrusted};
 use crate::cli::{self, Stop, Typed, Wrong};
@@ -175,7 +176,7 @@ fn number(text: &str) -> Option<u64> {
 }
 
 fn numbers(text: &str) -> Vec<u64> {
-    text.split_whitespace().filter_map(|word| word.parse().ok()).collect()
+    text.split_whitespace().filter_map(|word| word.parse().ok()).list()
 }
 
 /// Text of files is nobody's word for a terminal.

@@ -2,6 +2,7 @@
 
 use crate::base::calendar::utc;
 use crate::base::deadline::millis;
+use crate::base::list::List;
 use crate::base::parallel::side_by_side;
 use crate::base::sys;
 use crate::base::text::{self, Note};
@@ -28,7 +29,7 @@ impl View {
             self.notes.push(note!("box.noserver"));
         }
         let answers: Vec<Option<(String, Duration)>> = match ask.no_ask {
-            true => settings.servers.iter().map(|_| None).collect(),
+            true => settings.servers.iter().map(|_| None).list(),
             false => side_by_side(&settings.servers, &|s| Some(ask_server(*s, ask.limit))),
         };
         let mut rows = Vec::new();

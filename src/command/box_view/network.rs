@@ -1,5 +1,6 @@
 //! Interfaces, addresses, routes, and whether the next hops are there.
 
+use crate::base::list::List;
 use crate::base::text::{self};
 use crate::command::box_view::{View, json, proc, shown};
 use crate::format::netlink::{Address, DAD_FAILED, Link, TENTATIVE, Tables, UNICAST};
@@ -11,8 +12,8 @@ impl View {
         let mut rows = Vec::new();
         for link in &tables.links {
             let own: Vec<&Address> =
-                tables.addresses.iter().filter(|a| a.link == link.index).collect();
-            let addresses: Vec<String> = own.iter().map(|a| a.place()).collect();
+                tables.addresses.iter().filter(|a| a.link == link.index).list();
+            let addresses: Vec<String> = own.iter().map(|a| a.place()).list();
             self.judge_link(link, &own);
             let state = match (link.is_up(), link.has_carrier()) {
                 (false, _) => "down",

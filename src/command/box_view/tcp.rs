@@ -1,5 +1,6 @@
 //! Who listens, how many ports are taken, and the counters that tell of trouble.
 
+use crate::base::list::List;
 use crate::base::text::{self, Key, Note};
 use crate::command::box_view::{View, json_number, number, numbers, proc};
 use crate::format::socket_table::{self, LISTEN, Row};
@@ -13,7 +14,7 @@ impl View {
         let rows = |name, v6| {
             let text: String = proc(name);
             let lines = text.as_bytes().split_inclusive(|b| *b == b'\n');
-            lines.filter_map(|line| socket_table::parse(line, v6)).collect::<Vec<Row>>()
+            lines.filter_map(|line| socket_table::parse(line, v6)).list()
         };
         let rows = [rows("net/tcp", false), rows("net/tcp6", true)].concat();
         // In the order of ports, and of addresses as they are written.
@@ -22,12 +23,11 @@ impl View {
             (row.local.port, place.rsplit_once(':').map_or("", |(ip, _)| ip).to_owned())
         };
         let mut listeners: Vec<(u16, String)> =
-            rows.iter().filter(|row| row.state == LISTEN).map(at).collect();
+            rows.iter().filter(|row| row.state == LISTEN).map(at).list();
         listeners.sort();
         listeners.dedup();
-        let places: Vec<String> =
-            listeners.iter().map(|(port, ip)| format!("{ip}:{port}")).collect();
-        let mut shown = places.iter().take(LISTENERS_SHOWN).cloned().collect::<Vec<_>>().join(" ");
+        let places: Vec<String> = listeners.iter().map(|(port, ip)| format!("{ip}:{port}")).list();
+        let mut shown = places.iter().take(LISTENERS_SHOWN).cloned().list().join(" ");
         if places.len() > LISTENERS_SHOWN {
             shown += &format!(" … (+{})", places.len() - LISTENERS_SHOWN);
         }

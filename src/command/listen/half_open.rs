@@ -1,6 +1,7 @@
 //! Handshakes that stop after our SYN-ACK, as the kernel tells, or as /proc/net/tcp shows them.
 
 use crate::base::address::canonical;
+use crate::base::list::List;
 use crate::format::inet_diag::Place;
 use crate::format::socket_table::{Row, SYN_RECV};
 use crate::step::sockets::each_known;
@@ -16,8 +17,7 @@ pub fn read_half_open(ports: &[u16]) -> Vec<(SocketAddr, u16)> {
             found.push((canonical(SocketAddr::new(ip.into(), row.remote.port)), port));
         }
     };
-    let places: Vec<Place> =
-        ports.iter().map(|port| Place { ip: None, port: Some(*port) }).collect();
+    let places: Vec<Place> = ports.iter().map(|port| Place { ip: None, port: Some(*port) }).list();
     each_known(1 << SYN_RECV, &places, &mut take);
     found
 }

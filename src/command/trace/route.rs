@@ -1,6 +1,7 @@
 //! The way to a port: a connecting socket for each hop, and the timing of them.
 
 use crate::base::deadline::Deadline;
+use crate::base::list::List;
 use crate::base::sys::{self, Connecting, Fault, Icmp, Progress, SocketOptions};
 use crate::step::connect::{self, Attempt};
 use std::net::{IpAddr, SocketAddr};
@@ -72,7 +73,7 @@ pub fn trace(addr: SocketAddr, socket: &SocketOptions, ask: Ask, limit: Duration
         addr
     };
     let mut routes: Vec<Route> =
-        ports.map(|port| Route::new(at(port), socket, ask, clock.elapsed())).collect();
+        ports.map(|port| Route::new(at(port), socket, ask, clock.elapsed())).list();
     while let Some(left) = clock.remaining() {
         let now = clock.elapsed();
         let next = routes.iter_mut().filter_map(|route| route.go_on(now)).min();
@@ -88,7 +89,7 @@ pub fn trace(addr: SocketAddr, socket: &SocketOptions, ask: Ask, limit: Duration
 fn wait(routes: &mut [Route], clock: &Deadline, limit: Duration) {
     let sockets =
         routes.iter().flat_map(Route::sockets).map(|socket| (socket.as_fd(), libc::POLLOUT));
-    let events = match sys::poll(&sockets.collect::<Vec<_>>(), Some(limit)) {
+    let events = match sys::poll(&sockets.list(), Some(limit)) {
         Ok(events) => events,
         Err(_) => return sys::nap(limit),
     };

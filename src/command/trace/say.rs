@@ -1,5 +1,6 @@
 //! What the hops say.
 
+use crate::base::list::List;
 use crate::base::text::{self, Note};
 use crate::command::trace::route::{Answer, Route, Try, is_exceeded, way_back};
 use crate::step::connect::Outcome;
@@ -90,7 +91,7 @@ fn ending(route: &Route, outcome: Option<&Outcome>) -> Option<Note> {
 fn looped(route: &Route) -> Option<Note> {
     let hops = |ip| {
         let same = route.tries.iter().filter(move |t| t.is_router() && t.from() == Some(ip));
-        let mut hops: Vec<u8> = same.map(|t| t.hop).collect();
+        let mut hops: Vec<u8> = same.map(|t| t.hop).list();
         hops.sort_unstable();
         hops.dedup();
         hops
@@ -101,7 +102,7 @@ fn looped(route: &Route) -> Option<Note> {
         hops.len() > 2 && hops.windows(2).all(|pair| matches!(pair, [a, b] if b - a > 1))
     };
     let (ip, hops) = circles.find(|(_, hops)| apart(hops))?;
-    let hops = hops.iter().map(u8::to_string).collect::<Vec<_>>().join(", ");
+    let hops = hops.iter().map(u8::to_string).list().join(", ");
     Some(note!("trace.loop").with("ip", ip).with("hops", hops))
 }
 

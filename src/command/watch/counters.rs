@@ -2,6 +2,7 @@
 
 use super::Watch;
 use super::trouble::SENTENCES;
+use crate::base::list::List;
 use crate::format::socket_table::Row;
 use crate::step::counters::{Counter, count};
 
@@ -9,7 +10,7 @@ impl Watch<'_> {
     /// Once a second: whether the kernel dropped connections because an accept queue was full.
     /// The counter is the whole network's, so it is told with the listeners that had a queue.
     pub fn overflow(&mut self, now: u64, text: &mut String) {
-        let full: Vec<Row> = self.table.listeners.iter().filter(|l| l.rx > 0).copied().collect();
+        let full: Vec<Row> = self.table.listeners.iter().filter(|l| l.rx > 0).copied().list();
         let Some(row) = full.iter().find(|row| self.ask.filter.is_place(row)) else { return };
         if now.saturating_sub(self.compared) < COMPARE {
             return;
@@ -20,7 +21,7 @@ impl Watch<'_> {
         if overflows > 0 && overflows >= self.overflows * 2 {
             self.overflows = overflows;
             let listeners: Vec<String> =
-                full.iter().take(SENTENCES).map(|row| row.local.show(row.v6)).collect();
+                full.iter().take(SENTENCES).map(|row| row.local.show(row.v6)).list();
             let note = note!("watch.overflow")
                 .with("overflows", overflows)
                 .with("listeners", listeners.join(", "));

@@ -4,6 +4,7 @@ use super::ms;
 use super::table::Table;
 use super::trouble::KNOWN_MAX;
 use crate::base::deadline::Stopwatch;
+use crate::base::list::List;
 use crate::base::text::Untrusted;
 use crate::step::sockets::{each_socket, process_name, processes};
 
@@ -36,9 +37,9 @@ impl Owners {
                 true => 0,
                 false => table.owner_inode(&entry.row),
             })
-            .collect();
+            .list();
         let mut wanted: Vec<(u64, u32)> =
-            inodes.iter().filter(|inode| **inode != 0).map(|inode| (*inode, 0)).collect();
+            inodes.iter().filter(|inode| **inode != 0).map(|inode| (*inode, 0)).list();
         wanted.sort_unstable();
         wanted.dedup();
         if first && only.is_empty() && wanted.len() > OWNERS_MAX {
@@ -48,7 +49,7 @@ impl Owners {
         let mut left = wanted.len();
         let known = self.known.iter().map(|(pid, _)| *pid);
         let pids: Vec<u32> =
-            if only.is_empty() { known.chain(processes()).collect() } else { only.clone() };
+            if only.is_empty() { known.chain(processes()).list() } else { only.clone() };
         for pid in pids {
             if left == 0 {
                 break;

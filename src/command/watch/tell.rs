@@ -4,7 +4,8 @@ use super::table::{Event, What};
 use super::trouble::KNOWN_MAX;
 use super::{Attempt, INTERVAL, Watch, ms};
 use crate::base::deadline::seconds;
-use crate::base::text::{self, Key, Kind, Note, Untrusted};
+use crate::base::list::List;
+use crate::base::text::{self, Kind, Note, Untrusted};
 use crate::format::socket_table::{
     ESTABLISHED, LISTEN, Row, STATE_MAX, SYN_SENT, number_text, state_name,
 };
@@ -18,7 +19,7 @@ impl Watch<'_> {
     pub fn tell(&mut self, events: &[Event]) {
         let now = self.now();
         let mut text = String::new();
-        let events: Vec<&Event> = events.iter().filter(|event| self.wants(event)).collect();
+        let events: Vec<&Event> = events.iter().filter(|event| self.wants(event)).list();
         if self.table.look == 1 {
             self.open(&events, &mut text);
         }
@@ -57,7 +58,7 @@ impl Watch<'_> {
         let states: Vec<String> = (1..=STATE_MAX)
             .filter(|state| count(*state) > 0)
             .map(|state| format!("{} {}", count(state), state_name(state)))
-            .collect();
+            .list();
         let note = note!("watch.heading")
             .with("states", states.join(", "))
             .with("count", events.len())
@@ -124,9 +125,7 @@ impl Watch<'_> {
             let _ = write!(out, "{} {} s -> ", state_name(event.was), tenths(event.held));
         }
         match event.what {
-            What::Gone => {
-                *out += &text::message(self.style.lang, key!("watch.gone")).unwrap_or_default()
-            }
+            What::Gone => *out += &text::message(self.style.lang, key!("watch.gone")),
             _ => out.push_str(state_name(row.state)),
         }
         let room = self.style.width.saturating_sub(before);
@@ -271,7 +270,7 @@ impl Watch<'_> {
             }),
             true => {
                 let object = ends(self.head(now, "finding").text("finding", key), &row);
-                let said: Vec<String> = said.into_iter().map(|(_, part)| part).collect();
+                let said: Vec<String> = said.into_iter().map(|(_, part)| part).list();
                 object.number("count", count as u64).text("text", &said.join(" ")).end() + "\n"
             }
         };
@@ -326,7 +325,8 @@ impl Watch<'_> {
             if index == 0 {
                 text += &format!("{}\n", note!("watch.counters").render(lang));
             }
-            let meaning = text::message(lang, Key::of("counter.").then(name)).unwrap_or_default();
+            let key = stem!("counter.").then(name).key();
+            let meaning = key.map(|key| text::message(lang, key)).unwrap_or_default();
             text += &format!("  {name:<20} +{delta:<6} {meaning}\n");
         }
         self.out.write(&report::fitted(&text, 2, self.style));

@@ -3,7 +3,7 @@
 use super::Watch;
 use super::table::Entry;
 use super::tell::{FINDING, tenths};
-use crate::base::text::{Key, Note};
+use crate::base::text::Note;
 use crate::format::socket_table::{
     CLOSE_WAIT, ESTABLISHED, End, LISTEN, Row, SYN_RECV, SYN_SENT, TIME_WAIT, TIMER_PROBE,
     TIMER_RETRANSMIT,
@@ -122,7 +122,8 @@ impl Watch<'_> {
             left -= 1;
             if count > 0 {
                 said += 1;
-                let note = Note::new(Key::of("watch.").then(trouble.keyword()))
+                let Some(key) = stem!("watch.").then(trouble.keyword()).key() else { break };
+                let note = Note::new(key)
                     .with("process", self.owners.show(entry.owner))
                     .with("seconds", tenths(now - entry.trouble_since));
                 self.sentence(trouble.keyword(), &note, entry.row, count, now, text);

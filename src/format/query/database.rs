@@ -1,5 +1,6 @@
 //! Databases.
 
+use crate::base::list::List;
 use crate::base::text::Key;
 use crate::format::query::reader::{Reader, between, first_line, text};
 use crate::format::query::{Heard, Place};
@@ -130,7 +131,7 @@ fn from_ebcdic(byte: u8) -> char {
 pub fn postgres(place: &Place) -> Vec<u8> {
     let database = if place.path.is_empty() { "postgres" } else { place.path };
     let words = ["user", "reach", "database", database, "application_name", "reach", ""];
-    let body: Vec<u8> = words.iter().flat_map(|word| [word.as_bytes(), b"\0"].concat()).collect();
+    let body: Vec<u8> = words.iter().flat_map(|word| [word.as_bytes(), b"\0"].concat()).list();
     let size = u32::try_from(body.len() + 8).unwrap_or(u32::MAX).to_be_bytes();
     [&size, b"\0\x03\0\0".as_slice(), &body].concat()
 }

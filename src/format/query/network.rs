@@ -1,5 +1,6 @@
 //! Logins, directories, files, calls, names.
 
+use crate::base::list::List;
 use crate::format::banner::version_line;
 use crate::format::der;
 use crate::format::query::reader::{Reader, first_line, text};
@@ -50,7 +51,7 @@ fn refused_by_ssh(answer: &[u8]) -> Heard {
 /// A search for the root DSE (RFC 4512 section 5.1), which needs no bind.
 pub fn ldap(_: &Place) -> Vec<u8> {
     let attributes: Vec<u8> =
-        LDAP_ATTRIBUTES.iter().flat_map(|name| element(0x04, name.as_bytes())).collect();
+        LDAP_ATTRIBUTES.iter().flat_map(|name| element(0x04, name.as_bytes())).list();
     let search = [
         b"\x04\0\x0a\x01\0\x0a\x01\0\x02\x01\0\x02\x01\x05\x01\x01\0\x87\x0bobjectClass".as_slice(),
         &element(0x30, &attributes),
@@ -130,7 +131,7 @@ pub fn kerberos(place: &Place) -> Vec<u8> {
         path => path.to_owned(),
     };
     let name = |words: &[&str]| {
-        let words: Vec<u8> = words.iter().flat_map(|w| element(0x1b, w.as_bytes())).collect();
+        let words: Vec<u8> = words.iter().flat_map(|w| element(0x1b, w.as_bytes())).list();
         let kind = element(0xa0, b"\x02\x01\x02");
         element(0x30, &[kind, element(0xa1, &element(0x30, &words))].concat())
     };
@@ -239,7 +240,7 @@ pub fn nfs(_: &Place) -> Vec<u8> {
 /// Procedure 0 with no credentials, in one fragment (RFC 5531 section 11).
 fn call(program: u32, version: u32) -> Vec<u8> {
     let words = [0x8000_0028, RPC_ID, 0, 2, program, version, 0, 0, 0, 0, 0];
-    words.iter().flat_map(|word: &u32| word.to_be_bytes()).collect()
+    words.iter().flat_map(|word: &u32| word.to_be_bytes()).list()
 }
 
 pub fn hear_rpc(answer: &[u8]) -> Heard {

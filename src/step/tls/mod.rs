@@ -10,6 +10,7 @@ mod keys;
 pub use keys::KeyLog;
 
 use crate::base::deadline::Deadline;
+use crate::base::list::List;
 use crate::base::text::Untrusted;
 use crate::cert::dn;
 use crate::cert::identity::{ClientIdentity, provider};
@@ -278,7 +279,7 @@ fn dns_name(name: &str) -> bool {
 /// The record of what was seen; what only the connection knows is still empty.
 #[inline(never)]
 fn record(outcome: Outcome, seen: Seen) -> Handshake {
-    let parsed: Vec<_> = seen.chain.iter().map(|der| x509::parse(der)).collect();
+    let parsed: Vec<_> = seen.chain.iter().map(|der| x509::parse(der)).list();
     let leaf = parsed.first().and_then(Option::as_ref);
     let leaf_known = leaf.is_some();
     let signed = match seen.signature.unwrap_or(Err(Unproven::NotReached)) {
@@ -289,7 +290,7 @@ fn record(outcome: Outcome, seen: Seen) -> Handshake {
     let client_auth = match seen.request {
         None => ClientAuth::NotRequested,
         Some((sent, issuers)) => {
-            let acceptable = issuers.iter().map(|der| dn::text(der)).collect();
+            let acceptable = issuers.iter().map(|der| dn::text(der)).list();
             ClientAuth::Requested { sent, acceptable }
         }
     };
@@ -303,7 +304,7 @@ fn record(outcome: Outcome, seen: Seen) -> Handshake {
         offered: Versions::Any,
         sent: seen.sent,
         unparsed: parsed.iter().filter(|certificate| certificate.is_none()).count(),
-        chain: parsed.into_iter().flatten().filter(|_| leaf_known).collect(),
+        chain: parsed.into_iter().flatten().filter(|_| leaf_known).list(),
         judgement: None,
         client_auth,
         signed,

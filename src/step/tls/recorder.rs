@@ -1,6 +1,7 @@
 //! Accepts every certificate and every signature and writes down what it saw. Dangerous
 //! anywhere else: what comes out of a handshake with it must be judged by the caller.
 
+use crate::base::list::List;
 use crate::cert::identity::Identity;
 use crate::cert::proof::{Signed, Unproven, algorithms};
 use rustls::client::ResolvesClientCert;
@@ -75,7 +76,7 @@ impl ServerCertVerifier for Recorder {
         seen.sent = issuers.len() + 1;
         seen.stapled_ocsp = !ocsp_response.is_empty();
         let all = std::iter::once(leaf).chain(issuers);
-        seen.chain = all.take(CHAIN_MAX).map(|der| der.to_vec()).collect();
+        seen.chain = all.take(CHAIN_MAX).map(|der| der.to_vec()).list();
         Ok(ServerCertVerified::assertion())
     }
 
@@ -127,7 +128,7 @@ impl ResolvesClientCert for Recorder {
     /// Called for every CertificateRequest, also when there is nothing to answer with.
     fn resolve(&self, issuers: &[&[u8]], schemes: &[SignatureScheme]) -> Option<Arc<Identity>> {
         let named = issuers.iter().filter(|der| der.len() <= ISSUER_BYTES);
-        let named = named.take(ISSUERS_MAX).map(|der| der.to_vec()).collect();
+        let named = named.take(ISSUERS_MAX).map(|der| der.to_vec()).list();
         let fits = |own: &Arc<Identity>| own.key.choose_scheme(schemes).is_some();
         let answer = self.identity.clone().filter(fits);
         self.seen().request = Some((answer.is_some(), named));

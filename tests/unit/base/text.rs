@@ -1,6 +1,6 @@
 //! How messages are found, and lists shortened.
 
-use crate::base::text::{self, Key, Lang, few, message};
+use crate::base::text::{self, Key, Lang, Stem, few, message};
 use crate::unit::support::MESSAGES;
 
 #[test]
@@ -10,21 +10,21 @@ fn every_message_is_found_by_its_key_and_nothing_else_is() {
         for entry in file.split("\n[").skip(1) {
             let (key, body) = entry.split_once("]\n").unwrap();
             let line = |label: &str| body.lines().find_map(|line| line.strip_prefix(label));
-            assert_eq!(message(Lang::En, Key::of(key)).as_deref(), line("en "), "{key}");
-            assert_eq!(message(Lang::Ja, Key::of(key)).as_deref(), line("ja "), "{key}");
+            let known = Key::of(key).unwrap();
+            assert_eq!(Some(message(Lang::En, known).as_str()), line("en "), "{key}");
+            assert_eq!(Some(message(Lang::Ja, known).as_str()), line("ja "), "{key}");
+            assert!(Stem::of(key).key().is_none_or(|found| found == known), "{key}");
             for other in
                 [format!("{key}."), format!("{key}x"), key[1..].to_owned(), key.to_uppercase()]
             {
-                assert_eq!(message(Lang::En, Key::of(&other)), None, "{other}");
+                let found = (Key::of(&other), Stem::of(&other).key());
+                assert_eq!(found, (None, None), "{other}");
             }
             keys += 1;
         }
     }
     assert!(keys > 300, "{keys}");
-    assert_eq!(
-        (message(Lang::En, Key::of("")), message(Lang::En, Key::of("\u{10ffff}"))),
-        (None, None)
-    );
+    assert_eq!((Key::of(""), Key::of("\u{10ffff}")), (None, None));
 }
 
 #[test]
@@ -52,14 +52,14 @@ fn every_text_is_read_as_it_was_written() {
             let page = (lang, format!("help {key}"), body.trim_matches('\n').to_owned());
             wanted.extend(file.starts_with("help").then_some(page));
             for (lang, key, text) in wanted {
-                assert!(message(lang, Key::of(&key)) == Some(text), "{file}: {key}");
+                assert!(message(lang, Key::of(&key).unwrap()) == text, "{file}: {key}");
                 count += 1;
             }
         }
     }
     assert!(count > 1000, "{count} texts");
-    assert_eq!(message(Lang::En, Key::of("help why.alert")), None);
-    assert_eq!(message(Lang::En, Key::of("")), None);
+    assert_eq!(Key::of("help why.alert"), None);
+    assert_eq!(Stem::of("").key(), None);
 }
 
 #[test]

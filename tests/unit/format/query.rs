@@ -12,7 +12,7 @@ fn yes(told: &str) -> Heard {
 }
 
 fn no(told: &str, meaning: Option<&str>) -> Heard {
-    Heard::No(told.to_owned(), meaning.map(Key::of))
+    Heard::No(told.to_owned(), meaning.and_then(Key::of))
 }
 
 impl fmt::Debug for Heard {
