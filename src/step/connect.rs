@@ -224,7 +224,8 @@ impl Wire {
             match call(&self.stream) {
                 Err(e) if e.kind() == ErrorKind::Interrupted => {}
                 Err(e) if e.kind() == ErrorKind::WouldBlock => {
-                    if sys::await_one(&self.stream, event, left.min(TICK)) == 0 {
+                    let slice = left.min(TICK);
+                    if sys::await_one(&self.stream, event, slice) == 0 && slice < left {
                         self.deadline.show(0);
                     }
                 }

@@ -55,7 +55,7 @@ fn every_flaw_has_its_keyword_and_its_evidence() {
             "other name",
             pki.wrong_host(),
             "cert.name",
-            "names in it: other.example, *.other.example",
+            "names in the certificate: other.example, *.other.example",
         ),
         ("CN only", pki.no_san(NAME), "cert.name", "it has no subject alternative name"),
         ("no CN", pki.no_common_name(&[NAME]), "ok", ""),
@@ -81,7 +81,7 @@ fn every_flaw_has_its_keyword_and_its_evidence() {
             "extendedKeyUsage without serverAuth",
         ),
         ("60 deep", pki.deep_chain(&[NAME], 60), "cert.policy", "chain too long"),
-        ("wild", pki.good(&["*.test"]), "cert.name", "names in it: *.test"),
+        ("wild", pki.good(&["*.test"]), "cert.name", "names in the certificate: *.test"),
         ("wildcard", pki.good(&["*.good.test", NAME]), "ok", "good.test"),
     ];
     each(&cases, |(what, identity, keyword, says)| {
@@ -159,14 +159,17 @@ fn several_flaws_are_all_told_and_the_gravest_gives_the_name() {
     let server = serve(&identity);
     let outcome = reach(&server, NAME, &pki, &[]);
     outcome.status(51).verdict("cert.name");
-    outcome.says("40 days ago").says("names in it: other.example").says("Unknown Root");
+    outcome
+        .says("40 days ago")
+        .says("names in the certificate: other.example")
+        .says("Unknown Root");
     outcome.says("extendedKeyUsage without serverAuth");
     let object = reach(&server, NAME, &pki, &["--json"]).object();
     let flaws = json!(["cert.name", "cert.untrusted", "cert.policy", "cert.expired"]);
     assert_eq!(object["paths"][0]["tls"]["flaws"], flaws);
     // With --no-verify all of them are evidence still.
     let forgiven = bare(&server, NAME).arg("--no-verify").run();
-    forgiven.status(0).says("40 days ago").says("names in it: other.example");
+    forgiven.status(0).says("40 days ago").says("names in the certificate: other.example");
 }
 
 #[test]
@@ -206,7 +209,9 @@ fn an_address_as_a_dns_name_and_a_uri_alone_are_told() {
     };
     let server = san(crate::support::pki::tlv(0x82, b"127.0.0.1"));
     let outcome = reach(&server, "127.0.0.1", &pki, &[]);
-    outcome.verdict("cert.name").says("names in it: 127.0.0.1; 127.0.0.1 stands there as a DNS");
+    outcome
+        .verdict("cert.name")
+        .says("names in the certificate: 127.0.0.1; 127.0.0.1 is listed as a DNS");
     outcome.says("needs an IP entry");
     reach(&server, "127.0.0.1", &pki, &["--lang", "ja"]).says("IP の項目");
     let server = san(crate::support::pki::tlv(0x86, b"spiffe://x/y"));
@@ -378,7 +383,7 @@ fn a_root_of_this_side_that_is_over_is_no_root() {
             .says(": CN=Old Root")
             .says(", 5 days ago")
             .says("get the successor of 'CN=Old Root");
-        outcome.says_not("renew it").says_not("asked in vain").says_not("only this box's own");
+        outcome.says_not("renew it").says_not("no match among the").says_not("only this box's own");
     }
     let outcome = bare(&server, NAME).args(["--lang", "ja", "--ca"]).arg(&file).run();
     outcome.says("こちら側のルート証明書が期限切れ");
@@ -585,7 +590,7 @@ fn trust_in_vain_names_both_lists_and_their_sizes() {
     ));
     let Some((world, server)) = boxed(setup, &pki.untrusted_root(&[NAME])) else { return };
     let outcome = bare(&server, NAME).within(&world).run();
-    outcome.verdict("cert.untrusted").says("roots of Mozilla, and the 1 of /etc/ssl/cert.pem");
+    outcome.verdict("cert.untrusted").says("Mozilla roots and the 1 in /etc/ssl/cert.pem");
 }
 
 #[test]

@@ -565,7 +565,7 @@ fn connect_to_dials_there_and_keeps_the_name() {
     let outcome = Run::new(["shop.example:443", "--no-tls"])
         .arg(format!("--connect-to={}", server.addr()))
         .run();
-    outcome.status(0).verdict("ok").says("shop.example:443, dialled at 127.0.0.1");
+    outcome.status(0).verdict("ok").says("shop.example:443, connecting to 127.0.0.1");
     outcome.says("--connect-to gave the address").says("shop.example:443 greets as ssh");
     let same_port = server.named("shop.example");
     Run::new([&*same_port, "--connect-to", "127.0.0.1"]).run().status(0);

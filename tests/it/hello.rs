@@ -16,7 +16,7 @@ fn a_server_with_only_tls_1_0_is_named_with_its_suite() {
     let server = servers::s_server_rsa(&["-tls1", "-cipher", "AES128-SHA:@SECLEVEL=0"]);
     let outcome = named(&server, "tls", "good.test").run();
     outcome.status(50).verdict("tls.legacy");
-    outcome.says("outdated TLS: TLS 1.0, TLS_RSA_WITH_AES_128_CBC_SHA").says("it chose TLS 1.0");
+    outcome.says("obsolete TLS: TLS 1.0, TLS_RSA_WITH_AES_128_CBC_SHA").says("it chose TLS 1.0");
 }
 
 #[test]
@@ -120,7 +120,7 @@ fn a_server_that_chokes_on_the_offer_of_tls_1_3_is_intolerant_and_not_outdated()
 fn balancers_with_old_tls_are_named_with_the_best_they_have() {
     for (server, port) in [(shared::haproxy(), "old"), (shared::nginx(), "https-old")] {
         let outcome = named(server, port, "old.test").run();
-        outcome.status(50).verdict("tls.legacy").says("outdated TLS: TLS 1.1, TLS_");
+        outcome.status(50).verdict("tls.legacy").says("obsolete TLS: TLS 1.1, TLS_");
     }
 }
 
@@ -162,7 +162,7 @@ fn a_ticket_quotes_no_name_that_was_not_sent() {
         (zoo::hello_then_reset(), "tls.reset", "RST after a ClientHello without SNI"),
         (zoo::hello_then_close(), "tls.closed", "closes after a ClientHello without SNI"),
         (zoo::alert(2, 40), "tls.alert", "answers with the alert 'handshake_failure (40)'"),
-        (zoo::alert(2, 112), "tls.sni", "wants a server name (SNI), and none was sent"),
+        (zoo::alert(2, 112), "tls.sni", "requires a server name (SNI), but none was sent"),
         (zoo::mute(), "tls.timeout", "a ClientHello without SNI gets no complete answer"),
     ] {
         let server = script.serve();
@@ -248,7 +248,7 @@ fn questions_go_through_starttls_and_through_a_proxy() {
     let outcome = named(shared::nginx(), "https", "unknown.test").args(["--proxy", &proxy]).run();
     outcome.verdict("cert.name").says("the server sends the same certificate");
     let outcome = named(shared::haproxy(), "old", "old.test").args(["--proxy", &proxy]).run();
-    outcome.verdict("tls.legacy").says("outdated TLS: TLS 1.1, TLS_");
+    outcome.verdict("tls.legacy").says("obsolete TLS: TLS 1.1, TLS_");
 }
 
 #[test]
@@ -781,7 +781,7 @@ fn names_are_compared_side_by_side() {
 fn the_first_name_that_fails_decides_the_comparison() {
     let nginx = shared::nginx();
     let outcome = compare(nginx, "https", "good.test,unknown.test,other.test").run();
-    outcome.status(51).verdict("cert.name").says("cert.name: ").says("not for unknown.test");
+    outcome.status(51).verdict("cert.name").says("cert.name: ").says("not valid for unknown.test");
     let outcome = compare(nginx, "https-strict", "good.test,unknown.test").run();
     outcome.status(50).verdict("tls.sni").says("tls.sni: ");
     // Whoever insists on a name is right to reject none.

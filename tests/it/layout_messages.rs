@@ -37,6 +37,23 @@ fn every_text_has_its_key_in_the_code() {
 }
 
 #[test]
+fn every_placeholder_is_one_that_the_code_fills() {
+    agree(&unknown_placeholders(&sources(), &texts()));
+    let code = [("a.rs".to_owned(), "note.with(\"host\", h)".to_owned())].into();
+    assert_eq!(unknown_placeholders(&code, "[a.b]\nen {host}: {hots}\n").len(), 1);
+}
+
+#[test]
+fn the_texts_have_no_word_that_the_glossary_forbids() {
+    let page = read("CONTRIBUTING.md");
+    let words = forbidden(&page);
+    assert!(words.len() > 12, "the table is written in another way: {words:?}");
+    let help = ["src/text/help.en.txt", "src/text/help.ja.txt"].map(read).concat();
+    agree(&forbidden_in(&words, &(texts() + &help)));
+    assert_eq!(forbidden_in(&["in vain".to_owned()], "en asked In vain\nja 無駄\n").len(), 1);
+}
+
+#[test]
 fn a_key_that_is_wrong_anywhere_is_found() {
     let tree = |path: &str, code: &str| {
         let tree = [
@@ -119,9 +136,44 @@ fn unused(sources: &BTreeMap<String, String>, keys: &BTreeSet<String>) -> Vec<St
     unused.map(|key| format!("no code names [{key}]")).collect()
 }
 
+/// Placeholders whose name is no string of the code.
+fn unknown_placeholders(sources: &BTreeMap<String, String>, texts: &str) -> Vec<String> {
+    let names: BTreeSet<String> = sources.values().flat_map(|code| strings(code)).collect();
+    let line = |line: &str| -> Vec<String> {
+        let parts = line.split('{').skip(1).filter_map(|part| Some(part.split_once('}')?.0));
+        let unknown = parts.filter(|name| !names.contains(name.trim_start_matches("s:")));
+        unknown.map(|name| format!("nobody fills {{{name}}}: {line}")).collect()
+    };
+    texts
+        .lines()
+        .filter(|line| line.starts_with("en ") || line.starts_with("ja "))
+        .flat_map(line)
+        .collect()
+}
+
+/// The first column of the table of words not to use.
+fn forbidden(page: &str) -> Vec<String> {
+    let table = page.split_once("| Not | But |").unwrap_or_default().1;
+    let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
+    rows.filter_map(|row| Some(row.split('|').nth(1)?.trim().to_owned())).collect()
+}
+
+fn forbidden_in(words: &[String], texts: &str) -> Vec<String> {
+    let line = |line: &str| {
+        let lower = line.to_lowercase();
+        let word = words.iter().find(|word| lower.contains(&word.to_lowercase()))?;
+        Some(format!("{word:?} in: {line}"))
+    };
+    texts.lines().filter(|line| !line.starts_with('[')).filter_map(line).collect()
+}
+
+fn texts() -> String {
+    ["src/text/notes.txt", "src/text/verdicts.txt"].map(read).concat()
+}
+
 /// The keys of all texts but those of the help.
 fn keys() -> BTreeSet<String> {
-    let texts: String = ["src/text/notes.txt", "src/text/verdicts.txt"].map(read).concat();
+    let texts = texts();
     let key = |line: &str| Some(line.strip_prefix('[')?.strip_suffix(']')?.to_owned());
     texts.lines().filter_map(key).collect()
 }

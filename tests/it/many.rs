@@ -204,13 +204,13 @@ fn every_bad_line_of_every_list_and_every_bad_word_is_told() {
     let told: Vec<&str> = outcome.stderr.lines().skip(1).collect();
     let (y1, y2) = (path("y1"), path("y2\\x1b"));
     let wanted = [
-        "d:0: 0 is no port",
+        "d:0: 0 is not a port",
         "e:1: tls=maybe is no key",
-        &format!("{y1}:2: 0 is no port"),
+        &format!("{y1}:2: 0 is not a port"),
         "-f /nonexistent: No such file",
-        &format!("{y2}:2: 0 is no port"),
-        &format!("{y2}:3: 0 is no port"),
-        "-:1: 0 is no port",
+        &format!("{y2}:2: 0 is not a port"),
+        &format!("{y2}:3: 0 is not a port"),
+        "-:1: 0 is not a port",
     ];
     assert_eq!(told.len(), wanted.len(), "{outcome}");
     for (told, wanted) in told.iter().zip(wanted) {

@@ -174,7 +174,7 @@ fn a_refused_request_is_an_answer() {
     for (path, status, why) in [
         ("/401", "401 Unauthorized", "wants a login or other rights"),
         ("/403", "403 Forbidden", "wants a login or other rights"),
-        ("/404", "404 Not Found", "it is this request that it does not like"),
+        ("/404", "404 Not Found", "but rejects this request"),
     ] {
         let said = ask(nginx, "https", "https", path, &[]);
         said.status(0).verdict("ok").tells(status).tells(why);

@@ -168,7 +168,7 @@ fn mariadb_upgrades_or_does_not_offer_it() {
     let without = shared::mariadb_without_tls();
     let outcome = reach(&without.addr("mysql"), without.ca(), &["-v", "--starttls", "mysql"]);
     outcome.status(40).verdict("starttls.notoffered").within(SOON).harmless();
-    outcome.says("The mysql server offers no STARTTLS").says("MariaDB");
+    outcome.says("The mysql server does not offer STARTTLS").says("MariaDB");
 }
 
 #[test]
@@ -275,7 +275,7 @@ fn stops(protocol: &str, script: Script, outcome: &str, sentence: &str, dialogue
 
 #[test]
 fn a_server_that_does_not_offer_starttls_is_not_asked_for_it() {
-    let sentence = |name: &str| format!("The {name} server offers no STARTTLS.");
+    let sentence = |name: &str| format!("The {name} server does not offer STARTTLS.");
     stops(
         "smtp",
         zoo::smtp_no_starttls(),
@@ -312,7 +312,7 @@ fn postfix_that_does_not_offer_starttls_is_believed() {
     outcome.says_not("> STARTTLS");
     let outcome = reach(&postfix.addr("rejecting"), postfix.ca(), &["--starttls", "smtp"]);
     outcome.status(60).verdict("reply.rejected").within(SOON);
-    outcome.says("turns this box away: 554 5.7.1").says_not("certificate");
+    outcome.says("refuses this box: 554 5.7.1").says_not("certificate");
 }
 
 #[test]
@@ -365,7 +365,7 @@ fn a_refusal_before_starttls_is_asked_for_is_no_matter_of_certificates() {
         }
         let outcome = check("en");
         match keyword.starts_with("reply") {
-            true => outcome.status(60).says("turns this box away").says("check its access list"),
+            true => outcome.status(60).says("refuses this box").says("check its access list"),
             false => outcome.status(40).says("says no before it is asked for TLS"),
         };
     });

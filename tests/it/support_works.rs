@@ -448,7 +448,7 @@ fn outcome(stdout: &str) -> Outcome {
 
 #[test]
 fn the_keyword_is_read_from_text_and_from_json() {
-    let text = "h:1, dialled at ::1\n\n  dns    not reached\n  tcp    FAIL\n\n\
+    let text = "h:1, connecting to ::1\n\n  dns    not reached\n  tcp    FAIL\n\n\
         tcp.refused  Nobody listens.\n  why   RST\n  next  x\nexit 20\n";
     outcome(text).verdict("tcp.refused").says("FAIL").says_not("ok").status(0);
     let json = "{\"verdict\":{\"keyword\":\"cert.name\"}}\n";

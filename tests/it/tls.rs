@@ -486,8 +486,8 @@ fn nginx_sends_another_certificate_without_sni_and_with_another_name() {
     assert_eq!(names(&["--servername", "good.test"]), "localhost");
     // The article's case: the address alone gets the certificate of the default host.
     let outcome = real(nginx, "shop.example", "https", &["--no-servername"]);
-    outcome.status(51).verdict("cert.name").says("not for shop.example").says("no SNI");
-    outcome.says("names in it: localhost, good.test, *.good.test, *.wild.test");
+    outcome.status(51).verdict("cert.name").says("not valid for shop.example").says("no SNI");
+    outcome.says("names in the certificate: localhost, good.test, *.good.test, *.wild.test");
     real(nginx, "shop.example", "https", &["--servername", "good.test"]).status(0);
     let addr = Run::new([nginx.addr("https"), "--tls".into(), "--ca".into()]).arg(nginx.ca()).run();
     addr.status(0).says("no SNI");

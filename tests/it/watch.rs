@@ -415,8 +415,8 @@ fn filters_of_one_kind_are_alternatives_and_kinds_add_up() {
 fn a_wrong_argument_is_a_usage_error_that_says_what_to_type() {
     for (args, sentence) in [
         (&["state:syn"][..], "syn is no TCP state"),
-        (&[":0"], "0 is no port"),
-        (&["host:99999"], "99999 is no port"),
+        (&[":0"], "0 is not a port"),
+        (&["host:99999"], "99999 is not a port"),
         (&["pid:x"], "pid: x: give a number"),
         (&["--until", "open"], "open is no TCP state"),
         (&["--for", "soon"], "--for soon"),

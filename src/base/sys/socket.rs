@@ -156,7 +156,7 @@ impl Connecting {
             }
             let Some(left) = deadline.remaining() else { return Progress::Pending };
             let events = await_one(&self.stream, libc::POLLOUT, left.min(TICK));
-            if events == 0 && deadline.is_shown() {
+            if events == 0 && left > TICK && deadline.is_shown() {
                 deadline.show(self.info().map_or(1, |info| info.total_retrans + 1));
             }
             if let Some(progress) = Some(events).filter(|e| *e != 0).and_then(|e| self.answer(e)) {

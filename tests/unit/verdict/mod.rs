@@ -1,5 +1,6 @@
 mod advice;
 mod alike;
+mod golden;
 mod inference;
 mod keyword;
 mod pasted;

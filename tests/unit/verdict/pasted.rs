@@ -3,9 +3,10 @@
 use super::inference::{all, verdict};
 use crate::base::deadline::Timeouts;
 use crate::base::text::{Key, Kind, Lang, Note, message};
-use crate::cli::{self, Command};
+use crate::cli;
 use crate::unit::support::{keys, words};
 use std::collections::BTreeSet;
+use std::process::Command;
 
 const LANGS: [Lang; 2] = [Lang::En, Lang::Ja];
 
@@ -31,7 +32,16 @@ fn placeholders(text: &'static str) -> BTreeSet<&'static str> {
 fn parts(key: &str, lang: Lang) -> Vec<(Kind, String)> {
     let text = message(lang, Key::of(key).unwrap());
     let ready = ["target", "bare", "client", "tls", "url", "way"];
-    let value = |name: &&str| if ready.contains(name) { "h:1" } else { EVIL };
+    // What `ship` puts into a script is its own: words of a shell, a number, an address.
+    let own = |name: &str| match name {
+        "fits" | "tail" => "true; ",
+        _ => "1",
+    };
+    let value = |name: &&str| match ready.contains(name) {
+        true => "h:1",
+        false if key.starts_with("ship.") => own(name),
+        false => EVIL,
+    };
     let names = placeholders(text.leak()).into_iter();
     let args = names.map(|name| (name, value(&name).to_owned())).collect();
     Note { key: Key::of(key).unwrap(), args }.advice(lang)
@@ -54,6 +64,10 @@ fn every_advice_reads_and_pastes() {
                     Kind::Command => {
                         let said = before.is_some_and(|(kind, _)| *kind != Kind::Tell);
                         assert!(said, "{key}: no sentence says what {part} is for");
+                        if key.starts_with("ship.") {
+                            // A whole script, which a shell would run.
+                            continue;
+                        }
                         let evil = words(part).iter().filter(|w| w.contains("touch")).count();
                         let named = part.matches("touch /tmp").count();
                         assert_eq!(evil, named, "{key}: {part}");
@@ -126,7 +140,7 @@ fn every_command_of_every_verdict_is_one_that_reach_takes() {
                 continue;
             }
             let said = match cli::parse(args, Lang::En, Timeouts::default()) {
-                Ok(Command::Check(draft)) => draft.prepare(Lang::En).err(),
+                Ok(cli::Command::Check(draft)) => draft.prepare(Lang::En).err(),
                 Ok(_) => None,
                 Err(note) => Some(note),
             };
@@ -153,4 +167,22 @@ fn a_ticket_has_the_time_both_addresses_and_the_port() {
             }
         }
     }
+}
+
+#[test]
+fn every_command_of_the_texts_is_one_for_a_shell() {
+    let mut script = String::new();
+    for key in advice() {
+        for (kind, part) in LANGS.into_iter().flat_map(|lang| parts(key, lang)) {
+            if kind == Kind::Command {
+                script += &(part + "\n");
+            }
+        }
+    }
+    let read = Command::new("bash").args(["-n", "-c", &script]).output().unwrap();
+    let said = String::from_utf8_lossy(&read.stderr);
+    assert!(script.lines().count() > 100 && read.status.success(), "{said}\n{script}");
+    let broken =
+        Command::new("bash").args(["-n", "-c", "reach x (or socks5://)"]).output().unwrap();
+    assert!(!broken.status.success(), "bash -n takes anything");
 }
