@@ -159,7 +159,7 @@ fn judge(head: &Head, bytes: &[u8]) -> Answer {
         408 | 504 => Outcome::Timeout,
         500 | 502 | 503 => Outcome::Unreachable,
         // What a web server says that is no proxy.
-        101 | 400 | 501 | 505 => Outcome::Malformed,
+        101 | 400 | 405 | 501 | 505 => Outcome::Malformed,
         _ => Outcome::Denied,
     };
     // squid's own header, and RFC 9209: they say more than the status.
@@ -282,9 +282,10 @@ fn socks4(
 
 /// Looks a reply code up; one that no document names is still a no.
 fn socks_answer(code: u8, table: &[(u8, Outcome, &str)]) -> Answer {
-    let known = table.iter().find(|(c, ..)| *c == code);
-    let (outcome, said) = known.map_or((Outcome::Unreachable, ""), |(_, o, s)| (*o, *s));
-    (outcome, Some(code.into()), said.into())
+    match table.iter().find(|(c, ..)| *c == code) {
+        Some((_, outcome, said)) => (*outcome, Some(code.into()), (*said).into()),
+        None => (Outcome::Unreachable, Some(code.into()), format!("SOCKS reply {code}").into()),
+    }
 }
 
 /// The first line of something that does not speak SOCKS, as far as it comes at once.

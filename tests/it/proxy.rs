@@ -321,7 +321,8 @@ fn every_answer_to_connect_has_its_verdict() {
     };
     http("407 Proxy Authentication Required", "auth");
     http("403 Forbidden", "denied");
-    http("405 Method Not Allowed", "denied");
+    // A web server that is no proxy, such as nginx from 1.21.1 on.
+    http("405 Method Not Allowed", "malformed");
     http("301 Moved Permanently", "denied");
     http("502 Bad Gateway", "unreachable");
     http("503 Service Unavailable", "unreachable");
@@ -391,6 +392,7 @@ fn every_reply_of_socks_has_its_verdict() {
     socks5(5, "refused", "connection refused");
     socks5(7, "denied", "command not supported");
     socks5(8, "unreachable", "address type not supported");
+    socks5(99, "unreachable", "SOCKS reply 99");
     answers("socks5h", zoo::socks5_no_method(), "auth", "no method accepted");
     answers("socks5h", zoo::socks5_bad_password(), "auth", "login rejected");
     answers("socks5h", zoo::socks5_short(), "closed", "closed the connection.");

@@ -61,7 +61,7 @@ fn every_answer_of_an_http_proxy_has_its_outcome() {
             "scheme 407 HTTP/1.1 407 x (Digest, Kerberos)",
         ),
         (b"HTTP/1.1 403 Forbidden\r\n\r\n", "denied 403 "),
-        (b"HTTP/1.1 405 x\r\n\r\n", "denied 405 "),
+        (b"HTTP/1.1 405 x\r\n\r\n", "malformed 405 "),
         (b"HTTP/1.1 302 Found\r\nLocation: http://login/\r\n\r\n", "denied 302 "),
         (
             b"HTTP/1.1 503 x\r\nx-squid-error:  ERR_CONNECT_FAIL 111 \r\n\r\n",
