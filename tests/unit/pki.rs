@@ -168,12 +168,17 @@ pub fn ca_params(name: &str) -> CertificateParams {
 }
 
 pub fn root(name: &str) -> Ca {
-    let (params, key) = (ca_params(name), KeyPair::generate().unwrap());
-    let certificate = x509::parse(params.self_signed(&key).unwrap().der()).unwrap();
-    Ca { issuer: Issuer::new(params, key), certificate }
+    Ca::made(ca_params(name))
 }
 
 impl Ca {
+    /// A root.
+    pub fn made(params: CertificateParams) -> Ca {
+        let key = KeyPair::generate().unwrap();
+        let made = params.self_signed(&key).unwrap();
+        Ca { certificate: x509::parse(made.der()).unwrap(), issuer: Issuer::new(params, key) }
+    }
+
     pub fn intermediate(&self, name: &str) -> Ca {
         self.sub(ca_params(name))
     }

@@ -1,4 +1,5 @@
 mod chains;
+mod proof;
 mod roots;
 mod trust;
 mod x509;
