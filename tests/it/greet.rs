@@ -409,5 +409,5 @@ fn a_refusal_that_several_services_have_is_nobodys() {
     reach(&server, &[]).verdict("reply.rejected").says("redis: -ERR max number");
     let server = says("530 Sorry, no more clients\r\n").serve();
     let outcome = named("ftp", &server, &[]);
-    outcome.status(60).verdict("reply.rejected").says("turns this box away: 530 Sorry");
+    outcome.status(60).verdict("reply.rejected").says("refuses this box: 530 Sorry");
 }

@@ -921,5 +921,5 @@ fn the_words_of_postgres_are_shown_and_not_its_bytes() {
     let server = Script::new().recv(8).send(error).serve();
     let outcome = Run::new([format!("postgres://{}", server.addr())]).run();
     outcome.status(60).verdict("reply.rejected");
-    outcome.says("turns this box away: sorry, too many clients already").says_not("SFATAL");
+    outcome.says("refuses this box: sorry, too many clients already").says_not("SFATAL");
 }
