@@ -276,8 +276,13 @@ impl Note {
         while let Some((before, after)) = rest.split_once('{') {
             out.push_str(before);
             let (name, tail) = after.split_once('}').unwrap_or((after, ""));
-            let value = self.args.iter().find(|(n, _)| *n == name);
+            // `{s:count}` is the s of a plural: of any count but 1.
+            let counted = name.strip_prefix("s:");
+            let value = self.args.iter().find(|(n, _)| *n == counted.unwrap_or(name));
             match value {
+                _ if counted.is_some() => {
+                    out.push_str(if value.is_some_and(|(_, v)| v == "1") { "" } else { "s" });
+                }
                 Some((_, value)) if !value.is_empty() => out += &show(value, name),
                 _ if kind == Kind::Command => {}
                 _ => out.push_str(&word(lang, name)),

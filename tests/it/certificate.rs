@@ -601,7 +601,7 @@ fn certificates_expire_to_the_second_and_days_are_whole() {
     let server = serve(&leaf(days(-10), ago(1)));
     reach(&server, NAME, &pki, &[]).verdict("cert.expired").says(", 0 days ago");
     let server = serve(&leaf(days(-10), SystemTime::now() + Duration::from_secs(86_400 + 3600)));
-    reach(&server, NAME, &pki, &[]).status(0).says("1 days left");
+    reach(&server, NAME, &pki, &[]).status(0).says("1 day left");
     let server = serve(&leaf(SystemTime::now() + Duration::from_secs(7200), days(9)));
     reach(&server, NAME, &pki, &[]).verdict("cert.notyet").says("in 0 days");
 }

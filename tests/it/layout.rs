@@ -505,7 +505,9 @@ fn message_complaints(text: &str) -> Vec<String> {
 }
 
 fn placeholders(text: &str) -> BTreeSet<&str> {
-    text.split('{').skip(1).filter_map(|rest| Some(rest.split_once('}')?.0)).collect()
+    let names = text.split('{').skip(1).filter_map(|rest| Some(rest.split_once('}')?.0));
+    // The s of an English plural.
+    names.filter(|name| !name.starts_with("s:")).collect()
 }
 
 /// The `[page]` lines of the two help files.

@@ -187,7 +187,7 @@ fn a_box_without_ipv6_listens_on_ipv4() {
     addrs(&run, 1);
     let check = check(["127.0.0.1:7001"]).within(&world).run();
     check.status(0).says("no translation");
-    run.finish().status(0).says("1 visitors");
+    run.finish().status(0).says("1 visitor");
 }
 
 #[test]
@@ -237,7 +237,7 @@ fn a_visitor_that_completes_at_once_is_not_half_open() {
     // Longer than a half-open connection is waited for.
     thread::sleep(Duration::from_millis(2500));
     drop(stream);
-    run.finish().status(0).says("1 visitors").says(", 0 half-open").says_not("a SYN arrived");
+    run.finish().status(0).says("1 visitor").says(", 0 half-open").says_not("a SYN arrived");
 }
 
 #[test]
@@ -370,7 +370,7 @@ fn an_echo_is_exact_to_the_byte_and_waits_for_slow_readers() {
     assert!(rest(&mut stream) == bytes, "the echo differs");
     writing.join().unwrap();
     let end = run.finish();
-    end.status(0).says("1 visitors").says(&format!("{} bytes received", bytes.len()));
+    end.status(0).says("1 visitor").says(&format!("{} bytes received", bytes.len()));
     end.says("#1 said ").harmless();
 }
 
@@ -414,7 +414,7 @@ fn it_ends_after_the_count_or_the_time() {
     let _stays = visit(addrs(&run, 1)[0]);
     let end = run.finish();
     end.status(0).took(Duration::from_secs(2)..Duration::from_secs(3));
-    end.says("1 visitors in 2.");
+    end.says("1 visitor in 2.");
     // It came after the start, and the end may come a little late.
     let stayed = end.stdout.split_once("was still there after ").expect("it stayed").1;
     let seconds = stayed.split_once('.').expect("seconds").0;
