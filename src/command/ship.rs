@@ -3,7 +3,6 @@
 
 use crate::base::address::canonical;
 use crate::base::deadline::{Deadline, seconds};
-use crate::base::list::List;
 use crate::base::sys;
 use crate::base::text::{self, Key, Kind, Lang, Note, base64, hex, quoted};
 use crate::base::{errno, files};
@@ -227,15 +226,17 @@ fn announcement(
     let note = parcel.note(key!("ship.serving")).with("times", times);
     let mut page = parcel.note(key!("ship.head")).render(lang) + "\n";
     page += &(note.with("seconds", seconds(limit, 0)).render(lang) + "\n");
-    let own = addresses(place.ip());
     let url = |host: &str| ["http://", &text::place(host, place.port()), "/reach"].concat();
-    let name = files::beginning(Path::new("/"), Path::new("/proc/sys/kernel/hostname"), NAME_MAX);
-    let name = String::from_utf8(name.unwrap_or_default()).unwrap_or_default();
-    let hosts = own.iter().map(text::ip).chain([quoted(name.trim())]);
-    for host in hosts.filter(|host| host != "''") {
-        page += &["    ", &url(&host), "\n"].concat();
+    let mut first = None;
+    for ip in addresses(place.ip()) {
+        page += &["    ", &url(&text::ip(&ip)), "\n"].concat();
+        first.get_or_insert(ip);
     }
-    let first = own.first().copied().unwrap_or(Ipv4Addr::LOCALHOST.into());
+    let name = files::beginning(Path::new("/"), Path::new("/proc/sys/kernel/hostname"), NAME_MAX);
+    if let Some(name) = name.ok().and_then(|name| String::from_utf8(name).ok()) {
+        page += &["    ", &url(&quoted(name.trim())), "\n"].concat();
+    }
+    let first = first.unwrap_or(place.ip());
     let note = parcel.note(key!("ship.fetch")).with("addr", first).with("port", place.port());
     let socket = if first.is_ipv6() { "IP" } else { "INET" };
     show(&note.with("url", url(&text::ip(&first))).with("socket", socket), lang, &mut page);
@@ -251,10 +252,19 @@ fn addresses(asked: IpAddr) -> Vec<IpAddr> {
         IpAddr::V4(ip) => ip.is_loopback(),
         IpAddr::V6(ip) => ip.is_loopback() || ip.is_unicast_link_local(),
     };
-    let mut own: Vec<IpAddr> = tables::read().addresses.iter().map(|a| a.ip).list();
-    own.retain(|ip| !local(ip));
-    own.sort_by_key(IpAddr::is_ipv6);
-    if own.is_empty() { vec![Ipv4Addr::LOCALHOST.into()] } else { own }
+    let known = tables::read().addresses;
+    let mut own = Vec::new();
+    for v6 in [false, true] {
+        for address in &known {
+            if address.ip.is_ipv6() == v6 && !local(&address.ip) {
+                own.push(address.ip);
+            }
+        }
+    }
+    if own.is_empty() {
+        own.push(Ipv4Addr::LOCALHOST.into());
+    }
+    own
 }
 
 /// One visitor. `Err`: the whole did not arrive, or was not asked for.
@@ -277,7 +287,7 @@ fn hand_over(stream: TcpStream, peer: SocketAddr, bytes: &[u8], until: Deadline)
         wire.write_all(REFUSED)?;
         return Err(bad());
     }
-    write!(wire, "{FOUND}{}\r\n\r\n", bytes.len())?;
+    wire.write_all([FOUND, &bytes.len().to_string(), "\r\n\r\n"].concat().as_bytes())?;
     wire.write_all(bytes)?;
     wire.shutdown_write()?;
     // Its FIN tells that it has read to the end.
@@ -314,16 +324,15 @@ fn paste(parcel: &Parcel, octal: bool, style: Style) -> io::Result<()> {
         number += 1;
         let _ = writeln!(lines, "{number} {sum} {line}");
     }
-    let script = SCRIPT
-        .replace("TEST", &parcel.test())
-        .replace("FORMAT", if octal { "" } else { "'%s\\n'" })
-        .replace("DECODE", if octal { "cat" } else { "base64 -d" })
-        .replace("UNPACK", unpack.map_or("cat", |(_, unpack)| unpack))
-        .replace("FIRST", &FIRST.to_string())
-        .replace("LAST", &number.to_string())
-        .replace("SUM", &cksum(&parcel.bytes).to_string());
+    let count = number - FIRST;
+    let (number, sum) = (number.to_string(), cksum(&parcel.bytes).to_string());
+    let (form, decode) = if octal { ("", "cat") } else { ("%s\\n", "base64 -d") };
+    let unpack = unpack.map_or("", |(_, unpack)| unpack);
+    let values =
+        ["l=", &number, " c=", &sum, " f='", form, "' b='", decode, "' u='", unpack, "'\n"];
+    let script = [HOW, &parcel.test(), &values.concat(), SCRIPT].concat();
     let bytes = script.len() + lines.len();
-    let note = note!("ship.paste").with("bytes", bytes).with("lines", number - FIRST);
+    let note = note!("ship.paste").with("bytes", bytes).with("lines", count);
     report::remark(&note.with("seconds", bytes / BAUD), style);
     report::print(&(script + &lines))
 }
@@ -368,24 +377,28 @@ const ARCHITECTURES: [(&str, u8); 2] = [("x86_64", 62), ("aarch64", 183)];
 /// Tells of a mix-up before it costs anything.
 const TEST: &str = "test $(uname -m) = ARCH || (echo \"this file is for ARCH, uname says $(uname -m)\" >&2; exit 1) && ";
 
-/// Reads its lines from itself, which is why noise in them is no command: see `exit`.
-const SCRIPT: &str = r#"# Over there: stty -echo; cat >/tmp/r.sh; stty echo
+/// Stands at the top, before the architecture is compared.
+const HOW: &str = "# Over there: stty -echo; cat >/tmp/r.sh; stty echo
 # Paste all of this and press Ctrl-D, then: sh /tmp/r.sh
-TESTtrue || exit
-o=${1:-/tmp/reach} d=/tmp/reach.$$ i=FIRST m=
+";
+
+/// Reads its lines from itself, which is why noise in them is no command: see `exit`. Before it
+/// stand the last number, the checksum of all, how a line is written, and what undoes that.
+const SCRIPT: &str = r#"test "$l" || exit
+o=${1:-/tmp/reach} d=/tmp/reach.$$ i=100000 m=
 mkdir -m 700 $d || exit
 while read -r n s t; do case $n in [1-9][0-9][0-9][0-9][0-9][0-9])
 test -f $d/$n && continue
-printf FORMAT "$t" >$d/$n
+printf $f "$t" >$d/$n
 set -- $(cksum <$d/$n)
 test "$1" = "$s" || rm $d/$n;;
 esac; done <"$0"
-while test $i -lt LAST; do i=$((i+1)); test -f $d/$i || m="$m $i"; done
+while test $i -lt $l; do i=$((i+1)); test -f $d/$i || m="$m $i"; done
 test -z "$m" || { echo "damaged or missing lines:$m; paste these again: cat >>$0" >&2; rm -r $d; exit 1; }
-(cd $d && cat [1-9]*) | DECODE >$d/all
+(cd $d && cat [1-9]*) | $b >$d/all
 set -- $(cksum <$d/all)
-test "$1" = SUM || { echo "no base64 here? reach ship --paste --octal" >&2; rm -r $d; exit 1; }
-UNPACK <$d/all >$d/reach && chmod +x $d/reach && mv $d/reach $o && rm -r $d && echo "complete: $o"
+test "$1" = $c || { echo "no base64 here? reach ship --paste --octal" >&2; rm -r $d; exit 1; }
+$u <$d/all >$d/reach && chmod +x $d/reach && mv $d/reach $o && rm -r $d && echo "complete: $o"
 exit
 "#;
 
