@@ -305,7 +305,8 @@ fn secrets_are_masked_once_and_for_all(bytes: &[u8]) {
     assert!(same, "only stars are put in");
     let mut again = masked.clone();
     secrets::mask_answer(&mut again, request);
-    assert_eq!(again, masked);
+    // A word of the request that has a star itself may be found in what is masked.
+    assert!(again == masked || request.contains(&b'*'));
     let range = secrets::in_argument(b"--proxy", bytes);
     assert!(bytes.get(range).is_some());
 }
