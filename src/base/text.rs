@@ -72,9 +72,9 @@ impl Display for Untrusted {
 
 /// Appends a stream for a terminal: lines and tabs stay, what a terminal would obey is
 /// escaped. How many bytes that took: before the `last` ones, a CR or part of a character at
-/// the end waits for what follows it.
-pub fn terminal_lines(bytes: &[u8], last: bool, out: &mut String) -> usize {
-    let (mut taken, mut marks) = (0, 0);
+/// the end waits for what follows it. `marks`: how many are piled up, from one piece to the next.
+pub fn terminal_lines(bytes: &[u8], last: bool, marks: &mut usize, out: &mut String) -> usize {
+    let mut taken = 0;
     for chunk in bytes.utf8_chunks() {
         let mut chars = chunk.valid().chars().peekable();
         while let Some(c) = chars.next() {
@@ -82,7 +82,7 @@ pub fn terminal_lines(bytes: &[u8], last: bool, out: &mut String) -> usize {
                 ('\r', Some('\n')) => Ok(()),
                 ('\r', None) if chunk.invalid().is_empty() && !last => return taken,
                 ('\n' | '\t', _) => out.write_char(c),
-                _ => write_safe(out, c, &mut marks),
+                _ => write_safe(out, c, marks),
             };
             taken += c.len_utf8();
         }

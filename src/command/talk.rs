@@ -168,6 +168,8 @@ struct Talk<'a> {
     to_user: Pending,
     /// Received and not shown yet: part of a character, or a CR that may be a line end's.
     held: Vec<u8>,
+    /// Combining marks at the end of what was shown.
+    marks: usize,
     /// The byte before the next one typed: a CR that is there already is not doubled.
     before: u8,
     received: u64,
@@ -209,6 +211,7 @@ impl<'a> Talk<'a> {
             to_peer: Pending::default(),
             to_user: Pending::default(),
             held: Vec::new(),
+            marks: 0,
             before: 0,
             received: 0,
             said: 0,
@@ -412,7 +415,8 @@ impl<'a> Talk<'a> {
             } else if self.escaped {
                 self.held.extend(data);
                 let mut shown = String::new();
-                let taken = text::terminal_lines(&self.held, self.peer_ended, &mut shown);
+                let taken =
+                    text::terminal_lines(&self.held, self.peer_ended, &mut self.marks, &mut shown);
                 self.held.drain(..taken);
                 self.to_user.append(shown.as_bytes());
             } else {

@@ -550,14 +550,14 @@ fn targets_are_read_as_they_are_shown(bytes: &[u8]) {
 
 fn terminal_lines_in_pieces_are_the_same(bytes: &[u8]) {
     let mut whole = String::new();
-    assert_eq!(terminal_lines(bytes, true, &mut whole), bytes.len());
+    assert_eq!(terminal_lines(bytes, true, &mut 0, &mut whole), bytes.len());
     whole.split(['\n', '\t']).for_each(harmless);
     let step = bytes.first().map_or(1, |b| usize::from(b % 9) + 1);
-    let (mut pieces, mut taken) = (String::new(), 0);
+    let (mut pieces, mut taken, mut marks) = (String::new(), 0, 0);
     for end in (0..bytes.len()).step_by(step) {
-        taken += terminal_lines(&bytes[taken..end], false, &mut pieces);
+        taken += terminal_lines(&bytes[taken..end], false, &mut marks, &mut pieces);
     }
-    taken += terminal_lines(&bytes[taken..], true, &mut pieces);
+    taken += terminal_lines(&bytes[taken..], true, &mut marks, &mut pieces);
     assert_eq!((taken, &pieces), (bytes.len(), &whole), "in pieces of {step}");
 }
 

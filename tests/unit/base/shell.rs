@@ -66,7 +66,7 @@ fn what_is_blank_or_piles_up_is_seen() {
     let pile = ["a", &"\u{336}".repeat(100), "b"].concat();
     let shown = [Untrusted::new(&*pile).to_string(), {
         let mut out = String::new();
-        terminal_lines(pile.as_bytes(), true, &mut out);
+        terminal_lines(pile.as_bytes(), true, &mut 0, &mut out);
         out
     }];
     for shown in shown {
