@@ -379,7 +379,7 @@ const ANIMALS: [Animal; 182] = {
         one("connect_400", "--proxy http://{}", Plays(|| animals::connect_status("400 Bad Request")), "proxy.malformed"),
         one("connect_403", "--proxy http://{}", Plays(|| animals::connect_status("403 Forbidden")), "proxy.denied"),
         one("connect_404", "--proxy http://{}", Plays(|| animals::connect_status("404 Not Found")), "proxy.denied"),
-        one("connect_405", "--proxy http://{}", Plays(|| animals::connect_status("405 Method Not Allowed")), "proxy.denied"),
+        one("connect_405", "--proxy http://{}", Plays(|| animals::connect_status("405 Method Not Allowed")), "proxy.malformed"),
         one("connect_407", "--proxy http://{}", Plays(|| animals::connect_status("407 Proxy Authentication Required")), "proxy.auth"),
         one("connect_500", "--proxy http://{}", Plays(|| animals::connect_status("500 Internal Server Error")), "proxy.unreachable"),
         one("connect_502", "--proxy http://{}", Plays(|| animals::connect_status("502 Bad Gateway")), "proxy.unreachable"),
