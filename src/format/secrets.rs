@@ -21,9 +21,10 @@ pub fn is_open(request: &[u8]) -> bool {
         && !TELLING.iter().any(|word| position(&text, word).is_some())
 }
 
-/// Whether a field of HTTP, in small letters, is one that names nobody; no field is one, too.
-fn is_open_field(field: &[u8]) -> bool {
-    let name = field.split(|b| *b == b':').next().unwrap_or_default();
+/// Whether a line, in small letters, is no field of HTTP, or one that names nobody.
+fn is_open_field(line: &[u8]) -> bool {
+    let Some(colon) = line.iter().position(|b| *b == b':') else { return true };
+    let name = line.get(..colon).unwrap_or_default();
     FIELDS.contains(&name) || name.starts_with(b"x-forwarded-") || name.starts_with(b"accept-")
 }
 
@@ -121,9 +122,9 @@ fn mask_all(text: &mut [u8], word: &[u8]) {
 /// Options whose value may be a secret as a whole.
 const SAID: [&[u8]; 2] = [b"--send", b"--header"];
 
-/// Fields of HTTP that hold no secret, in small letters; the empty one is a line without a field.
-const FIELDS: [&[u8]; 7] =
-    [b"", b"host", b"user-agent", b"accept", b"connection", b"content-length", b"content-type"];
+/// Fields of HTTP that hold no secret, in small letters.
+const FIELDS: [&[u8]; 6] =
+    [b"host", b"user-agent", b"accept", b"connection", b"content-length", b"content-type"];
 
 /// What stands for each byte of a secret.
 const MASK: u8 = b'*';
