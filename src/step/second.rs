@@ -28,8 +28,8 @@ struct Round<'a> {
     /// The name that the handshake sent, and the one that it could have sent.
     sni: Option<&'a str>,
     host: Option<&'a str>,
-    /// The end of a question that sends nothing; `None`: there is no time for it.
-    idle: Option<Deadline>,
+    /// How long a question that sends nothing takes; `None`: there is no time for it.
+    idle: Option<Duration>,
     /// The handshake met silence, which has cost a whole limit already.
     silence: bool,
     /// The end of them all.
@@ -109,7 +109,7 @@ impl Inquiry<'_> {
         let questions = [Offer::Idle, Offer::Named];
         let questions = if idle.is_some() { &questions[..] } else { &questions[1..] };
         side_by_side(questions, &|question| match question {
-            Offer::Idle => self.ask(*question, None, idle.unwrap_or(limit)),
+            Offer::Idle => self.stay_silent(idle, limit),
             _ => self.ask(*question, self.host(), limit),
         })
     }
@@ -125,7 +125,7 @@ impl Inquiry<'_> {
     /// Asks these questions side by side.
     fn ask_all(&self, questions: &[Offer], round: &Round<'_>, limit: Deadline) -> Vec<HelloAnswer> {
         side_by_side(questions, &|question| match question {
-            Offer::Idle => self.ask(*question, None, round.idle.unwrap_or(limit)),
+            Offer::Idle => self.stay_silent(round.idle, limit),
             Offer::Named => self.ask(*question, round.sni.or(round.host), limit),
             Offer::Full => self.ask(*question, round.sni.or(round.host), limit),
             _ => self.ask(*question, round.sni, limit),
@@ -162,13 +162,23 @@ impl Inquiry<'_> {
         HelloAnswer { question, size, outcome, elapsed, delivery }
     }
 
+    /// Sends nothing for so long, counted from now: the thread may have begun late. A watch that
+    /// was cut short proves nothing.
+    fn stay_silent(&self, span: Option<Duration>, limit: Deadline) -> HelloAnswer {
+        let span = span.unwrap_or_default();
+        let mut answer = self.ask(Offer::Idle, None, Deadline::after(span).no_later_than(limit));
+        if answer.outcome == hello::Outcome::Ended(End::Late) && answer.elapsed * 2 < span {
+            answer.outcome = hello::Outcome::NoConnection;
+        }
+        answer
+    }
+
     /// How long a connection that sends nothing has to be watched: twice as long as it took a
     /// peer to hang up, who may do that on everybody, and a margin. One that takes three times
     /// as long over silence is said to stay open: for so long it did. `None`: there is no time.
-    fn idle_limit(&self, hung_up: Duration, until: Deadline) -> Option<Deadline> {
+    fn idle_limit(&self, hung_up: Duration, until: Deadline) -> Option<Duration> {
         let needed = hung_up + hung_up.min(IDLE_MARGIN);
-        let limit = Deadline::after(hung_up * 2 + IDLE_EXTRA).no_later_than(until);
-        (needed <= until.budget()).then_some(limit)
+        (needed <= until.budget()).then_some(hung_up * 2 + IDLE_EXTRA)
     }
 }
 
