@@ -1,7 +1,7 @@
 //! On a terminal: every output fits, cuts no word and stands close together; a pipe has no width.
 
 use crate::support::pki::{Ca, Leaf};
-use crate::support::run::{Outcome, Run, each};
+use crate::support::run::{Outcome, Run, each, emulator_lacks};
 use crate::support::zoo::{Server, Tls};
 use crate::support::{dns, zoo};
 use std::collections::BTreeSet;
@@ -179,6 +179,9 @@ fn listen(lang: &str, columns: u16) {
 
 #[test]
 fn a_step_that_waits_shows_itself_until_its_row_comes() {
+    if emulator_lacks("qemu-user hands out the beginning of TCP_INFO only: no SYN is counted") {
+        return;
+    }
     let (full, mute) = (zoo::full_backlog(), zoo::hello_then_mute().serve());
     let cases = [
         (vec![full.addr().to_string()], "tcp", " s  SYN sent 2", "tcp.timeout"),
