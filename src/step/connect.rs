@@ -224,8 +224,7 @@ impl Wire {
             match call(&self.stream) {
                 Err(e) if e.kind() == ErrorKind::Interrupted => {}
                 Err(e) if e.kind() == ErrorKind::WouldBlock => {
-                    let slice = left.min(TICK);
-                    if sys::await_one(&self.stream, event, slice) == 0 && slice < left {
+                    if sys::await_one(&self.stream, event, left) == 0 && left > TICK {
                         self.deadline.show(0);
                     }
                 }

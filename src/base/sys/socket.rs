@@ -155,7 +155,7 @@ impl Connecting {
                 Err(errno) => return Progress::Failed { errno, icmp: error_queue(&self.stream) },
             }
             let Some(left) = deadline.remaining() else { return Progress::Pending };
-            let events = await_one(&self.stream, libc::POLLOUT, left.min(TICK));
+            let events = await_one(&self.stream, libc::POLLOUT, left);
             if events == 0 && left > TICK && deadline.is_shown() {
                 deadline.show(self.info().map_or(1, |info| info.total_retrans + 1));
             }
