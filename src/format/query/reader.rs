@@ -1,5 +1,7 @@
 //! Numbers and strings in binary answers. A reader only moves forward, and never outside its bytes.
 
+use crate::format::http;
+
 /// What is left to read.
 pub struct Reader<'a>(pub &'a [u8]);
 
@@ -46,8 +48,7 @@ pub fn text(bytes: &[u8]) -> String {
 
 /// The first line, without its end.
 pub fn first_line(bytes: &[u8]) -> String {
-    let line = bytes.split(|b| *b == b'\n').next().unwrap_or(bytes);
-    text(line.trim_ascii())
+    text(http::first_line(bytes).trim_ascii_start())
 }
 
 /// The words between two marks, the first of their kind.
