@@ -59,13 +59,20 @@ pub fn catch_interrupt() {
     extern "C" fn note(_: c_int) {
         INTERRUPTED.store(true, Ordering::Relaxed);
     }
-    // SAFETY: zero is a value of sigaction; `note` does nothing but store to an atomic.
+    once_at(libc::SIGINT, note);
+    once_at(libc::SIGTERM, note);
+}
+
+/// Calls this at the next signal of this kind, and does as usual at those after it; what was done
+/// before. `note` may only store to an atomic.
+fn once_at(signal: c_int, note: extern "C" fn(c_int)) -> libc::sigaction {
+    // SAFETY: zero is a value of sigaction, and the kernel reads one and writes one.
     unsafe {
-        let mut action: libc::sigaction = mem::zeroed();
-        action.sa_sigaction = note as extern "C" fn(c_int) as usize;
+        let (mut action, mut before): (libc::sigaction, libc::sigaction) = mem::zeroed();
+        action.sa_sigaction = note as *const () as usize;
         action.sa_flags = libc::SA_RESETHAND;
-        libc::sigaction(libc::SIGINT, &action, std::ptr::null_mut());
-        libc::sigaction(libc::SIGTERM, &action, std::ptr::null_mut());
+        libc::sigaction(signal, &action, &raw mut before);
+        before
     }
 }
 
@@ -76,15 +83,10 @@ pub fn give_up_on_interrupt() {
         deadline::give_up();
     }
     GIVES_UP.store(true, Ordering::Relaxed);
-    // SAFETY: zero is a value of sigaction; `note` does nothing but store to an atomic.
-    unsafe {
-        let (mut action, mut before): (libc::sigaction, libc::sigaction) = mem::zeroed();
-        action.sa_sigaction = note as extern "C" fn(c_int) as usize;
-        action.sa_flags = libc::SA_RESETHAND;
-        libc::sigaction(libc::SIGINT, &action, &raw mut before);
-        if before.sa_sigaction == libc::SIG_IGN {
-            libc::sigaction(libc::SIGINT, &before, std::ptr::null_mut());
-        }
+    let before = once_at(libc::SIGINT, note);
+    if before.sa_sigaction == libc::SIG_IGN {
+        // SAFETY: what the kernel has written is given back to it.
+        unsafe { libc::sigaction(libc::SIGINT, &before, std::ptr::null_mut()) };
     }
 }
 
