@@ -1,10 +1,10 @@
 //! In: two places that do not overlap, and a length. Out: the bytes of one in the other.
 
-// memcpy of the x86_64 file that build-scripts/build links (--defsym there; plain cargo takes that of
-// the libc at hand, which cannot be replaced everywhere). The one of compiler_builtins makes three `rep movs` of each
-// copy, whose start takes longer than a whole short copy; most copies here are of 3 to 30 bytes.
-// So below 16 bytes two loads overlap, SSE (which every x86_64 has) copies up to 512, and
-// `rep movsb` copies what is longer.
+// memcpy of the x86_64 file that build-scripts/build links (--defsym there; plain cargo takes that
+// of the libc at hand, which cannot be replaced everywhere). The one of compiler_builtins makes
+// three `rep movs` of each copy, whose start takes longer than a whole short copy; most copies here
+// are of 3 to 30 bytes. So below 16 bytes two loads overlap, SSE (which every x86_64 has) copies up
+// to 512, and `rep movsb` copies what is longer.
 #[cfg(all(target_arch = "x86_64", not(miri)))]
 std::arch::global_asm!(
     ".pushsection .text.reach_memcpy,\"ax\",@progbits",
